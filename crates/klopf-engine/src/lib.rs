@@ -1,0 +1,1 @@
+//! Attempts, recognition and decision: events in, effects out

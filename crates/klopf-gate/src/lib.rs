@@ -1,0 +1,1 @@
+//! Carries grants out: commands, leases, journal

@@ -1,0 +1,1 @@
+//! Linux: packet ring, netlink, sandbox, clocks, processes; the only unsafe code

@@ -1,0 +1,11 @@
+//! Bytes from outside to checked values.
+//!
+//! This crate knows bytes and nothing else: no keys, doors, clocks, sockets or files. Every function is total:
+//! any input gives a value or a named [`Malformed`], never a panic.
+#![forbid(unsafe_code)]
+
+mod packet;
+mod port;
+
+pub use packet::{Knock, Malformed, parse_packet};
+pub use port::{FlagMask, Port, Proto, TcpFlags};

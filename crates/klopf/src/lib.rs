@@ -1,0 +1,1 @@
+//! The command a person types, on Linux, macOS and Windows, and its knock face

@@ -1,0 +1,1 @@
+//! The port-knocking daemon, and its knockd face
