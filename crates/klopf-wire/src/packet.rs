@@ -6,7 +6,7 @@
 
 use std::net::IpAddr;
 
-use etherparse::{IpNumber, Ipv4Slice, Ipv6Slice, LaxIpSlice};
+use etherparse::{IpNumber, Ipv6ExtensionSlice, LaxIpSlice};
 
 use crate::{Port, Proto, TcpFlags};
 
@@ -53,10 +53,169 @@ impl Malformed {
 
 /// Reads the knock out of a packet that begins at its IPv4 or IPv6 header.
 ///
-/// The packet may be cut behind the transport ports and flags.
+/// The packet may be cut behind the transport header; nothing behind that is looked at.
 ///
 /// # Errors
 /// Says why the packet is none.
 pub fn parse_packet(packet: &[u8]) -> Result<Knock, Malformed> {
-    todo!()
+    let (ip, broken_at) = LaxIpSlice::from_slice(packet).map_err(|_| Malformed::Network)?;
+    if broken_at.is_some() {
+        return Err(Malformed::Network);
+    }
+    if fragment_offset(&ip) != 0 {
+        return Err(Malformed::Fragment);
+    }
+    let transport = ip.payload();
+    let (proto, flags) = match transport.ip_number {
+        IpNumber::TCP => (Proto::Tcp, tcp_flags(transport.payload)?),
+        IpNumber::UDP if transport.payload.len() < UDP_HEADER => return Err(Malformed::Transport),
+        IpNumber::UDP => (Proto::Udp, TcpFlags::default()),
+        _ => return Err(Malformed::OtherProtocol),
+    };
+    let &[s0, s1, d0, d1] = transport.payload.first_chunk().ok_or(Malformed::Transport)?;
+    Ok(Knock {
+        origin: ip.source_addr(),
+        from_port: u16::from_be_bytes([s0, s1]),
+        to: ip.destination_addr(),
+        port: Port { proto, number: u16::from_be_bytes([d0, d1]) },
+        flags,
+    })
+}
+
+const UDP_HEADER: usize = 8;
+const TCP_HEADER: usize = 20;
+
+/// The offset of this fragment in units of 8 bytes; 0 for the first one and for a whole packet.
+fn fragment_offset(ip: &LaxIpSlice<'_>) -> u16 {
+    match ip {
+        LaxIpSlice::Ipv4(ip) => ip.header().fragments_offset().value(),
+        LaxIpSlice::Ipv6(ip) => ip
+            .extensions()
+            .clone()
+            .into_iter()
+            .find_map(|extension| match extension {
+                Ipv6ExtensionSlice::Fragment(fragment) => Some(fragment.fragment_offset().value()),
+                _ => None,
+            })
+            .unwrap_or(0),
+    }
+}
+
+/// The flags of a TCP header that is there in full and does not claim to be shorter than it can be.
+fn tcp_flags(segment: &[u8]) -> Result<TcpFlags, Malformed> {
+    match segment.first_chunk::<TCP_HEADER>() {
+        Some(&[_, _, _, _, _, _, _, _, _, _, _, _, offset, flags, ..]) if offset >> 4 >= 5 => Ok(TcpFlags(flags)),
+        _ => Err(Malformed::Transport),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn tcp(flags: u8) -> Vec<u8> {
+        let mut header = vec![0x9c, 0x40, 0x1b, 0x58, 0, 0, 0, 1, 0, 0, 0, 0, 0x50, flags, 4, 0, 0, 0, 0, 0];
+        header.extend(b"payload");
+        header
+    }
+
+    fn ipv4(fragment: u16, options: &[u8], protocol: u8, segment: &[u8]) -> Vec<u8> {
+        let header = 20 + options.len();
+        let total = u16::try_from(header + segment.len()).unwrap().to_be_bytes();
+        let words = u8::try_from(header / 4).unwrap();
+        let [f0, f1] = fragment.to_be_bytes();
+        let mut packet = vec![0x40 | words, 0, total[0], total[1], 0, 1, f0, f1, 64, protocol, 0, 0];
+        packet.extend([192, 0, 2, 7, 192, 0, 2, 1]);
+        packet.extend(options);
+        packet.extend(segment);
+        packet
+    }
+
+    fn ipv6(next: u8, segment: &[u8]) -> Vec<u8> {
+        let [l0, l1] = u16::try_from(segment.len()).unwrap().to_be_bytes();
+        let mut packet = vec![0x60, 0, 0, 0, l0, l1, next, 64];
+        packet.extend(std::net::Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, 0, 7).octets());
+        packet.extend(std::net::Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, 0, 1).octets());
+        packet.extend(segment);
+        packet
+    }
+
+    #[test]
+    fn tcp_over_ipv4() {
+        let knock = parse_packet(&ipv4(0, &[], 6, &tcp(0x12))).unwrap();
+        assert_eq!(knock.origin, "192.0.2.7".parse::<IpAddr>().unwrap());
+        assert_eq!(knock.to, "192.0.2.1".parse::<IpAddr>().unwrap());
+        assert_eq!((knock.from_port, knock.port), (40000, Port::tcp(7000)));
+        assert_eq!(knock.flags, TcpFlags(0x12));
+    }
+
+    #[test]
+    fn ipv4_options_are_stepped_over() {
+        let knock = parse_packet(&ipv4(0, &[1, 1, 1, 0], 6, &tcp(2))).unwrap();
+        assert_eq!(knock.port, Port::tcp(7000));
+    }
+
+    #[test]
+    fn udp_over_ipv6() {
+        let knock = parse_packet(&ipv6(17, &[0, 9, 0x1b, 0x58, 0, 9, 0, 0, 0])).unwrap();
+        assert_eq!((knock.port, knock.flags), (Port::udp(7000), TcpFlags(0)));
+        assert_eq!(knock.origin, "2001:db8::7".parse::<IpAddr>().unwrap());
+    }
+
+    #[test]
+    fn ipv6_extension_headers_are_stepped_over() {
+        let mut chain = vec![43, 0, 1, 4, 0, 0, 0, 0]; // hop-by-hop, then routing
+        chain.extend([60, 0, 0, 0, 0, 0, 0, 0]); // routing, then destination options
+        chain.extend([6, 0, 1, 4, 0, 0, 0, 0]); // destination options, then TCP
+        chain.extend(tcp(2));
+        assert_eq!(parse_packet(&ipv6(0, &chain)).unwrap().port, Port::tcp(7000));
+    }
+
+    #[test]
+    fn only_the_first_fragment_has_ports() {
+        const MORE: u16 = 0x2000;
+        assert!(parse_packet(&ipv4(MORE, &[], 6, &tcp(2))).is_ok());
+        assert_eq!(parse_packet(&ipv4(MORE | 1, &[], 6, &tcp(2))), Err(Malformed::Fragment));
+        assert_eq!(parse_packet(&ipv4(2, &[], 6, &tcp(2))), Err(Malformed::Fragment));
+        let v6 = |offset: u8| {
+            let mut chain = vec![6, 0, 0, offset | 1, 0, 0, 0, 1];
+            chain.extend(tcp(2));
+            ipv6(44, &chain)
+        };
+        assert!(parse_packet(&v6(0)).is_ok());
+        assert_eq!(parse_packet(&v6(8)), Err(Malformed::Fragment));
+    }
+
+    #[test]
+    fn each_kind_of_broken_packet_has_its_name() {
+        assert_eq!(parse_packet(&[]), Err(Malformed::Network));
+        assert_eq!(parse_packet(&[0x45; 19]), Err(Malformed::Network));
+        assert_eq!(parse_packet(&[0x95; 60]), Err(Malformed::Network));
+        assert_eq!(parse_packet(&ipv4(0, &[], 1, &[8, 0, 0, 0, 0, 0, 0, 0])), Err(Malformed::OtherProtocol));
+        assert_eq!(parse_packet(&ipv4(0, &[], 17, &[0; 7])), Err(Malformed::Transport));
+        assert_eq!(parse_packet(&ipv4(0, &[], 6, &tcp(2)[..19])), Err(Malformed::Transport));
+        let mut short = tcp(2);
+        short[12] = 0x40;
+        assert_eq!(parse_packet(&ipv4(0, &[], 6, &short)), Err(Malformed::Transport));
+        assert_eq!(parse_packet(&ipv6(0, &[6, 200, 0, 0, 0, 0, 0, 0])), Err(Malformed::Network));
+    }
+
+    #[test]
+    fn a_packet_cut_behind_its_headers_still_counts() {
+        let packet = ipv4(0, &[], 6, &tcp(2));
+        assert!(parse_packet(&packet[..40]).is_ok());
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn any_bytes_are_read_without_panic(bytes: Vec<u8>) {
+            let _ = parse_packet(&bytes);
+        }
+
+        #[test]
+        fn any_bytes_behind_a_good_start_are_read_without_panic(version in 4u8..=6, bytes: Vec<u8>) {
+            let packet: Vec<u8> = std::iter::once(version << 4 | 5).chain(bytes).collect();
+            let _ = parse_packet(&packet);
+        }
+    }
 }

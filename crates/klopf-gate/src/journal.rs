@@ -1,0 +1,282 @@
+//! What is open and how it is closed, on disk, so that it is closed after a kill, too.
+//!
+//! A text file to which lines are added: `+` a lease with its closing command, `=` its new end, `-` its end. Lines
+//! are not synced to the disk one by one: a killed daemon loses none of them, and against a power cut it is the
+//! commands' effects that are gone.
+
+use std::ffi::{OsStr, OsString};
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Read, Seek, Write};
+use std::net::IpAddr;
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+
+use klopf_sys::clock;
+
+use crate::Command;
+
+/// Above this size the file is written anew with what is still open.
+const MOST_BYTES: u64 = 1 << 20;
+/// A journal that is larger than this was not written here.
+const UNREASONABLE: u64 = 64 << 20;
+
+/// A lease as it stands in the journal.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Pending {
+    pub(crate) id: u64,
+    pub(crate) door: String,
+    pub(crate) address: IpAddr,
+    /// Milliseconds since boot.
+    pub(crate) due: u64,
+    /// Milliseconds it may last at most, from now.
+    pub(crate) hold: u64,
+    pub(crate) close: Command,
+}
+
+/// Why a journal cannot be used.
+#[derive(Debug)]
+pub enum JournalError {
+    /// It cannot be opened, read or written.
+    Io(io::Error),
+    /// Another process uses it.
+    Locked,
+    /// Others than root and this user may write to it: its commands cannot be trusted.
+    NotOurs,
+    /// It is far too large.
+    TooLarge,
+}
+
+impl std::fmt::Display for JournalError {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Io(error) => error.fmt(f),
+            Self::Locked => f.write_str("another daemon uses it"),
+            Self::NotOurs => f.write_str("others may write to it, so its commands cannot be trusted; remove it"),
+            Self::TooLarge => f.write_str("it is far too large; remove it"),
+        }
+    }
+}
+
+impl std::error::Error for JournalError {}
+
+impl From<io::Error> for JournalError {
+    fn from(error: io::Error) -> Self {
+        Self::Io(error)
+    }
+}
+
+/// An open journal.
+#[derive(Debug)]
+pub struct Journal {
+    path: PathBuf,
+    file: File,
+    boot: String,
+    open: Vec<Pending>,
+    damaged: usize,
+}
+
+impl Journal {
+    /// Opens or makes a journal and reads what was left open.
+    ///
+    /// # Errors
+    /// See [`JournalError`].
+    pub fn open(path: &Path) -> Result<Self, JournalError> {
+        let mut options = OpenOptions::new();
+        let mut file = options.read(true).append(true).create(true).mode(0o600).open(path)?;
+        if !klopf_sys::lock(&file) {
+            return Err(JournalError::Locked);
+        }
+        let data = file.metadata()?;
+        let own = fs::metadata("/proc/self")?.uid();
+        if !data.is_file() || data.mode() & 0o022 != 0 || (data.uid() != 0 && data.uid() != own) {
+            return Err(JournalError::NotOurs);
+        }
+        if data.len() > UNREASONABLE {
+            return Err(JournalError::TooLarge);
+        }
+        let mut text = Vec::new();
+        file.read_to_end(&mut text)?;
+        let mut journal = Self { path: path.to_owned(), file, boot: clock::boot_id(), open: Vec::new(), damaged: 0 };
+        for line in text.split_inclusive(|&byte| byte == b'\n') {
+            let line = line.strip_suffix(b"\n").and_then(|line| std::str::from_utf8(line).ok());
+            if line.and_then(|line| journal.replay(line)).is_none() {
+                journal.damaged += 1;
+            }
+        }
+        Ok(journal)
+    }
+
+    /// Lines that could not be read, such as a last one that was cut off.
+    #[must_use]
+    pub fn damaged(&self) -> usize {
+        self.damaged
+    }
+
+    /// How many leases it holds.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.open.len()
+    }
+
+    /// Whether it holds no lease.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.open.is_empty()
+    }
+
+    /// The leases it holds.
+    pub(crate) fn pending(&self) -> Vec<Pending> {
+        self.open.clone()
+    }
+
+    /// Writes a lease down.
+    pub(crate) fn begin(&mut self, pending: Pending) -> io::Result<()> {
+        let line = self.line(&pending);
+        self.open.push(pending);
+        self.append(&line)
+    }
+
+    /// Writes a lease's new end down.
+    pub(crate) fn change(&mut self, id: u64, due: u64, hold: u64) -> io::Result<()> {
+        let Some(pending) = self.open.iter_mut().find(|pending| pending.id == id) else { return Ok(()) };
+        (pending.due, pending.hold) = (due, hold);
+        let wall = clock::wall_ms().saturating_add(hold);
+        self.append(&format!("=\t{id}\t{due}\t{hold}\t{wall}\n"))
+    }
+
+    /// Writes down that a lease has ended.
+    pub(crate) fn end(&mut self, id: u64) -> io::Result<()> {
+        let before = self.open.len();
+        self.open.retain(|pending| pending.id != id);
+        if self.open.len() == before {
+            return Ok(());
+        }
+        if self.open.is_empty() {
+            return self.file.set_len(0);
+        }
+        self.append(&format!("-\t{id}\n"))
+    }
+
+    fn append(&mut self, line: &str) -> io::Result<()> {
+        let before = self.file.metadata()?.len();
+        if before > MOST_BYTES {
+            return self.rewrite();
+        }
+        self.file.write_all(line.as_bytes()).inspect_err(|_| {
+            // Half a line must not swallow the next one.
+            let _ = self.file.set_len(before);
+        })
+    }
+
+    /// Replaces the file by one with what is open. The lock goes over to the new file before it takes the name.
+    fn rewrite(&mut self) -> io::Result<()> {
+        let new = self.path.with_extension("new");
+        let mut file =
+            OpenOptions::new().read(true).append(true).create(true).mode(0o600).truncate(false).open(&new)?;
+        file.set_len(0)?;
+        file.rewind()?;
+        for pending in &self.open {
+            file.write_all(self.line(pending).as_bytes())?;
+        }
+        if !klopf_sys::lock(&file) {
+            return Err(io::ErrorKind::WouldBlock.into());
+        }
+        fs::rename(&new, &self.path)?;
+        self.file = file;
+        Ok(())
+    }
+
+    fn line(&self, pending: &Pending) -> String {
+        let Pending { id, door, address, due, hold, close } = pending;
+        let wall = clock::wall_ms().saturating_add(due.saturating_sub(clock::boot_ms()));
+        let (kind, words): (_, Vec<&OsStr>) = match close {
+            Command::Shell(line) => ("shell", vec![line]),
+            Command::Vector(argv) => ("vector", argv.iter().map(OsString::as_os_str).collect()),
+        };
+        let words: String = words.into_iter().map(|word| format!("\t{}", escape(word.as_bytes()))).collect();
+        let (boot, door) = (&self.boot, escape(door.as_bytes()));
+        format!("+\t{id}\t{boot}\t{due}\t{hold}\t{wall}\t{door}\t{address}\t{kind}{words}\n")
+    }
+
+    /// Takes in one line; none if it makes no sense.
+    fn replay(&mut self, line: &str) -> Option<()> {
+        let mut fields = line.split('\t');
+        let sign = fields.next()?;
+        let id: u64 = fields.next()?.parse().ok()?;
+        match sign {
+            "+" => {
+                let boot = fields.next()?;
+                let [due, hold, wall] = numbers(&mut fields)?;
+                let door = String::from_utf8(unescape(fields.next()?)?).ok()?;
+                let address = fields.next()?.parse().ok()?;
+                let kind = fields.next()?;
+                let words = fields.map(|word| unescape(word).map(OsString::from_vec)).collect::<Option<Vec<_>>>()?;
+                let close = match (kind, words.as_slice()) {
+                    ("shell", [line]) => Command::Shell(line.clone()),
+                    ("vector", [_, ..]) => Command::Vector(words),
+                    _ => return None,
+                };
+                let due = if boot == self.boot { due } else { after_reboot(hold, wall) };
+                self.open.push(Pending { id, door, address, due, hold, close });
+            }
+            "=" => {
+                let [due, hold, _] = numbers(&mut fields)?;
+                let pending = self.open.iter_mut().find(|pending| pending.id == id)?;
+                // After a reboot the times of the old boot mean nothing; the lease's first end stands.
+                if pending.due <= due {
+                    (pending.due, pending.hold) = (due, hold);
+                }
+            }
+            "-" => self.open.retain(|pending| pending.id != id),
+            _ => return None,
+        }
+        Some(())
+    }
+}
+
+/// The end of a lease of an earlier boot: by the wall clock, which may have been set, so never later than its length.
+fn after_reboot(hold: u64, wall: u64) -> u64 {
+    clock::boot_ms().saturating_add(wall.saturating_sub(clock::wall_ms()).min(hold))
+}
+
+fn numbers<'a>(fields: &mut impl Iterator<Item = &'a str>) -> Option<[u64; 3]> {
+    let mut next = || fields.next()?.parse().ok();
+    Some([next()?, next()?, next()?])
+}
+
+/// Bytes as text without white space: printable ASCII as it is, the rest and `%` as `%XX`.
+fn escape(bytes: &[u8]) -> String {
+    let one = |&byte: &u8| match byte {
+        b'!'..=b'~' if byte != b'%' => char::from(byte).to_string(),
+        _ => format!("%{byte:02X}"),
+    };
+    bytes.iter().map(one).collect()
+}
+
+fn unescape(text: &str) -> Option<Vec<u8>> {
+    let mut bytes = Vec::new();
+    let mut rest = text.as_bytes().iter();
+    while let Some(&byte) = rest.next() {
+        bytes.push(match byte {
+            b'%' => {
+                let digits = [*rest.next()?, *rest.next()?];
+                u8::from_str_radix(std::str::from_utf8(&digits).ok()?, 16).ok()?
+            }
+            _ => byte,
+        });
+    }
+    Some(bytes)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn any_bytes_survive_escaping() {
+        let all: Vec<u8> = (0..=255).collect();
+        assert_eq!(unescape(&escape(&all)), Some(all));
+        assert_eq!((unescape("%"), unescape("%4"), unescape("%zz")), (None, None, None));
+    }
+}

@@ -1,0 +1,223 @@
+//! The gate with real commands, in virtual time.
+
+use std::ffi::OsString;
+use std::net::IpAddr;
+use std::path::{Path, PathBuf};
+
+use klopf_sys::{Ended, Pair, Wait, wait};
+
+use crate::{Command, Event, Gate, Journal, JournalError, Order};
+
+/// A directory of the test's own, removed when the test ends.
+struct Scratch(PathBuf);
+
+impl Scratch {
+    fn new(name: &str) -> Self {
+        let path = std::env::temp_dir().join(format!("klopf-gate-{}-{name}", std::process::id()));
+        std::fs::create_dir_all(&path).unwrap();
+        Self(path)
+    }
+
+    fn file(&self, name: &str) -> PathBuf {
+        self.0.join(name)
+    }
+}
+
+impl Drop for Scratch {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
+}
+
+fn address() -> IpAddr {
+    IpAddr::from([192, 0, 2, 7])
+}
+
+fn shell(line: String) -> Option<Command> {
+    Some(Command::Shell(line.into()))
+}
+
+fn order(log: &Path) -> Order {
+    let log = log.display();
+    Order {
+        door: "ssh".into(),
+        address: address(),
+        open: shell(format!("echo open $KLOPF_DOOR $KLOPF_IP >> {log}")),
+        close: shell(format!("echo close >> {log}")),
+        hold: 1000,
+        from_end: false,
+        renews: true,
+    }
+}
+
+fn read(path: &Path) -> String {
+    std::fs::read_to_string(path).unwrap_or_default()
+}
+
+/// Waits for a command of this gate to end: nextest runs each test in a process of its own, and cargo's own runner
+/// is told to by `serial`, so that no other test's children are taken.
+fn settle(gate: &mut Gate, now: u64) {
+    while gate.running() > 0 {
+        match klopf_sys::reap() {
+            Some((pid, how)) => gate.ended(now, pid, how),
+            None => pause(),
+        }
+    }
+}
+
+fn pause() {
+    let (a, _b) = Pair::new().unwrap();
+    let fd = std::os::fd::AsFd::as_fd(&a);
+    wait([Wait { fd, write: false }], Some(std::time::Duration::from_millis(1))).unwrap();
+}
+
+static ONE_AT_A_TIME: std::sync::Mutex<()> = std::sync::Mutex::new(());
+
+fn serial() -> std::sync::MutexGuard<'static, ()> {
+    ONE_AT_A_TIME.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+}
+
+#[test]
+fn what_was_opened_is_closed_at_its_time() {
+    let (_serial, scratch) = (serial(), Scratch::new("closed"));
+    let (log, mut gate) = (scratch.file("log"), Gate::new(None));
+    gate.grant(100, order(&log));
+    settle(&mut gate, 150);
+    assert_eq!(gate.next_due(), Some(1100));
+    gate.tick(1099);
+    assert_eq!(read(&log), "open ssh 192.0.2.7\n");
+    gate.tick(1100);
+    settle(&mut gate, 1101);
+    assert_eq!(read(&log), "open ssh 192.0.2.7\nclose\n");
+    assert_eq!((gate.leases(), gate.next_due()), (0, None));
+}
+
+#[test]
+fn a_second_knock_renews_a_native_lease_and_is_a_second_opening_for_knockd() {
+    let (_serial, scratch) = (serial(), Scratch::new("renew"));
+    for (renews, expected) in [(true, (1, Some(1900))), (false, (2, Some(1100)))] {
+        let mut gate = Gate::new(None);
+        for now in [100, 900] {
+            gate.grant(now, Order { renews, ..order(&scratch.file("log")) });
+            settle(&mut gate, now);
+        }
+        assert_eq!((gate.leases(), gate.next_due()), expected);
+    }
+}
+
+#[test]
+fn a_renewal_tries_a_failed_opening_again() {
+    let (_serial, scratch) = (serial(), Scratch::new("again"));
+    let (log, mut gate) = (scratch.file("log"), Gate::new(None));
+    let failing = Order { open: shell(format!("echo try >> {}; exit 3", log.display())), ..order(&log) };
+    for now in [100, 200] {
+        gate.grant(now, failing.clone());
+        settle(&mut gate, now);
+    }
+    assert_eq!(read(&log), "try\ntry\n");
+}
+
+#[test]
+fn the_time_may_count_from_the_end_of_the_opening_command() {
+    let (_serial, scratch) = (serial(), Scratch::new("from-end"));
+    let mut gate = Gate::new(None);
+    gate.grant(100, Order { from_end: true, ..order(&scratch.file("log")) });
+    gate.tick(5000);
+    settle(&mut gate, 5001);
+    assert_eq!(gate.next_due(), Some(6001));
+}
+
+#[test]
+fn a_failing_command_tells_its_status_and_output() {
+    let _serial = serial();
+    let mut gate = Gate::new(None);
+    let fails = |line: &str| Order { open: shell(line.into()), close: None, renews: false, ..order(Path::new("-")) };
+    for (line, expected) in
+        [("echo one; echo two >&2; exit 3", (Ended::Status(3), "one\ntwo\n")), ("kill -9 $$", (Ended::Signal(9), ""))]
+    {
+        gate.grant(1, fails(line));
+        settle(&mut gate, 2);
+        let ended = gate.events().into_iter().find_map(|event| match event {
+            Event::Ended { how, output, .. } => Some((how, String::from_utf8(output).unwrap())),
+            _ => None,
+        });
+        assert_eq!(ended, Some((expected.0, expected.1.to_owned())));
+    }
+    gate.grant(3, Order { open: Some(Command::Vector(vec!["/nonexistent/program".into()])), ..fails("") });
+    assert!(gate.events().iter().any(|event| matches!(event, Event::NotStarted { .. })));
+}
+
+#[test]
+fn native_commands_get_a_clean_environment() {
+    let (_serial, scratch) = (serial(), Scratch::new("environment"));
+    let mut gate = Gate::new(None);
+    let argv: Vec<OsString> = vec!["/usr/bin/env".into()];
+    gate.grant(1, Order { open: Some(Command::Vector(argv)), close: None, ..order(&scratch.file("log")) });
+    settle(&mut gate, 2);
+    let output = gate.events().into_iter().find_map(|event| match event {
+        Event::Ended { output, .. } => Some(String::from_utf8(output).unwrap()),
+        _ => None,
+    });
+    let mut names: Vec<String> =
+        output.unwrap().lines().filter_map(|line| Some(line.split_once('=')?.0.to_owned())).collect();
+    names.sort();
+    assert_eq!(names, ["KLOPF_DOOR", "KLOPF_IP", "PATH"]);
+}
+
+#[test]
+fn all_is_closed_when_the_daemon_is_told_to_stop() {
+    let (_serial, scratch) = (serial(), Scratch::new("stop"));
+    let (log, mut gate) = (scratch.file("log"), Gate::new(None));
+    for last in 1..=3 {
+        gate.grant(100, Order { address: IpAddr::from([192, 0, 2, last]), ..order(&log) });
+    }
+    gate.close_all(200);
+    settle(&mut gate, 201);
+    assert_eq!(read(&log).lines().filter(|line| *line == "close").count(), 3);
+    assert_eq!(gate.leases(), 0);
+}
+
+#[test]
+fn after_a_kill_the_journal_says_what_to_close_and_only_once() {
+    let (_serial, scratch) = (serial(), Scratch::new("journal"));
+    let (log, path) = (scratch.file("log"), scratch.file("journal"));
+    let now = klopf_sys::clock::boot_ms();
+    let mut killed = Gate::new(Some(Journal::open(&path).unwrap()));
+    killed.grant(now, order(&log));
+    killed.grant(now, Order { address: IpAddr::from([192, 0, 2, 8]), hold: 60_000, ..order(&log) });
+    settle(&mut killed, now);
+    assert!(matches!(Journal::open(&path), Err(JournalError::Locked)));
+    drop(killed);
+
+    let mut next = Gate::new(Some(Journal::open(&path).unwrap()));
+    assert_eq!((next.leases(), next.next_due()), (2, Some(now + 1000)));
+    next.tick(now + 1000);
+    settle(&mut next, now + 1001);
+    drop(next);
+    let mut last = Gate::new(Some(Journal::open(&path).unwrap()));
+    assert_eq!((last.leases(), last.next_due()), (1, Some(now + 60_000)));
+    last.close_all(now + 2000);
+    settle(&mut last, now + 2001);
+    assert_eq!(read(&log).lines().filter(|line| *line == "close").count(), 2);
+    assert_eq!(read(&path), "", "nothing is left to remember");
+}
+
+#[test]
+fn a_damaged_journal_loses_only_the_damaged_lines() {
+    let scratch = Scratch::new("damaged");
+    let path = scratch.file("journal");
+    let good = "+\t5\tother-boot\t1\t20\t0\tssh\t192.0.2.7\tvector\t/bin/true\ta%20b\n";
+    std::fs::write(&path, format!("{good}nonsense\n+\t6\tboot\n{}", good.get(..40).unwrap())).unwrap();
+    let journal = Journal::open(&path).unwrap();
+    assert_eq!((journal.len(), journal.damaged()), (1, 3));
+}
+
+#[test]
+fn a_journal_that_others_may_write_is_not_believed() {
+    use std::os::unix::fs::PermissionsExt;
+    let scratch = Scratch::new("mode");
+    let path = scratch.file("journal");
+    std::fs::write(&path, "").unwrap();
+    std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o666)).unwrap();
+    assert!(matches!(Journal::open(&path), Err(JournalError::NotOurs)));
+}

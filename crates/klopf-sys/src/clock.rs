@@ -1,0 +1,61 @@
+//! Clocks, random bytes, and what tells one boot from another.
+
+use std::io;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use rustix::time::{ClockId, clock_gettime};
+
+/// Milliseconds of the monotonic clock.
+#[must_use]
+pub fn monotonic_ms() -> u64 {
+    milliseconds(ClockId::Monotonic)
+}
+
+/// Milliseconds since boot, time asleep included.
+#[must_use]
+pub fn boot_ms() -> u64 {
+    milliseconds(ClockId::Boottime)
+}
+
+/// Milliseconds since 1970 UTC by the wall clock, 0 before that.
+#[must_use]
+pub fn wall_ms() -> u64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
+}
+
+/// A text that no two boots of a host share (random(4)); empty where the kernel does not tell.
+#[must_use]
+pub fn boot_id() -> String {
+    std::fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default().trim().to_owned()
+}
+
+/// Random bytes from the kernel.
+///
+/// # Errors
+/// As getrandom(2).
+pub fn random<const N: usize>() -> io::Result<[u8; N]> {
+    let mut bytes = [0; N];
+    let length = rustix::rand::getrandom(&mut bytes, rustix::rand::GetRandomFlags::empty())?;
+    if length == N { Ok(bytes) } else { Err(io::ErrorKind::UnexpectedEof.into()) }
+}
+
+/// The local time as `YYYY-MM-DD HH:MM`, of the time zone the host is set to.
+#[must_use]
+pub fn local_minute() -> String {
+    let now = libc::time_t::try_from(wall_ms() / 1000).unwrap_or(0);
+    // SAFETY: all-zero is a valid tm; both pointers are to values that live through the call.
+    let tm = unsafe {
+        let mut tm: libc::tm = std::mem::zeroed();
+        libc::localtime_r(&raw const now, &raw mut tm);
+        tm
+    };
+    let (year, month) = (tm.tm_year + 1900, tm.tm_mon + 1);
+    format!("{year:04}-{month:02}-{:02} {:02}:{:02}", tm.tm_mday, tm.tm_hour, tm.tm_min)
+}
+
+fn milliseconds(clock: ClockId) -> u64 {
+    let now = clock_gettime(clock);
+    let part = |value: i64| u64::try_from(value).unwrap_or(0);
+    part(now.tv_sec) * 1000 + part(now.tv_nsec) / 1_000_000
+}

@@ -1,0 +1,163 @@
+//! Starting processes: the daemon's own helpers, and the commands of doors.
+
+use std::ffi::{OsStr, OsString};
+use std::io;
+use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
+use std::os::unix::process::CommandExt;
+use std::process::{Command, Stdio};
+
+use rustix::process::{Pid, WaitOptions, WaitStatus};
+
+use crate::output::Output;
+use crate::ring::check;
+
+/// How a process ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ended {
+    /// By itself, with a status.
+    Status(i32),
+    /// By a signal.
+    Signal(i32),
+}
+
+/// The environment of a command.
+#[derive(Clone, Debug)]
+pub enum Environment {
+    /// The daemon's own, and these.
+    Inherited(Vec<(OsString, OsString)>),
+    /// These alone.
+    Only(Vec<(OsString, OsString)>),
+}
+
+/// Starts a program in a session of its own, without any descriptor of this process but its standard streams: input
+/// is empty, both outputs go to `output`. Signals are as at the start of a login.
+///
+/// # Errors
+/// The program is not there or cannot be run, or there is no room for a process.
+pub fn start_command(argv: &[OsString], environment: Environment, output: &Output) -> io::Result<u32> {
+    let (program, arguments) = argv.split_first().ok_or(io::ErrorKind::InvalidInput)?;
+    let mut command = Command::new(program);
+    command.args(arguments).stdin(Stdio::null()).stdout(output.to_write()?).stderr(output.to_write()?);
+    match environment {
+        Environment::Inherited(more) => command.envs(more),
+        Environment::Only(all) => command.env_clear().envs(all),
+    };
+    // SAFETY: between fork and exec only the async-signal-safe calls of fresh_session() are made.
+    let child = unsafe { command.pre_exec(fresh_session).spawn()? };
+    Ok(child.id())
+}
+
+/// Starts this program again as one of its helpers, with an empty environment, a name of its own and the descriptors
+/// it is to have; their numbers are its arguments behind `role`.
+///
+/// # Errors
+/// There is no room for a process, or the program's file cannot be run.
+pub fn start_helper(name: &OsStr, role: &OsStr, pass: &[BorrowedFd<'_>]) -> io::Result<u32> {
+    let numbers: Vec<RawFd> = pass.iter().map(AsRawFd::as_raw_fd).collect();
+    let mut command = Command::new("/proc/self/exe");
+    command.arg0(name).arg(role).args(numbers.iter().map(RawFd::to_string)).env_clear();
+    command.stdin(Stdio::null()).stdout(Stdio::null());
+    let keep = move || {
+        fresh_session()?;
+        for &number in &numbers {
+            // SAFETY: fcntl() on a number takes no pointer, and is async-signal-safe.
+            check(unsafe { libc::fcntl(number, libc::F_SETFD, 0) })?;
+        }
+        Ok(())
+    };
+    // SAFETY: between fork and exec only async-signal-safe calls are made: those of fresh_session() and fcntl().
+    let child = unsafe { command.pre_exec(keep).spawn()? };
+    Ok(child.id())
+}
+
+/// Takes a descriptor that [`start_helper`] passed; none if the number is no open descriptor, or one of the standard
+/// streams. To be called once for each number, at the start.
+#[must_use]
+pub fn inherited(number: RawFd) -> Option<OwnedFd> {
+    // SAFETY: fcntl() on a number takes no pointer.
+    let open = number > 2 && unsafe { libc::fcntl(number, libc::F_SETFD, libc::FD_CLOEXEC) } == 0;
+    // SAFETY: the descriptor is open, and was left open by start_helper() for this process alone to own.
+    open.then(|| unsafe { OwnedFd::from_raw_fd(number) })
+}
+
+/// Takes in one child that has ended.
+#[must_use]
+pub fn reap() -> Option<(u32, Ended)> {
+    let (pid, status) = rustix::process::wait(WaitOptions::NOHANG).ok().flatten()?;
+    let pid = u32::try_from(pid.as_raw_nonzero().get()).ok()?;
+    Some((pid, ended(status)))
+}
+
+/// Ends a process at once.
+pub fn kill(pid: u32) {
+    if let Some(pid) = i32::try_from(pid).ok().and_then(Pid::from_raw) {
+        // A process that is gone already is what was wanted.
+        let _ = rustix::process::kill_process(pid, rustix::process::Signal::KILL);
+    }
+}
+
+/// The way back to whoever started this process in the foreground; see [`to_background`].
+#[derive(Debug)]
+pub struct Background(OwnedFd);
+
+/// Goes on in a child with a session of its own. The calling process waits until that has got ready, and ends with
+/// status 0 then, or with 1 if the child ends before.
+///
+/// # Errors
+/// No room for a process or a pipe.
+pub fn to_background() -> io::Result<Background> {
+    let (news, ready) = rustix::pipe::pipe_with(rustix::pipe::PipeFlags::CLOEXEC)?;
+    // SAFETY: there is one thread, so the child may go on in Rust code.
+    if check(unsafe { libc::fork() })? != 0 {
+        drop(ready);
+        let well = rustix::io::read(&news, &mut [0; 1]).is_ok_and(|length| length == 1);
+        std::process::exit(i32::from(!well));
+    }
+    rustix::process::setsid()?;
+    Ok(Background(ready))
+}
+
+impl Background {
+    /// All is ready: goes to `/`, closes the standard streams, and lets the waiting process end.
+    ///
+    /// # Errors
+    /// No `/dev/null`.
+    pub fn ready(self) -> io::Result<()> {
+        let null = std::fs::OpenOptions::new().read(true).write(true).open("/dev/null")?;
+        rustix::process::chdir("/")?;
+        for stream in 0..3 {
+            // SAFETY: dup2() on numbers takes no pointer; nobody relies on what the streams were.
+            check(unsafe { libc::dup2(null.as_raw_fd(), stream) })?;
+        }
+        rustix::io::write(&self.0, &[0])?;
+        Ok(())
+    }
+}
+
+/// The program names a process shows in `ps` and `pgrep`.
+pub fn set_name(name: &std::ffi::CStr) {
+    // A name is for people; going on without it harms nobody.
+    let _ = rustix::thread::set_name(name);
+}
+
+/// Makes a child leave the daemon's session, signal settings and descriptors.
+fn fresh_session() -> io::Result<()> {
+    // SAFETY: all calls are async-signal-safe, and the signal set lives through them.
+    unsafe {
+        check(libc::setsid())?;
+        let mut none: libc::sigset_t = std::mem::zeroed();
+        libc::sigemptyset(&raw mut none);
+        check(libc::sigprocmask(libc::SIG_SETMASK, &raw const none, std::ptr::null_mut()))?;
+        // Old kernels lack the call; all descriptors of ours have the flag from the start, others are not secret.
+        libc::syscall(libc::SYS_close_range, 3, libc::c_uint::MAX, libc::CLOSE_RANGE_CLOEXEC);
+    }
+    Ok(())
+}
+
+fn ended(status: WaitStatus) -> Ended {
+    match (status.exit_status(), status.terminating_signal()) {
+        (Some(code), _) => Ended::Status(code),
+        (None, Some(signal)) => Ended::Signal(signal),
+        (None, None) => Ended::Status(-1),
+    }
+}

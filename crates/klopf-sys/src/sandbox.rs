@@ -1,0 +1,186 @@
+//! Giving up rights, once and for good.
+
+use std::io;
+use std::os::fd::{AsRawFd, BorrowedFd};
+use std::{error, fmt};
+
+use caps::{CapSet, CapsHashSet};
+use landlock::{ABI, Access, AccessFs, AccessNet, Ruleset, RulesetAttr, RulesetStatus, Scope};
+use seccompiler::{
+    SeccompAction, SeccompCmpArgLen, SeccompCmpOp, SeccompCondition, SeccompFilter, SeccompRule, TargetArch,
+};
+
+use crate::ring::check;
+
+/// A user to become.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct User {
+    /// User id.
+    pub uid: u32,
+    /// Group id.
+    pub gid: u32,
+}
+
+impl User {
+    /// Looks a user up in the host's user database.
+    #[must_use]
+    pub fn named(name: &str) -> Option<Self> {
+        let name = std::ffi::CString::new(name).ok()?;
+        // SAFETY: `name` is a C string that lives through the call; the result points to static memory that is read
+        // at once, in a process with one thread.
+        let entry = unsafe { libc::getpwnam(name.as_ptr()).as_ref() }?;
+        Some(Self { uid: entry.pw_uid, gid: entry.pw_gid })
+    }
+}
+
+/// What could not be given up.
+#[derive(Debug)]
+pub enum SandboxError {
+    /// A step failed.
+    Step(&'static str, io::Error),
+    /// A right that was given up could be taken back.
+    Regained(&'static str),
+    /// The kernel has no seccomp.
+    NoSeccomp,
+}
+
+impl fmt::Display for SandboxError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Step(what, error) => write!(f, "cannot {what}: {error}"),
+            Self::Regained(what) => write!(f, "could take {what} back after giving it up"),
+            Self::NoSeccomp => f.write_str("the kernel has no seccomp filters"),
+        }
+    }
+}
+
+impl error::Error for SandboxError {}
+
+/// How tight a [`confine`]d process is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Confined {
+    /// Whether landlock holds.
+    pub landlock: bool,
+    /// Whether seccomp holds.
+    pub seccomp: bool,
+}
+
+/// Becomes another user, gives up all capabilities, and tries to get them back. Without the right to change users a
+/// process that is not root keeps its own.
+///
+/// # Errors
+/// See [`SandboxError`]; then the process must end.
+pub fn drop_privileges(user: User) -> Result<(), SandboxError> {
+    let step = |what| move |error: io::Error| SandboxError::Step(what, error);
+    let caps = |what| move |error: caps::errors::CapsError| SandboxError::Step(what, io::Error::other(error));
+    rustix::thread::set_no_new_privs(true).map_err(|e| step("forgo new privileges")(e.into()))?;
+    if rustix::process::geteuid().is_root() {
+        // SAFETY: no groups, so no pointer is read.
+        check(unsafe { libc::setgroups(0, std::ptr::null()) }).map_err(step("leave all groups"))?;
+        // SAFETY: takes numbers only.
+        check(unsafe { libc::setresgid(user.gid, user.gid, user.gid) }).map_err(step("change the group"))?;
+        if caps::has_cap(None, CapSet::Effective, caps::Capability::CAP_SETPCAP).unwrap_or(false) {
+            for capability in caps::all() {
+                // The kernel may not know the newest ones; what counts is checked below.
+                let _ = caps::drop(None, CapSet::Bounding, capability);
+            }
+        }
+        // SAFETY: takes numbers only.
+        check(unsafe { libc::setresuid(user.uid, user.uid, user.uid) }).map_err(step("change the user"))?;
+    }
+    for set in [CapSet::Effective, CapSet::Permitted, CapSet::Inheritable] {
+        caps::set(None, set, &CapsHashSet::new()).map_err(caps("drop capabilities"))?;
+    }
+    rustix::process::set_dumpable_behavior(rustix::process::DumpableBehavior::NotDumpable)
+        .map_err(|e| step("forbid tracing")(e.into()))?;
+    prove_dropped()
+}
+
+/// Tries to get back what [`drop_privileges`] gave up.
+fn prove_dropped() -> Result<(), SandboxError> {
+    // SAFETY: takes numbers only; success would mean that the drop did not hold, and ends the process.
+    if rustix::process::geteuid().is_root() || unsafe { libc::setresuid(0, 0, 0) } == 0 {
+        return Err(SandboxError::Regained("root"));
+    }
+    if caps::set(None, CapSet::Effective, &caps::all()).is_ok() {
+        return Err(SandboxError::Regained("capabilities"));
+    }
+    for set in [CapSet::Effective, CapSet::Permitted, CapSet::Inheritable] {
+        if caps::read(None, set).map_or(true, |held| !held.is_empty()) {
+            return Err(SandboxError::Regained("capabilities"));
+        }
+    }
+    Ok(())
+}
+
+/// Closes the file system, all TCP ports and other processes to this one (landlock), and all system calls but those
+/// of a loop that waits, reads and writes messages by `messages` alone (seccomp). Where the kernel has no landlock
+/// that is reported; without seccomp it is an error unless `seccomp_optional`.
+///
+/// # Errors
+/// See [`SandboxError`]; then the process must end.
+pub fn confine(messages: BorrowedFd<'_>, seccomp_optional: bool) -> Result<Confined, SandboxError> {
+    let landlock = close_files().map_err(|e| SandboxError::Step("set landlock rules", io::Error::other(e)))?;
+    if landlock && std::fs::File::open("/").is_ok() {
+        return Err(SandboxError::Regained("the file system"));
+    }
+    let program = system_calls(messages)
+        .map_err(|error| SandboxError::Step("make the seccomp filter", io::Error::other(error)))?;
+    match seccompiler::apply_filter(&program) {
+        Ok(()) => Ok(Confined { landlock, seccomp: true }),
+        Err(_) if seccomp_optional => Ok(Confined { landlock, seccomp: false }),
+        Err(_) => Err(SandboxError::NoSeccomp),
+    }
+}
+
+fn close_files() -> Result<bool, landlock::RulesetError> {
+    let abi = ABI::V6;
+    let rules = Ruleset::default()
+        .handle_access(AccessFs::from_all(abi))?
+        .handle_access(AccessNet::from_all(abi))?
+        .scope(Scope::from_all(abi))?;
+    Ok(rules.create()?.restrict_self()?.ruleset != RulesetStatus::NotEnforced)
+}
+
+/// Waiting, reading, messages to the keeper, memory, time, and ending. Anything else ends the process.
+fn system_calls(messages: BorrowedFd<'_>) -> Result<seccompiler::BpfProgram, seccompiler::BackendError> {
+    let free = [
+        libc::SYS_ppoll,
+        libc::SYS_recvfrom,
+        libc::SYS_read,
+        libc::SYS_munmap,
+        libc::SYS_mremap,
+        libc::SYS_madvise,
+        libc::SYS_brk,
+        libc::SYS_futex,
+        libc::SYS_clock_gettime,
+        libc::SYS_restart_syscall,
+        libc::SYS_rt_sigreturn,
+        libc::SYS_rt_sigprocmask,
+        libc::SYS_sigaltstack,
+        libc::SYS_gettid,
+        libc::SYS_getpid,
+        libc::SYS_exit,
+        libc::SYS_exit_group,
+        libc::SYS_close,
+    ];
+    let mut rules: std::collections::BTreeMap<i64, Vec<SeccompRule>> =
+        free.into_iter().map(|call| (call, Vec::new())).collect();
+    #[cfg(target_arch = "x86_64")]
+    rules.insert(libc::SYS_poll, Vec::new());
+
+    let number = u64::try_from(messages.as_raw_fd()).unwrap_or(u64::MAX);
+    let to_keeper = SeccompCondition::new(0, SeccompCmpArgLen::Dword, SeccompCmpOp::Eq, number)?;
+    rules.insert(libc::SYS_sendto, vec![SeccompRule::new(vec![to_keeper])?]);
+    // abort() signals its own process, and nobody else's may be.
+    let own = u64::from(std::process::id());
+    let itself = SeccompCondition::new(0, SeccompCmpArgLen::Dword, SeccompCmpOp::Eq, own)?;
+    rules.insert(libc::SYS_tgkill, vec![SeccompRule::new(vec![itself])?]);
+    let executable = libc::PROT_EXEC as u64;
+    let data = SeccompCondition::new(2, SeccompCmpArgLen::Dword, SeccompCmpOp::MaskedEq(executable), 0)?;
+    rules.insert(libc::SYS_mmap, vec![SeccompRule::new(vec![data.clone()])?]);
+    rules.insert(libc::SYS_mprotect, vec![SeccompRule::new(vec![data])?]);
+
+    let architecture = TargetArch::try_from(std::env::consts::ARCH)?;
+    SeccompFilter::new(rules, SeccompAction::KillProcess, SeccompAction::Allow, architecture)?.try_into()
+}
