@@ -1,0 +1,89 @@
+//! `klopf check`: what the daemon would say about a file.
+
+use std::fs;
+use std::io::{self, ErrorKind, Read};
+use std::path::Path;
+use std::process::ExitCode;
+
+use klopf_config::{Check, knockd, native};
+
+use crate::cli::fail;
+use crate::say;
+
+const NATIVE: &str = "/etc/klopf/klopf.toml";
+const KNOCKD: &str = "/etc/knockd.conf";
+
+pub(crate) fn run(file: Option<&Path>) -> ExitCode {
+    let (name, text) = match file {
+        Some(path) if path == Path::new("-") => ("stdin.toml".to_owned(), stdin()),
+        Some(path) => (path.display().to_string(), fs::read(path)),
+        None => default_file(),
+    };
+    match text {
+        Ok(text) => report(&name, &text),
+        Err(error) => fail(format_args!("cannot read {name}: {error}; {}", mend(&error)), 66),
+    }
+}
+
+fn stdin() -> io::Result<Vec<u8>> {
+    let mut text = Vec::new();
+    io::stdin().read_to_end(&mut text)?;
+    Ok(text)
+}
+
+/// The file the daemon would take.
+fn default_file() -> (String, io::Result<Vec<u8>>) {
+    match fs::read(NATIVE) {
+        Err(error) if error.kind() == ErrorKind::NotFound => match fs::read(KNOCKD) {
+            Err(error) if error.kind() == ErrorKind::NotFound => (format!("{NATIVE} or {KNOCKD}"), Err(error)),
+            text => (KNOCKD.to_owned(), text),
+        },
+        text => (NATIVE.to_owned(), text),
+    }
+}
+
+fn mend(error: &io::Error) -> &'static str {
+    match error.kind() {
+        ErrorKind::PermissionDenied => "run it as a user who may, such as root",
+        ErrorKind::NotFound => "name the file: klopf check FILE",
+        _ => "name a readable file: klopf check FILE",
+    }
+}
+
+fn report(name: &str, text: &[u8]) -> ExitCode {
+    let Check { faults, warnings } = klopf_config::check(name, text);
+    for note in faults.iter().chain(&warnings) {
+        // Reaches terminals in colour; anything else gets it without.
+        say(format_args!("{}\n", note.coloured()));
+    }
+    let mut findings = Vec::new();
+    findings.extend(count(faults.len(), "fault"));
+    if faults.is_empty() {
+        findings.push("fine".to_owned());
+        findings.push(count(doors(name, text), "door").unwrap_or_else(|| "no doors".to_owned()));
+    }
+    findings.extend(count(warnings.len(), "warning"));
+    say(format_args!("{name}: {}", findings.join(", ")));
+    if faults.is_empty() { ExitCode::SUCCESS } else { 78.into() }
+}
+
+/// How many doors a file without faults has.
+fn doors(name: &str, text: &[u8]) -> usize {
+    if Path::new(name).extension().is_some_and(|extension| extension.eq_ignore_ascii_case("toml")) {
+        str::from_utf8(text)
+            .ok()
+            .and_then(|text| native::parse(name, text).ok())
+            .map_or(0, |file| file.config.doors.len())
+    } else {
+        knockd::parse(text).map_or(0, |file| file.config.doors.len())
+    }
+}
+
+/// `2 doors`, or nothing for none.
+fn count(number: usize, what: &str) -> Option<String> {
+    match number {
+        0 => None,
+        1 => Some(format!("1 {what}")),
+        _ => Some(format!("{number} {what}s")),
+    }
+}

@@ -1,0 +1,135 @@
+//! `klopf`, seen from outside.
+#![expect(clippy::unwrap_used, reason = "in tests a failed assumption may end the test")]
+
+mod common;
+
+use std::path::{Path, PathBuf};
+use std::{fs, process};
+
+use assert_cmd::cargo::cargo_bin_cmd;
+
+fn klopf(line: &str) -> (i32, String, String) {
+    common::run(cargo_bin_cmd!("klopf"), line)
+}
+
+#[test]
+fn a_knock_is_sent() {
+    let (ear, port) = common::udp_ear();
+    let line = format!("knock -v -d 1ms 127.0.0.1 7 {port}/udp");
+    let said = format!("knocking at 127.0.0.1 7/tcp\nknocking at 127.0.0.1 {port}/udp\n");
+    assert_eq!(klopf(&line), (0, said, String::new()));
+    let mut datagram = [1; 8];
+    assert_eq!(ear.recv(&mut datagram).unwrap(), 1);
+    assert_eq!(datagram[0], 0);
+}
+
+#[test]
+fn exit_codes_follow_sysexits() {
+    for (line, code, message) in [
+        ("", 64, "Usage: klopf"),
+        ("dance", 64, "unrecognized subcommand 'dance'"),
+        ("knock 127.0.0.1", 64, "<PORT[:PROTO]>"),
+        ("knock 127.0.0.1 7 70000", 64, "a port is a number from 1 to 65535"),
+        ("knock 127.0.0.1 7:icmp", 64, "the protocol after the port is tcp or udp"),
+        ("knock -d soon 127.0.0.1 7", 64, "a pause is written 50, 50ms or 2s"),
+        ("knock -4 -6 127.0.0.1 7", 64, "cannot be used with"),
+        ("knock no-such-host.invalid 7", 68, "error: host 'no-such-host.invalid' is unknown: "),
+        ("knock -4 ::1 7", 68, "error: host '::1' has no IPv4 address; leave out -4"),
+        ("knock 224.0.0.1 7", 69, "error: cannot send to 224.0.0.1 port 7: "),
+        ("check /no/such/klopf.toml", 66, "error: cannot read /no/such/klopf.toml: "),
+    ] {
+        let (got, stdout, stderr) = klopf(line);
+        assert_eq!((got, stdout.as_str()), (code, ""), "{line}: {stderr}");
+        assert!(stderr.contains(message), "{line}: {stderr}");
+    }
+    for line in ["--help", "--version", "knock --help", "check -h", "help knock"] {
+        let (code, stdout, stderr) = klopf(line);
+        assert_eq!((code, stdout.is_empty(), stderr.as_str()), (0, false, ""), "{line}");
+    }
+}
+
+#[test]
+fn a_file_is_checked() {
+    const DOOR: &str = "[door.ssh]\nsequence = [\"42000\", \"1337\", \"23000/udp\"]\non-open = [\"/bin/true\"]\n";
+    let dir = Dir::new("check");
+
+    let fine = dir.file("fine.toml", DOOR);
+    assert_eq!(klopf(&format!("check {fine}")), (0, format!("{fine}: fine, 1 door\n"), String::new()));
+
+    let old = dir.file("knockd.conf", "[ssh]\nsequence = 7000,9000:udp,8000\ncommand = true\ntcpflags = syn\n");
+    let (code, stdout, _) = klopf(&format!("check {old}"));
+    assert_eq!(code, 0, "{stdout}");
+    assert!(stdout.lines().last().unwrap().starts_with(&format!("{old}: fine, 1 door")), "{stdout}");
+
+    let poor = dir.file("poor.toml", &DOOR.replace("\"42000\", \"1337\", \"23000/udp\"", "7, 8, 9"));
+    let (code, stdout, _) = klopf(&format!("check {poor}"));
+    assert_eq!(code, 0, "{stdout}");
+    assert!(stdout.lines().last().unwrap().starts_with(&format!("{poor}: fine, 1 door, ")), "{stdout}");
+
+    let broken = dir.file("broken.toml", &format!("{DOOR}colour = \"red\"\nwithin = \"soon\"\n"));
+    let (code, stdout, _) = klopf(&format!("check {broken}"));
+    assert_eq!(code, 78, "{stdout}");
+    assert_eq!(stdout.lines().last(), Some(format!("{broken}: 2 faults").as_str()), "{stdout}");
+    assert!(stdout.contains(&format!("{broken}:4:1")) && stdout.contains(&format!("{broken}:5:")), "{stdout}");
+    assert!(!stdout.contains('\x1b'), "colour without a terminal");
+
+    let output = cargo_bin_cmd!("klopf").args(["check", "-"]).write_stdin(DOOR).output().unwrap();
+    assert_eq!(String::from_utf8(output.stdout).unwrap(), "stdin.toml: fine, 1 door\n");
+}
+
+#[test]
+fn every_shell_has_completions() {
+    for shell in ["bash", "elvish", "fish", "powershell", "zsh"] {
+        let (code, script, _) = klopf(&format!("completions {shell}"));
+        assert!(code == 0 && script.contains("knock"), "{shell}");
+    }
+}
+
+#[test]
+fn man_pages_say_what_help_says() {
+    let dir = Dir::new("man");
+    let (code, stdout, stderr) = klopf(&format!("man {}", dir.path().display()));
+    assert_eq!((code, stdout.as_str(), stderr.as_str()), (0, "", ""));
+    let mut names: Vec<_> =
+        fs::read_dir(dir.path()).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+    names.sort();
+    assert_eq!(names, ["klopf-check.1", "klopf-completions.1", "klopf-knock.1", "klopf.1", "knock.1"]);
+
+    let page = |name: &str| fs::read_to_string(dir.path().join(name)).unwrap();
+    let (_, usage, _) = common::run(cargo_bin_cmd!("knock"), "-h");
+    for help in usage.lines().filter(|line| line.starts_with("  -")).map(|line| line[22..].trim()) {
+        assert!(page("knock.1").contains(help), "{help}");
+    }
+    for option in klopf::command().find_subcommand("knock").unwrap().get_opts() {
+        let long = option.get_long().unwrap();
+        assert!(page("klopf-knock.1").contains(&format!(r"\-\-{long}")), "{long}");
+    }
+}
+
+/// A new directory, removed with all in it at the end.
+struct Dir(PathBuf);
+
+impl Dir {
+    fn new(name: &str) -> Self {
+        let path = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("{name}-{}", process::id()));
+        fs::create_dir_all(&path).unwrap();
+        Self(path)
+    }
+
+    fn path(&self) -> &Path {
+        &self.0
+    }
+
+    /// Writes a file and names it.
+    fn file(&self, name: &str, text: &str) -> String {
+        let path = self.0.join(name);
+        fs::write(&path, text).unwrap();
+        path.to_str().unwrap().to_owned()
+    }
+}
+
+impl Drop for Dir {
+    fn drop(&mut self) {
+        let _ = fs::remove_dir_all(&self.0);
+    }
+}
