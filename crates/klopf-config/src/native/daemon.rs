@@ -1,0 +1,110 @@
+//! The section `[daemon]`.
+
+use toml::de::DeTable;
+
+use super::report::{Report, Value, Wrong, in_order};
+use super::{Daemon, LogTarget, values};
+use crate::suggest::nearest;
+
+pub(super) const KEYS: [&str; 7] =
+    ["interfaces", "state-dir", "runtime-dir", "user", "log", "service-ports", "seccomp"];
+
+/// The longest name the kernel has for an interface, in bytes.
+const INTERFACE_BYTES: usize = 15;
+
+impl Default for Daemon {
+    fn default() -> Self {
+        Self {
+            interfaces: Vec::new(),
+            state_dir: "/var/lib/klopf".into(),
+            runtime_dir: "/run/klopf".into(),
+            user: None,
+            log: None,
+            service_ports: Vec::new(),
+            seccomp_optional: false,
+        }
+    }
+}
+
+pub(super) fn read(table: &DeTable<'_>, report: &mut Report<'_>) -> Daemon {
+    let mut daemon = Daemon::default();
+    for (key, value) in in_order(table) {
+        match key.get_ref().as_ref() {
+            "interfaces" => daemon.interfaces = interfaces(value, report),
+            name @ "state-dir" => daemon.state_dir = directory(name, value, report),
+            name @ "runtime-dir" => daemon.runtime_dir = directory(name, value, report),
+            "user" => daemon.user = user(value, report),
+            "log" => daemon.log = log(value, report),
+            "service-ports" => {
+                for value in report.list("service-ports", value, r#"["tcp/443"]"#).unwrap_or_default() {
+                    let text = report.string("service-ports", value, r#"["tcp/443"]"#);
+                    let range = text.and_then(|text| report.checked(value.span(), values::port_range(text)));
+                    daemon.service_ports.extend(range);
+                }
+            }
+            "seccomp" => daemon.seccomp_optional = seccomp(value, report),
+            _ => report.unknown_key(key, "`[daemon]`", &KEYS),
+        }
+    }
+    daemon
+}
+
+fn interfaces(list: &Value<'_>, report: &mut Report<'_>) -> Vec<String> {
+    let mut names = Vec::new();
+    for value in report.list("interfaces", list, r#"["eth0"]"#).unwrap_or_default() {
+        let Some(name) = report.string("interfaces", value, r#"["eth0"]"#) else { continue };
+        let odd = |c: char| c == '/' || c.is_whitespace() || c.is_control();
+        if name.is_empty() || name.len() > INTERFACE_BYTES || name.contains(odd) {
+            let text = format!("`{name}` cannot be the name of an interface");
+            report.fault(value.span(), Wrong::new(text, "write a name as `ip link` shows it"));
+        }
+        names.push(name.to_owned());
+    }
+    names
+}
+
+fn directory(key: &str, value: &Value<'_>, report: &mut Report<'_>) -> String {
+    let path = report.string(key, value, r#""/var/lib/klopf""#).unwrap_or("/");
+    if !path.starts_with('/') {
+        let wrong = Wrong::new(format!("`{key}` must be an absolute path"), "begin it with `/`");
+        report.fault(value.span(), wrong);
+    }
+    path.to_owned()
+}
+
+fn user(value: &Value<'_>, report: &mut Report<'_>) -> Option<String> {
+    let user = report.string("user", value, r#""klopf""#)?;
+    if user.is_empty() {
+        report.fault(value.span(), Wrong::new("`user` is empty", "write a user's name, or remove the line"));
+    }
+    Some(user.to_owned())
+}
+
+fn log(value: &Value<'_>, report: &mut Report<'_>) -> Option<LogTarget> {
+    match report.string("log", value, r#""journal""#)? {
+        "journal" => Some(LogTarget::Journal),
+        "syslog" => Some(LogTarget::Syslog),
+        "stderr" => Some(LogTarget::Stderr),
+        path if path.starts_with('/') => Some(LogTarget::File(path.to_owned())),
+        other => {
+            let help = match nearest(other, &["journal", "syslog", "stderr"]) {
+                Some(meant) => format!("did you mean `{meant}`?"),
+                None => "write `journal`, `syslog`, `stderr` or the absolute path of a file".into(),
+            };
+            report.fault(value.span(), Wrong::new(format!("cannot log to `{other}`"), help));
+            None
+        }
+    }
+}
+
+fn seccomp(value: &Value<'_>, report: &mut Report<'_>) -> bool {
+    match report.string("seccomp", value, r#""required""#) {
+        Some("optional") => true,
+        Some("required") | None => false,
+        Some(other) => {
+            let text = format!("`seccomp` cannot be `{other}`");
+            report.fault(value.span(), Wrong::new(text, "write `required` or `optional`"));
+            false
+        }
+    }
+}

@@ -1,0 +1,200 @@
+//! `klopf.toml`, Klopf's own format.
+
+mod daemon;
+mod doors;
+mod report;
+mod values;
+
+use std::net::IpAddr;
+use std::time::Duration;
+
+use klopf_wire::{Port, Proto};
+use toml::de::DeTable;
+
+use self::report::{Report, Wrong, in_order};
+pub use crate::{Fault, Faults};
+
+/// A longer file is not read, in bytes.
+const LONGEST_FILE: usize = 1 << 20;
+
+/// A whole file.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Config {
+    /// `[daemon]`.
+    pub daemon: Daemon,
+    /// `[door.NAME]`, in file order.
+    pub doors: Vec<Door>,
+}
+
+/// What concerns the daemon as a whole.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Daemon {
+    /// Interfaces to watch; empty means every one.
+    pub interfaces: Vec<String>,
+    /// Where state survives a restart; `/var/lib/klopf`.
+    pub state_dir: String,
+    /// Where the control socket is; `/run/klopf`.
+    pub runtime_dir: String,
+    /// Whom the unprivileged processes run as. `None`: `klopf`, else `nobody`.
+    pub user: Option<String>,
+    /// Where log lines go. `None`: journal under systemd, else stderr.
+    pub log: Option<LogTarget>,
+    /// Ports that serve although nothing on this host listens; hits there are never wrong hits.
+    pub service_ports: Vec<PortRange>,
+    /// Whether to run where the kernel has no seccomp.
+    pub seccomp_optional: bool,
+}
+
+/// Where log lines go.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum LogTarget {
+    /// systemd's journal.
+    Journal,
+    /// The syslog socket.
+    Syslog,
+    /// Standard error.
+    Stderr,
+    /// A file, by absolute path.
+    File(String),
+}
+
+/// Ports of one protocol, `first` to `last`, both included; `first <= last`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PortRange {
+    /// The protocol.
+    pub proto: Proto,
+    /// The lowest port.
+    pub first: u16,
+    /// The highest port.
+    pub last: u16,
+}
+
+/// A network; the host bits of `address` are clear, `prefix` is at most 32 or 128.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Network {
+    /// Its first address.
+    pub address: IpAddr,
+    /// How many bits are fixed.
+    pub prefix: u8,
+}
+
+impl Network {
+    /// Whether the address is in the network. An IPv4 address is never in an IPv6 network.
+    #[must_use]
+    pub fn contains(&self, address: IpAddr) -> bool {
+        address.is_ipv4() == self.address.is_ipv4() && values::masked(address, self.prefix) == self.address
+    }
+}
+
+/// `[door.NAME]`: what opens it and what then happens.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Door {
+    /// 1 to 64 characters of `[A-Za-z0-9_.-]`, unique.
+    pub name: String,
+    /// The hits that open it, 1 to 32.
+    pub sequence: Vec<Port>,
+    /// From the first hit to the last; 5 s unless written, at most 1 h.
+    pub within: Duration,
+    /// Argument vector run at the opening; its first element is an absolute path.
+    pub on_open: Option<Vec<String>>,
+    /// Argument vector run at the closing.
+    pub on_close: Option<Vec<String>>,
+    /// How long it stays open, at most 30 d.
+    pub open_for: Option<Duration>,
+    /// Who is never shut out.
+    pub always_allow: Vec<Network>,
+}
+
+/// A file without faults.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Checked {
+    /// What it says.
+    pub config: Config,
+    /// What works but is hardly meant, in file order.
+    pub warnings: Vec<Fault>,
+}
+
+/// Reads and checks a file. `file_name` only serves the messages.
+///
+/// # Errors
+/// All faults, in file order, at most a hundred.
+pub fn parse(file_name: &str, text: &str) -> Result<Checked, Faults> {
+    let (config, faults, warnings) = examine(file_name, text);
+    if faults.is_empty() { Ok(Checked { config, warnings }) } else { Err(Faults(faults)) }
+}
+
+/// As [`parse`]; bytes that are not UTF-8 are a fault.
+///
+/// # Errors
+/// As [`parse`].
+pub fn parse_bytes(file_name: &str, text: &[u8]) -> Result<Checked, Faults> {
+    match std::str::from_utf8(text) {
+        Ok(text) => parse(file_name, text),
+        Err(_) => Err(Faults(examine_bytes(file_name, text).0)),
+    }
+}
+
+/// Faults and warnings.
+pub(crate) fn examine_bytes(file_name: &str, text: &[u8]) -> (Vec<Fault>, Vec<Fault>) {
+    match std::str::from_utf8(text) {
+        Ok(text) => {
+            let (_, faults, warnings) = examine(file_name, text);
+            (faults, warnings)
+        }
+        Err(e) => {
+            let shown = String::from_utf8_lossy(text);
+            let mut report = Report::new(file_name, &shown);
+            let at = e.valid_up_to();
+            report.fault(at..at + 1, Wrong::new("the file is not UTF-8 here", "save it as UTF-8"));
+            report.finish()
+        }
+    }
+}
+
+/// The configuration, which only counts without faults, the faults and the warnings.
+fn examine(file_name: &str, text: &str) -> (Config, Vec<Fault>, Vec<Fault>) {
+    let mut config = Config { daemon: Daemon::default(), doors: Vec::new() };
+    let mut report = Report::new(file_name, text);
+    if text.len() > LONGEST_FILE {
+        report.fault(0..0, Wrong::new("the file is longer than 1 MiB", "remove what no door needs"));
+    } else {
+        let (document, errors) = DeTable::parse_recoverable(text);
+        for error in errors {
+            report.syntax(error.span().unwrap_or_default(), error.message());
+        }
+        sections(document.get_ref(), &mut config, &mut report);
+    }
+    let (faults, warnings) = report.finish();
+    (config, faults, warnings)
+}
+
+fn sections(document: &DeTable<'_>, config: &mut Config, report: &mut Report<'_>) {
+    for (key, value) in in_order(document) {
+        let table = value.get_ref().as_table();
+        match (key.get_ref().as_ref(), table) {
+            ("daemon", Some(table)) => config.daemon = daemon::read(table, report),
+            ("door", Some(table)) => config.doors = doors::read_all(table, report),
+            (name @ ("daemon" | "door"), None) => {
+                let header = if name == "door" { "[door.NAME]" } else { "[daemon]" };
+                let wrong = Wrong::new(format!("`{name}` must be a section"), format!("write `{header}`"));
+                report.fault(value.span(), wrong);
+            }
+            ("key", _) => {
+                let text = "this version cannot open sealed knocks yet, so it has no use for keys";
+                report.fault(key.span(), Wrong::new(text, "remove every `[key.NAME]`"));
+            }
+            (name, None) if daemon::KEYS.contains(&name) => {
+                let text = format!("`{name}` belongs to `[daemon]`");
+                report.fault(key.span(), Wrong::new(text, "move it below a line `[daemon]`"));
+            }
+            (name, None) if doors::KEYS.contains(&name) => {
+                let text = format!("`{name}` belongs to a door");
+                report.fault(key.span(), Wrong::new(text, "move it below a line `[door.NAME]`"));
+            }
+            _ => report.unknown_key(key, "the file", &["daemon", "door"]),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;
