@@ -1,1 +1,48 @@
-//! End-to-end tests in network namespaces
+//! End-to-end tests: the built programs between two hosts made of network namespaces.
+//!
+//! A test binary lists [`Case`]s and hands them to [`run`]. A case says what it needs, gets a [`Stage`] (two hosts, a
+//! scratch directory) and plays on it. Nothing outside the stage is touched, and the stage is taken down in any case.
+//!
+//! Environment: `KLOPF_BIN_DIR` has the programs under test (default: where this profile is built), `KLOPF_NO_SKIP=1`
+//! makes an unmet need a failure, `KLOPF_MAY_SKIP=vlan,...` excuses single needs from that, `KLOPF_KEEP=1` leaves the
+//! scratch directories. A test binary with `--skipped` prints what it would skip and why.
+//!
+//! This crate must not know how the programs work inside: only their options, files, logs and what they do.
+#![forbid(unsafe_code)]
+
+mod daemon;
+mod host;
+mod need;
+pub mod packet;
+mod program;
+mod running;
+mod ssh;
+mod stage;
+mod trial;
+mod wait;
+mod wire;
+
+pub use daemon::{Daemon, Door, configure_klopfd};
+pub use host::Host;
+pub use need::Need;
+pub use program::{built, found};
+pub use running::{Running, gone, process_field, send};
+pub use rustix::process::Signal;
+pub use ssh::Sshd;
+pub use stage::{CLIENT4, CLIENT6, SERVER4, SERVER6, Stage};
+pub use trial::{Case, run};
+pub use wait::{PATIENCE, until, until_some};
+pub use wire::Wire;
+
+/// What goes wrong in a test is only ever shown.
+pub type Result<T = ()> = std::result::Result<T, Box<dyn std::error::Error>>;
+
+/// Ends the test with a message unless the condition holds.
+#[macro_export]
+macro_rules! ensure {
+    ($condition:expr, $($message:tt)+) => {
+        if !$condition {
+            return Err(format!($($message)+).into());
+        }
+    };
+}

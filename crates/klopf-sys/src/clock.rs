@@ -43,6 +43,13 @@ pub fn random<const N: usize>() -> io::Result<[u8; N]> {
 /// The local time as `YYYY-MM-DD HH:MM`, of the time zone the host is set to.
 #[must_use]
 pub fn local_minute() -> String {
+    let second = local_second();
+    second.get(..16).unwrap_or(&second).to_owned()
+}
+
+/// The local time as `YYYY-MM-DD HH:MM:SS`.
+#[must_use]
+pub fn local_second() -> String {
     let now = libc::time_t::try_from(wall_ms() / 1000).unwrap_or(0);
     // SAFETY: all-zero is a valid tm; both pointers are to values that live through the call.
     let tm = unsafe {
@@ -51,7 +58,7 @@ pub fn local_minute() -> String {
         tm
     };
     let (year, month) = (tm.tm_year + 1900, tm.tm_mon + 1);
-    format!("{year:04}-{month:02}-{:02} {:02}:{:02}", tm.tm_mday, tm.tm_hour, tm.tm_min)
+    format!("{year:04}-{month:02}-{:02} {:02}:{:02}:{:02}", tm.tm_mday, tm.tm_hour, tm.tm_min, tm.tm_sec)
 }
 
 fn milliseconds(clock: ClockId) -> u64 {

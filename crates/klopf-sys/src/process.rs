@@ -48,24 +48,29 @@ pub fn start_command(argv: &[OsString], environment: Environment, output: &Outpu
 }
 
 /// Starts this program again as one of its helpers, with an empty environment, a name of its own and the descriptors
-/// it is to have; their numbers are its arguments behind `role`.
+/// it is to have; their numbers are its last arguments.
 ///
 /// # Errors
 /// There is no room for a process, or the program's file cannot be run.
-pub fn start_helper(name: &OsStr, role: &OsStr, pass: &[BorrowedFd<'_>]) -> io::Result<u32> {
+pub fn start_helper(name: &OsStr, arguments: &[&OsStr], pass: &[BorrowedFd<'_>]) -> io::Result<u32> {
     let numbers: Vec<RawFd> = pass.iter().map(AsRawFd::as_raw_fd).collect();
     let mut command = Command::new("/proc/self/exe");
-    command.arg0(name).arg(role).args(numbers.iter().map(RawFd::to_string)).env_clear();
+    command.arg0(name).args(arguments).args(numbers.iter().map(RawFd::to_string)).env_clear();
     command.stdin(Stdio::null()).stdout(Stdio::null());
     let keep = move || {
         fresh_session()?;
+        // A helper ends when its keeper does, which its end of the pair tells it, and not before.
+        for signal in [libc::SIGHUP, libc::SIGINT, libc::SIGTERM, libc::SIGUSR1, libc::SIGUSR2] {
+            // SAFETY: SIG_IGN runs no code of ours, and stays in force over exec.
+            unsafe { libc::signal(signal, libc::SIG_IGN) };
+        }
         for &number in &numbers {
             // SAFETY: fcntl() on a number takes no pointer, and is async-signal-safe.
             check(unsafe { libc::fcntl(number, libc::F_SETFD, 0) })?;
         }
         Ok(())
     };
-    // SAFETY: between fork and exec only async-signal-safe calls are made: those of fresh_session() and fcntl().
+    // SAFETY: between fork and exec only async-signal-safe calls are made.
     let child = unsafe { command.pre_exec(keep).spawn()? };
     Ok(child.id())
 }

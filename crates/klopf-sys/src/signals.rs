@@ -70,11 +70,3 @@ impl AsFd for Signals {
         self.0.as_fd()
     }
 }
-
-/// Ignores what would end a helper process before its keeper does: its end of the pair tells it.
-pub fn ignore_endings() {
-    for number in [libc::SIGHUP, libc::SIGINT, libc::SIGTERM, libc::SIGUSR1, libc::SIGUSR2, libc::SIGPIPE] {
-        // SAFETY: SIG_IGN is a valid disposition and runs no code of ours.
-        unsafe { libc::signal(number, libc::SIG_IGN) };
-    }
-}

@@ -1,0 +1,5 @@
+//! The daemon behind the face of knockd.
+
+fn main() -> std::process::ExitCode {
+    klopfd::knockd()
+}

@@ -1,0 +1,14 @@
+//! Exit codes, as in sysexits.h.
+
+/// The command line is wrong.
+pub(crate) const USAGE: u8 = 64;
+/// A file cannot be read.
+pub(crate) const NO_INPUT: u8 = 66;
+/// The system did not do what it must.
+pub(crate) const OS_ERROR: u8 = 71;
+/// A file cannot be written.
+pub(crate) const CANNOT_CREATE: u8 = 73;
+/// A right is missing.
+pub(crate) const NO_PERMISSION: u8 = 77;
+/// The configuration is wrong.
+pub(crate) const CONFIG: u8 = 78;

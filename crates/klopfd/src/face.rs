@@ -1,0 +1,97 @@
+//! A face: how one configuration format and its way of telling things meet the keeper.
+
+use std::net::IpAddr;
+use std::os::fd::BorrowedFd;
+
+use klopf_engine::DoorId;
+use klopf_gate::{JournalError, Order};
+use klopf_sys::{Confined, Ended};
+use klopf_wire::Knock;
+
+use crate::plan::Plan;
+
+/// What the keeper tells of.
+#[derive(Debug)]
+pub(crate) enum Event<'a> {
+    /// The daemon works; for the first time.
+    Ready,
+    /// The watch is confined and looks.
+    Watching(Confined),
+    /// The watch has ended and is started again.
+    WatchEnded(Ended),
+    /// An interface that is wanted is not there.
+    Missing(&'a str),
+    /// An interface that is wanted has no address.
+    NoAddress(&'a str),
+    /// An interface that was missing or without address can be used now.
+    Found(&'a str),
+    /// An origin has got further at a door.
+    Stage { door: &'a str, origin: IpAddr, stage: u8 },
+    /// An attempt has run out of time.
+    TimedOut { door: &'a str, origin: IpAddr, stage: u8 },
+    /// A door is opened.
+    Granted { door: &'a str, address: IpAddr },
+    /// A completed sequence was refused.
+    Refused { door: &'a str, origin: IpAddr, why: &'static str },
+    /// So many stages and time-outs were not told.
+    Silenced(u64),
+    /// What the gate tells.
+    Gate(klopf_gate::Event),
+    /// The configuration is being read again.
+    Reloading,
+    /// The new configuration is in force.
+    Reloaded,
+    /// The counts, with their names.
+    Counts(&'a [(&'static str, u64)]),
+    /// A packet that a door may care about.
+    Packet(Knock),
+    /// The journal cannot be used.
+    NoJournal(&'a JournalError),
+    /// The journal holds so many doors that were open, and so many lines that could not be read.
+    Journal(usize, usize),
+    /// The daemon was told to end and waits for commands.
+    Stopping,
+    /// Commands still run, and are left alone.
+    LeftRunning(usize),
+    /// The daemon ends.
+    Stopped,
+    /// Something the keeper needs cannot be had just now.
+    Trouble(&'a str),
+}
+
+/// What a grant leads to.
+#[derive(Debug)]
+pub(crate) struct Ordered {
+    /// For the gate; none if there is nothing to do.
+    pub(crate) order: Option<Order>,
+    /// The plan has changed by it.
+    pub(crate) replan: bool,
+}
+
+/// One configuration format with its way of telling things.
+pub(crate) trait Face {
+    /// Reads the configuration again; on a fault tells it all and returns none.
+    fn reload(&mut self) -> Option<Plan>;
+
+    /// The plan as it is now.
+    fn plan(&mut self) -> Plan;
+
+    /// What a grant of a door in force leads to; none if it may not be.
+    fn order(&mut self, door: DoorId, address: IpAddr, uses_up: Option<u16>) -> Option<Ordered>;
+
+    /// Tells of an event.
+    fn tell(&mut self, event: &Event<'_>);
+
+    /// A descriptor that the face waits for.
+    fn waits_for(&self) -> Option<BorrowedFd<'_>> {
+        None
+    }
+
+    /// When, on the monotonic clock, the face has something to do.
+    fn next(&self) -> Option<u64> {
+        None
+    }
+
+    /// The face's own work, after waiting.
+    fn work(&mut self) {}
+}

@@ -1,0 +1,348 @@
+//! The keeper: the process with rights. It starts the watch, tells it where to look, checks what it says against its
+//! own doors, and runs the gate. It parses nothing that comes from outside.
+
+mod shutdown;
+mod watching;
+
+use std::os::fd::{AsFd, BorrowedFd};
+use std::path::PathBuf;
+use std::time::Duration;
+
+use klopf_gate::{Gate, Journal, JournalError};
+use klopf_sys::{Background, Changes, Ended, PacketSocket, Signal, Signals, User, Wait, clock, interfaces, wait};
+
+use self::watching::{Told, Watching};
+use crate::face::{Event, Face};
+use crate::host;
+use crate::message::Up;
+use crate::plan::Plan;
+
+/// Milliseconds after which a hint that services have changed is followed again.
+const SERVICES_PAUSE: u64 = 1000;
+
+/// What the keeper works with.
+pub(crate) struct Means {
+    /// The packet socket.
+    pub(crate) packets: PacketSocket,
+    /// What is open is written down here, in the first file that nobody else uses.
+    pub(crate) journals: Vec<PathBuf>,
+    /// Whom the watch becomes.
+    pub(crate) user: User,
+    /// Whether the watch may do without seccomp.
+    pub(crate) seccomp_optional: bool,
+    /// Whether every packet is told.
+    pub(crate) debug: bool,
+    /// Who waits for the daemon to be ready.
+    pub(crate) background: Option<Background>,
+    /// Where to write the process id.
+    pub(crate) pid_file: Option<PathBuf>,
+}
+
+/// Why the keeper ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Finished {
+    /// By SIGTERM.
+    Terminated,
+    /// By SIGINT.
+    Interrupted,
+    /// It could not begin.
+    Failed,
+}
+
+/// Keeps watch until told to end.
+pub(crate) fn run(face: &mut impl Face, means: Means) -> Finished {
+    match Keeper::begin(face, means) {
+        Ok(mut keeper) => keeper.run(),
+        Err(error) => {
+            crate::say(&format!("cannot begin: {error}"));
+            Finished::Failed
+        }
+    }
+}
+
+struct Keeper<'a, F: Face> {
+    face: &'a mut F,
+    plan: Plan,
+    packets: PacketSocket,
+    signals: Signals,
+    changes: Changes,
+    watching: Watching,
+    gate: Gate,
+    /// Interfaces that were missing or without address when last looked.
+    unusable: Vec<String>,
+    services_read: u64,
+    services_stale: bool,
+    counts: Vec<(&'static str, u64)>,
+    background: Option<Background>,
+    pid_file: Option<PathBuf>,
+    /// Whether the daemon has been ready once.
+    ready: bool,
+}
+
+impl<'a, F: Face> Keeper<'a, F> {
+    fn begin(face: &'a mut F, means: Means) -> std::io::Result<Self> {
+        let signals = Signals::open()?;
+        let changes = Changes::watch()?;
+        let watching = Watching::new(means.user, means.seccomp_optional, means.debug);
+        let gate = Gate::new(open_journal(face, &means.journals));
+        let plan = face.plan();
+        let mut keeper = Self {
+            face,
+            plan,
+            packets: means.packets,
+            signals,
+            changes,
+            watching,
+            gate,
+            unusable: Vec::new(),
+            services_read: 0,
+            services_stale: false,
+            counts: Vec::new(),
+            background: means.background,
+            pid_file: means.pid_file,
+            ready: false,
+        };
+        keeper.start_watch();
+        Ok(keeper)
+    }
+
+    fn run(&mut self) -> Finished {
+        loop {
+            self.wait_for_something();
+            while let Some(signal) = self.signals.next() {
+                match signal {
+                    Signal::Child => self.reap(),
+                    Signal::Hangup => self.reload(),
+                    Signal::User1 => self.watching.ask_counts(),
+                    Signal::Terminate => return self.finish(Finished::Terminated),
+                    Signal::Interrupt => return self.finish(Finished::Interrupted),
+                }
+            }
+            if self.changes.any() {
+                self.look_anew();
+            }
+            self.hear();
+            let now = clock::monotonic_ms();
+            if self.services_stale && now.saturating_sub(self.services_read) >= SERVICES_PAUSE {
+                self.look_anew();
+            }
+            if self.watching.due(now) {
+                self.start_watch();
+            }
+            self.gate.tick(clock::boot_ms());
+            self.tell_gate();
+            self.face.work();
+            if self.watching.given_up() {
+                return self.finish(Finished::Failed);
+            }
+        }
+    }
+
+    fn wait_for_something(&mut self) {
+        let (now, boot) = (clock::monotonic_ms(), clock::boot_ms());
+        let services = self.services_stale.then(|| self.services_read + SERVICES_PAUSE);
+        let monotonic = [self.face.next(), self.watching.next(), services].into_iter().flatten().min();
+        let gate = self.gate.next_due().map(|due| due.saturating_sub(boot));
+        let most = [monotonic.map(|at| at.saturating_sub(now)), gate].into_iter().flatten().min();
+        let fallback: BorrowedFd<'_> = self.signals.as_fd();
+        let fds = [
+            Wait { fd: self.signals.as_fd(), write: false },
+            Wait { fd: self.changes.as_fd(), write: false },
+            Wait { fd: self.watching.fd().unwrap_or(fallback), write: self.watching.unsent() },
+            Wait { fd: self.face.waits_for().unwrap_or(fallback), write: false },
+        ];
+        // All of them are looked at in any case; an error here would be one of the descriptors' own.
+        let _ = wait(fds, most.map(Duration::from_millis));
+    }
+
+    /// Hears what the watch says; anything it should not say ends it.
+    fn hear(&mut self) {
+        loop {
+            match self.watching.receive() {
+                Told::Nothing => return,
+                Told::Message(message) if self.believe(message) => {}
+                Told::Message(_) | Told::Nonsense => {
+                    self.face.tell(&Event::Trouble("the watch said something it must not; it is started again"));
+                    return self.watching.kill();
+                }
+            }
+        }
+    }
+
+    /// Acts on a message; false if it cannot be right.
+    fn believe(&mut self, message: Up) -> bool {
+        let name = |id| self.plan.doors.iter().find(|(_, door)| door.id == id).map(|(name, _)| name.as_str());
+        match message {
+            Up::Ready { landlock, seccomp } => {
+                self.face.tell(&Event::Watching(klopf_sys::Confined { landlock, seccomp }));
+                self.get_ready();
+            }
+            // A door that is not there was there when the watch wrote, before a reload.
+            Up::Stage { door, origin, stage } => {
+                name(door).into_iter().for_each(|door| self.face.tell(&Event::Stage { door, origin, stage }));
+            }
+            Up::TimedOut { door, origin, stage } => {
+                name(door).into_iter().for_each(|door| self.face.tell(&Event::TimedOut { door, origin, stage }));
+            }
+            Up::Refused { door, origin } => {
+                let why = klopf_engine::Refusal::TooManyGrants.name();
+                name(door).into_iter().for_each(|door| self.face.tell(&Event::Refused { door, origin, why }));
+            }
+            Up::Grant { door: id, address, uses_up } => {
+                let Some(door) = name(id) else { return true };
+                self.face.tell(&Event::Granted { door, address });
+                let ordered = self.face.order(id, address, uses_up);
+                let replan = ordered.as_ref().is_some_and(|ordered| ordered.replan);
+                if let Some(order) = ordered.and_then(|ordered| ordered.order) {
+                    self.gate.grant(clock::boot_ms(), order);
+                    self.tell_gate();
+                }
+                if replan {
+                    self.plan = self.face.plan();
+                    self.apply();
+                }
+            }
+            Up::Silenced(count) => self.face.tell(&Event::Silenced(count)),
+            Up::Strange => self.services_stale = true,
+            Up::Packet(knock) => self.face.tell(&Event::Packet(knock)),
+            Up::Count(which, value) => {
+                let names = crate::watch::count_names();
+                let Some(&name) = names.get(usize::from(which)) else { return false };
+                self.counts.push((name, value));
+                if self.counts.len() >= names.len() {
+                    let lost = u64::from(self.packets.lost().unwrap_or(0));
+                    self.counts.push(("lost-since-last-asked", lost));
+                    self.face.tell(&Event::Counts(&self.counts));
+                    self.counts.clear();
+                }
+            }
+        }
+        true
+    }
+
+    /// The first time the watch looks, the daemon is ready.
+    fn get_ready(&mut self) {
+        if std::mem::replace(&mut self.ready, true) {
+            return;
+        }
+        if let Some(path) = &self.pid_file
+            && let Err(error) = std::fs::write(path, format!("{}\n", std::process::id()))
+        {
+            let path = path.display();
+            self.face.tell(&Event::Trouble(&format!("could not create pid file {path}: {}", reason(&error))));
+        }
+        if let Some(Err(error)) = self.background.take().map(Background::ready) {
+            self.face.tell(&Event::Trouble(&format!("cannot leave the foreground: {error}")));
+        }
+        self.face.tell(&Event::Ready);
+    }
+
+    fn reap(&mut self) {
+        while let Some((pid, how)) = klopf_sys::reap() {
+            if self.watching.is(pid) {
+                self.watch_ended(how);
+            } else {
+                self.gate.ended(clock::boot_ms(), pid, how);
+            }
+        }
+        self.tell_gate();
+    }
+
+    fn watch_ended(&mut self, how: Ended) {
+        // What it said last still counts.
+        self.hear();
+        self.face.tell(&Event::WatchEnded(how));
+        self.watching.ended(clock::monotonic_ms(), self.ready);
+    }
+
+    fn start_watch(&mut self) {
+        if let Err(error) = self.watching.start(&self.packets, clock::monotonic_ms()) {
+            self.face.tell(&Event::Trouble(&format!("cannot start the watch: {error}")));
+        }
+        self.apply();
+    }
+
+    /// Reads the configuration again; a broken one changes nothing.
+    fn reload(&mut self) {
+        self.face.tell(&Event::Reloading);
+        let Some(plan) = self.face.reload() else { return };
+        self.plan = plan;
+        self.apply();
+        self.face.tell(&Event::Reloaded);
+    }
+
+    /// Puts the plan into force at the watch.
+    fn apply(&mut self) {
+        self.look_anew();
+        self.watching.take_doors(&self.plan);
+    }
+
+    /// Reads interfaces, addresses and services, and tells the watch and the kernel's filter.
+    fn look_anew(&mut self) {
+        let found = match interfaces() {
+            Ok(found) => found,
+            Err(error) => return self.face.tell(&Event::Trouble(&format!("cannot read the interfaces: {error}"))),
+        };
+        (self.services_read, self.services_stale) = (clock::monotonic_ms(), false);
+        let services = if self.plan.strict() { klopf_sys::services().ok() } else { None };
+        let view = host::view(&self.plan, &found, services.as_ref());
+        // The filter first where it opens, so that the watch knows whatever comes through it a moment later.
+        if let Err(error) = self.packets.listen(&view.interest, view.outgoing) {
+            self.face.tell(&Event::Trouble(&format!("cannot set the packet filter: {error}")));
+        }
+        self.watching.take_sight(view.messages);
+
+        let unusable: Vec<String> = view.missing.iter().chain(&view.without_address).cloned().collect();
+        for name in view.missing.iter().filter(|name| !self.unusable.contains(name)) {
+            self.face.tell(&Event::Missing(name));
+        }
+        for name in view.without_address.iter().filter(|name| !self.unusable.contains(name)) {
+            self.face.tell(&Event::NoAddress(name));
+        }
+        for name in self.unusable.iter().filter(|name| !unusable.contains(name)) {
+            self.face.tell(&Event::Found(name));
+        }
+        self.unusable = unusable;
+    }
+
+    fn tell_gate(&mut self) {
+        for event in self.gate.events() {
+            self.face.tell(&Event::Gate(event));
+        }
+    }
+}
+
+/// Opens the first journal that nobody else uses. Without one the daemon goes on: a full disk must not lock anybody
+/// out.
+fn open_journal(face: &mut impl Face, paths: &[PathBuf]) -> Option<Journal> {
+    let mut last = None;
+    for path in paths {
+        if let Some(directory) = path.parent() {
+            // If it cannot be made, opening the journal says why.
+            let _ = std::fs::create_dir_all(directory);
+        }
+        match Journal::open(path) {
+            Ok(journal) => {
+                if !journal.is_empty() || journal.damaged() > 0 {
+                    face.tell(&Event::Journal(journal.len(), journal.damaged()));
+                }
+                return Some(journal);
+            }
+            Err(JournalError::Locked) => last = Some(JournalError::Locked),
+            Err(error) => {
+                last = Some(error);
+                break;
+            }
+        }
+    }
+    if let Some(error) = last {
+        face.tell(&Event::NoJournal(&error));
+    }
+    None
+}
+
+/// An error as the C library words it, without Rust's number behind it.
+pub(crate) fn reason(error: &std::io::Error) -> String {
+    let text = error.to_string();
+    text.split(" (os error").next().unwrap_or_default().to_owned()
+}

@@ -1,0 +1,193 @@
+//! knockd's log: a file, the system log, standard output, each as 0.8 writes it.
+
+use std::cell::RefCell;
+use std::fs::{File, OpenOptions};
+use std::io::Write;
+use std::net::IpAddr;
+use std::os::fd::BorrowedFd;
+use std::path::PathBuf;
+use std::rc::Rc;
+
+use klopf_sys::{User, clock, syslog};
+
+use crate::keeper::reason;
+use crate::names::Names;
+use crate::native::escaped;
+
+/// Bytes of a message at most.
+const MOST: usize = 1023;
+
+/// A line of the log.
+#[derive(Clone, Debug)]
+pub(super) struct Line {
+    address: Option<IpAddr>,
+    text: String,
+    /// Whether an empty line follows it in the file.
+    blank: bool,
+}
+
+impl Line {
+    /// A line about no address.
+    pub(super) fn text(text: String) -> Self {
+        Self { address: None, text, blank: false }
+    }
+
+    /// A line that begins with an address, and its name where names are looked up.
+    pub(super) fn of(address: IpAddr, text: String) -> Self {
+        Self { address: Some(address), text, blank: false }
+    }
+
+    pub(super) fn with_blank(self) -> Self {
+        Self { blank: true, ..self }
+    }
+
+    /// The line without a name in it.
+    pub(super) fn plain(&self) -> String {
+        self.named(None)
+    }
+
+    fn named(&self, name: Option<&str>) -> String {
+        let text = match (self.address, name) {
+            (Some(address), Some(name)) => format!("{address} ({name}): {}", self.text),
+            (Some(address), None) => format!("{address}: {}", self.text),
+            (None, _) => self.text.clone(),
+        };
+        let text = escaped(&text);
+        let end = (0..=MOST.min(text.len())).rev().find(|&end| text.is_char_boundary(end)).unwrap_or(0);
+        text.split_at(end).0.to_owned()
+    }
+}
+
+/// Where lines go.
+struct Sinks {
+    path: Option<PathBuf>,
+    file: Option<File>,
+    syslog: bool,
+    verbose: bool,
+}
+
+/// The log.
+pub(super) struct Log {
+    sinks: Rc<RefCell<Sinks>>,
+    names: Option<Names>,
+}
+
+impl Log {
+    /// Opens the log. With a user, names are looked up by a helper that becomes it.
+    pub(super) fn open(path: Option<PathBuf>, use_syslog: bool, verbose: bool, lookup: Option<User>) -> Self {
+        if use_syslog {
+            syslog::open(c"knockd");
+        }
+        let mut sinks = Sinks { path, file: None, syslog: use_syslog, verbose };
+        sinks.open_file();
+        Self { sinks: Rc::new(RefCell::new(sinks)), names: lookup.map(Names::start) }
+    }
+
+    /// Opens the file again, at another path if one is given; what is no longer asked for stays.
+    pub(super) fn reopen(&mut self, path: Option<PathBuf>, use_syslog: bool) {
+        let mut sinks = self.sinks.borrow_mut();
+        if use_syslog && !sinks.syslog {
+            syslog::open(c"knockd");
+        }
+        sinks.syslog |= use_syslog;
+        let old = sinks.path.clone();
+        sinks.path = path.or(old.clone());
+        if let Some(old) = old.filter(|_| sinks.file.is_some()) {
+            sinks.print(&format!("closing log file: {}", old.display()));
+        }
+        if let Some(path) = sinks.path.clone() {
+            let text = format!("re-opening log file: {}", path.display());
+            sinks.print(&text);
+            sinks.to_syslog(&text);
+            sinks.open_file();
+        }
+    }
+
+    /// Writes a line everywhere.
+    pub(super) fn write(&mut self, line: &Line) {
+        self.then(line.clone(), |sinks, text, blank| {
+            sinks.print(text);
+            sinks.to_syslog(text);
+            sinks.to_file(text, blank);
+        });
+    }
+
+    /// Writes a line to the file and the system log only.
+    pub(super) fn quiet(&mut self, text: &str) {
+        self.then(Line::text(text.to_owned()), |sinks, text, blank| {
+            sinks.to_syslog(text);
+            sinks.to_file(text, blank);
+        });
+    }
+
+    /// Writes a line to standard output, if asked to be verbose.
+    pub(super) fn verbose(&mut self, text: &str) {
+        self.then(Line::text(text.to_owned()), |sinks, text, _| sinks.print(text));
+    }
+
+    pub(super) fn waits_for(&self) -> Option<BorrowedFd<'_>> {
+        self.names.as_ref().and_then(Names::fd)
+    }
+
+    pub(super) fn next(&self) -> Option<u64> {
+        self.names.as_ref().and_then(Names::next)
+    }
+
+    pub(super) fn work(&mut self) {
+        if let Some(names) = &mut self.names {
+            names.settle(clock::monotonic_ms());
+        }
+    }
+
+    fn then(&mut self, line: Line, write: fn(&mut Sinks, &str, bool)) {
+        match &mut self.names {
+            None => write(&mut self.sinks.borrow_mut(), &line.plain(), line.blank),
+            Some(names) => {
+                let sinks = Rc::clone(&self.sinks);
+                names.write(clock::monotonic_ms(), line.address, move |name| {
+                    write(&mut sinks.borrow_mut(), &line.named(name), line.blank);
+                });
+            }
+        }
+    }
+}
+
+impl Sinks {
+    fn open_file(&mut self) {
+        let Some(path) = &self.path else { return };
+        match OpenOptions::new().append(true).create(true).open(path) {
+            Ok(file) => self.file = Some(file),
+            Err(error) => {
+                self.file = None;
+                crate::say(&format!("warning: cannot open logfile: {}", reason(&error)));
+            }
+        }
+    }
+
+    fn print(&self, text: &str) {
+        if self.verbose {
+            crate::print(text);
+        }
+    }
+
+    fn to_syslog(&self, text: &str) {
+        if self.syslog {
+            syslog::write(text);
+        }
+    }
+
+    /// A full disk costs lines, and nothing else.
+    fn to_file(&mut self, text: &str, blank: bool) {
+        if let Some(file) = &mut self.file {
+            let blank = if blank { "\n" } else { "" };
+            let _ = file.write_all(format!("[{}] {text}\n{blank}", clock::local_minute()).as_bytes());
+        }
+    }
+}
+
+/// What a command printed, in the foreground.
+pub(super) fn copy_output(output: &[u8]) {
+    let mut to = std::io::stdout().lock();
+    // There may be nobody to read it.
+    let _ = to.write_all(output).and_then(|()| to.flush());
+}

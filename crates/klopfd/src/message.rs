@@ -1,0 +1,327 @@
+//! What keeper and watch say to each other: messages of fixed size, each decoder total.
+//!
+//! The keeper tells the watch what to look for ([`Down`]); the watch tells the keeper what it saw ([`Up`]). Nothing
+//! the watch can say names more than a door, an address and a number.
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+
+use klopf_engine::{Door, DoorId};
+use klopf_wire::{FlagMask, Knock, Port, Proto, TcpFlags};
+
+/// Bytes of a message to the watch.
+pub(crate) const DOWN_SIZE: usize = 128;
+/// Bytes of a message to the keeper.
+pub(crate) const UP_SIZE: usize = 64;
+
+/// Ports of a sequence at most.
+const MOST_PORTS: usize = 32;
+
+/// To the watch. Doors and sight are collected, and come into force whole with their commit.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Down {
+    /// A door, without its sequences.
+    Door(Door),
+    /// A sequence of the door before.
+    Sequence(Vec<Port>),
+    /// The doors are complete.
+    CommitDoors,
+    /// An address of this host, on one interface, or with number 0 on any.
+    Local(u32, IpAddr),
+    /// The number of a loopback interface.
+    Loopback(u32),
+    /// Ports of a protocol, first and last, at which something serves.
+    Service(Proto, u16, u16),
+    /// The sight is complete; whether services are known.
+    CommitSight(bool),
+    /// Tell the counts.
+    Count,
+}
+
+/// To the keeper.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Up {
+    /// The watch is confined and looks.
+    Ready { landlock: bool, seccomp: bool },
+    /// An origin has got further.
+    Stage { door: DoorId, origin: IpAddr, stage: u8 },
+    /// An attempt has run out of time.
+    TimedOut { door: DoorId, origin: IpAddr, stage: u8 },
+    /// Open a door.
+    Grant { door: DoorId, address: IpAddr, uses_up: Option<u16> },
+    /// A completed sequence that was not granted.
+    Refused { door: DoorId, origin: IpAddr },
+    /// So many stages and time-outs were not told, because there were too many.
+    Silenced(u64),
+    /// There was a wrong hit: the services may have changed.
+    Strange,
+    /// A count, by its number.
+    Count(u8, u64),
+    /// A packet, for debugging.
+    Packet(Knock),
+}
+
+impl Down {
+    pub(crate) fn encode(&self) -> [u8; DOWN_SIZE] {
+        let mut out = Writer::<DOWN_SIZE>::new();
+        match self {
+            Self::Door(door) => {
+                out.u8(1).u32(door.id.0).u64(door.within).u8(door.flags.set).u8(door.flags.clear);
+                out.u8(u8::from(door.strict)).u8(u8::from(door.one_time)).u8(u8::from(door.target.is_some()));
+                out.address(door.target.unwrap_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED)));
+            }
+            Self::Sequence(ports) => {
+                let ports = ports.get(..MOST_PORTS).unwrap_or(ports);
+                out.u8(2).u8(u8::try_from(ports.len()).unwrap_or(0));
+                for port in ports {
+                    out.port(*port);
+                }
+            }
+            Self::CommitDoors => drop(out.u8(3)),
+            Self::Local(interface, address) => drop(out.u8(4).u32(*interface).address(*address)),
+            Self::Loopback(interface) => drop(out.u8(5).u32(*interface)),
+            Self::Service(proto, first, last) => {
+                out.u8(6).port(Port { proto: *proto, number: *first }).u16(*last);
+            }
+            Self::CommitSight(known) => drop(out.u8(7).u8(u8::from(*known))),
+            Self::Count => drop(out.u8(8)),
+        }
+        out.bytes
+    }
+
+    pub(crate) fn decode(bytes: &[u8]) -> Option<Self> {
+        let mut from = Reader::of::<DOWN_SIZE>(bytes)?;
+        Some(match from.u8()? {
+            1 => {
+                let (id, within) = (DoorId(from.u32()?), from.u64()?);
+                let flags = FlagMask { set: from.u8()?, clear: from.u8()? };
+                let (strict, one_time, has_target) = (from.bool()?, from.bool()?, from.bool()?);
+                let target = Some(from.address()?).filter(|_| has_target);
+                Self::Door(Door { id, sequences: Vec::new(), one_time, flags, target, within, strict })
+            }
+            2 => {
+                let count = usize::from(from.u8()?);
+                let in_bounds = (1..=MOST_PORTS).contains(&count);
+                Self::Sequence((0..count).map(|_| from.port()).collect::<Option<_>>().filter(|_| in_bounds)?)
+            }
+            3 => Self::CommitDoors,
+            4 => Self::Local(from.u32()?, from.address()?),
+            5 => Self::Loopback(from.u32()?),
+            6 => {
+                let Port { proto, number } = from.port()?;
+                Self::Service(proto, number, from.u16()?)
+            }
+            7 => Self::CommitSight(from.bool()?),
+            8 => Self::Count,
+            _ => return None,
+        })
+    }
+}
+
+impl Up {
+    pub(crate) fn encode(&self) -> [u8; UP_SIZE] {
+        let mut out = Writer::<UP_SIZE>::new();
+        match *self {
+            Self::Ready { landlock, seccomp } => drop(out.u8(1).u8(u8::from(landlock)).u8(u8::from(seccomp))),
+            Self::Stage { door, origin, stage } => drop(out.u8(2).u32(door.0).address(origin).u8(stage)),
+            Self::TimedOut { door, origin, stage } => drop(out.u8(3).u32(door.0).address(origin).u8(stage)),
+            Self::Grant { door, address, uses_up } => {
+                out.u8(4).u32(door.0).address(address);
+                out.u8(u8::from(uses_up.is_some())).u16(uses_up.unwrap_or(0));
+            }
+            Self::Refused { door, origin } => drop(out.u8(5).u32(door.0).address(origin)),
+            Self::Silenced(count) => drop(out.u8(6).u64(count)),
+            Self::Strange => drop(out.u8(7)),
+            Self::Count(which, value) => drop(out.u8(8).u8(which).u64(value)),
+            Self::Packet(Knock { origin, from_port, to, port, flags }) => {
+                out.u8(9).address(origin).u16(from_port).address(to).port(port).u8(flags.0);
+            }
+        }
+        out.bytes
+    }
+
+    pub(crate) fn decode(bytes: &[u8]) -> Option<Self> {
+        let mut from = Reader::of::<UP_SIZE>(bytes)?;
+        Some(match from.u8()? {
+            1 => Self::Ready { landlock: from.bool()?, seccomp: from.bool()? },
+            2 => Self::Stage { door: DoorId(from.u32()?), origin: from.address()?, stage: from.u8()? },
+            3 => Self::TimedOut { door: DoorId(from.u32()?), origin: from.address()?, stage: from.u8()? },
+            4 => {
+                let (door, address, one_time) = (DoorId(from.u32()?), from.address()?, from.bool()?);
+                Self::Grant { door, address, uses_up: Some(from.u16()?).filter(|_| one_time) }
+            }
+            5 => Self::Refused { door: DoorId(from.u32()?), origin: from.address()? },
+            6 => Self::Silenced(from.u64()?),
+            7 => Self::Strange,
+            8 => Self::Count(from.u8()?, from.u64()?),
+            9 => {
+                let (origin, from_port) = (from.address()?, from.u16()?);
+                let (to, port) = (from.address()?, from.port()?);
+                Self::Packet(Knock { origin, from_port, to, port, flags: TcpFlags(from.u8()?) })
+            }
+            _ => return None,
+        })
+    }
+}
+
+/// Fills a message from its start; the rest stays zero. What does not fit is left out: no message here is so long.
+struct Writer<const N: usize> {
+    bytes: [u8; N],
+    at: usize,
+}
+
+impl<const N: usize> Writer<N> {
+    fn new() -> Self {
+        Self { bytes: [0; N], at: 0 }
+    }
+
+    fn put(&mut self, more: &[u8]) -> &mut Self {
+        if let Some(place) = self.bytes.get_mut(self.at..self.at + more.len()) {
+            place.copy_from_slice(more);
+            self.at += more.len();
+        }
+        self
+    }
+
+    fn u8(&mut self, value: u8) -> &mut Self {
+        self.put(&[value])
+    }
+
+    fn u16(&mut self, value: u16) -> &mut Self {
+        self.put(&value.to_le_bytes())
+    }
+
+    fn u32(&mut self, value: u32) -> &mut Self {
+        self.put(&value.to_le_bytes())
+    }
+
+    fn u64(&mut self, value: u64) -> &mut Self {
+        self.put(&value.to_le_bytes())
+    }
+
+    fn port(&mut self, port: Port) -> &mut Self {
+        self.u8(u8::from(port.proto == Proto::Udp)).u16(port.number)
+    }
+
+    fn address(&mut self, address: IpAddr) -> &mut Self {
+        match address {
+            IpAddr::V4(v4) => self.u8(4).put(&v4.octets()).put(&[0; 12]),
+            IpAddr::V6(v6) => self.u8(6).put(&v6.octets()),
+        }
+    }
+}
+
+/// Takes a message apart from its start.
+struct Reader<'a>(&'a [u8]);
+
+impl<'a> Reader<'a> {
+    /// A message must have exactly its size.
+    fn of<const N: usize>(bytes: &'a [u8]) -> Option<Self> {
+        (bytes.len() == N).then_some(Self(bytes))
+    }
+
+    fn take<const N: usize>(&mut self) -> Option<[u8; N]> {
+        let (&taken, rest) = self.0.split_first_chunk()?;
+        self.0 = rest;
+        Some(taken)
+    }
+
+    fn u8(&mut self) -> Option<u8> {
+        self.take().map(u8::from_le_bytes)
+    }
+
+    fn u16(&mut self) -> Option<u16> {
+        self.take().map(u16::from_le_bytes)
+    }
+
+    fn u32(&mut self) -> Option<u32> {
+        self.take().map(u32::from_le_bytes)
+    }
+
+    fn u64(&mut self) -> Option<u64> {
+        self.take().map(u64::from_le_bytes)
+    }
+
+    fn bool(&mut self) -> Option<bool> {
+        self.u8().filter(|&value| value < 2).map(|value| value == 1)
+    }
+
+    fn port(&mut self) -> Option<Port> {
+        let proto = if self.bool()? { Proto::Udp } else { Proto::Tcp };
+        Some(Port { proto, number: self.u16()? })
+    }
+
+    fn address(&mut self) -> Option<IpAddr> {
+        let (family, bytes) = (self.u8()?, self.take::<16>()?);
+        match (family, bytes.first_chunk::<4>()) {
+            (4, Some(&v4)) => Some(Ipv4Addr::from(v4).into()),
+            (6, _) => Some(Ipv6Addr::from(bytes).into()),
+            _ => None,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn door(target: Option<IpAddr>) -> Door {
+        let flags = FlagMask { set: 2, clear: 16 };
+        Door { id: DoorId(7), sequences: vec![], one_time: true, flags, target, within: 5000, strict: true }
+    }
+
+    #[test]
+    fn every_message_to_the_watch_comes_through() {
+        let v6 = IpAddr::from([1u16, 2, 3, 4, 5, 6, 7, 8]);
+        for down in [
+            Down::Door(door(None)),
+            Down::Door(door(Some(v6))),
+            Down::Sequence((0..32).map(|n| if n % 2 == 0 { Port::tcp(n) } else { Port::udp(65535 - n) }).collect()),
+            Down::CommitDoors,
+            Down::Local(3, v6),
+            Down::Loopback(1),
+            Down::Service(Proto::Udp, 1, 65535),
+            Down::CommitSight(true),
+            Down::Count,
+        ] {
+            assert_eq!(Down::decode(&down.encode()), Some(down));
+        }
+    }
+
+    #[test]
+    fn every_message_to_the_keeper_comes_through() {
+        let (door, origin) = (DoorId(9), IpAddr::from([192, 0, 2, 7]));
+        let knock = Knock { origin, from_port: 1, to: origin, port: Port::udp(53), flags: TcpFlags(0) };
+        for up in [
+            Up::Ready { landlock: true, seccomp: false },
+            Up::Stage { door, origin, stage: 3 },
+            Up::TimedOut { door, origin, stage: 31 },
+            Up::Grant { door, address: origin, uses_up: None },
+            Up::Grant { door, address: origin, uses_up: Some(0) },
+            Up::Refused { door, origin },
+            Up::Silenced(u64::MAX),
+            Up::Strange,
+            Up::Count(4, 1 << 40),
+            Up::Packet(knock),
+        ] {
+            assert_eq!(Up::decode(&up.encode()), Some(up));
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn any_bytes_are_decoded_without_panic(bytes in prop::collection::vec(any::<u8>(), 0..140)) {
+            let _ = (Up::decode(&bytes), Down::decode(&bytes));
+        }
+
+        #[test]
+        fn any_message_of_the_right_size_is_decoded_without_panic(tag in 0u8..12, rest: [u8; 32]) {
+            let fill = |size| [tag].into_iter().chain(rest.into_iter().cycle()).take(size).collect::<Vec<u8>>();
+            if let Some(up) = Up::decode(&fill(UP_SIZE)) {
+                prop_assert_eq!(Up::decode(&up.encode()), Some(up));
+            }
+            let _ = Down::decode(&fill(DOWN_SIZE));
+        }
+    }
+}

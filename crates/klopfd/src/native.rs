@@ -1,0 +1,184 @@
+//! The native face: `klopf.toml`, argument vectors, one log line a decision.
+
+mod cli;
+mod doors;
+mod log;
+
+use std::net::IpAddr;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use klopf_config::native::{self as config, Config};
+use klopf_engine::DoorId;
+use klopf_sys::{PacketSocket, User};
+use sd_notify::NotifyState;
+
+use self::doors::Doors;
+pub(crate) use self::log::{escaped, last_line};
+use crate::exit;
+use crate::face::{Event, Face, Ordered};
+use crate::keeper::{self, Finished, Means, reason};
+use crate::plan::Plan;
+
+/// Runs `klopfd`.
+pub(crate) fn main() -> ExitCode {
+    match cli::parse() {
+        Ok(cli::Wish::Run { config }) => run(&config),
+        Ok(cli::Wish::Check { config }) => check(&config),
+        Ok(cli::Wish::Man { directory }) => cli::write_man_pages(&directory),
+        Err(code) => code,
+    }
+}
+
+fn check(path: &Path) -> ExitCode {
+    match read(path) {
+        Ok((config, warnings)) => {
+            crate::say(&warnings);
+            let doors = config.doors.len();
+            crate::print(&format!("{}: fine, {doors} {}", path.display(), if doors == 1 { "door" } else { "doors" }));
+            ExitCode::SUCCESS
+        }
+        Err((code, faults)) => {
+            crate::say(&faults);
+            ExitCode::from(code)
+        }
+    }
+}
+
+fn run(path: &Path) -> ExitCode {
+    let (config, warnings) = match read(path) {
+        Ok(read) => read,
+        Err((code, faults)) => {
+            crate::say(&faults);
+            return ExitCode::from(code);
+        }
+    };
+    if !warnings.is_empty() {
+        crate::say(&warnings);
+    }
+    if let Err(problem) = log::start(config.daemon.log.as_ref()) {
+        crate::say(&problem);
+        return ExitCode::from(exit::CANNOT_CREATE);
+    }
+    let packets = match PacketSocket::open() {
+        Ok(packets) => packets,
+        Err(error) => return cannot_listen(&error),
+    };
+    let user = match user(config.daemon.user.as_deref()) {
+        Ok(user) => user,
+        Err(problem) => {
+            crate::say(&problem);
+            return ExitCode::from(exit::CONFIG);
+        }
+    };
+    let journal = Path::new(&config.daemon.state_dir).join("doors.journal");
+    let means = Means {
+        packets,
+        journals: vec![journal],
+        user,
+        seccomp_optional: config.daemon.seccomp_optional,
+        debug: false,
+        background: None,
+        pid_file: None,
+    };
+    let mut native = Native { path: path.to_owned(), doors: Doors::new(config) };
+    match keeper::run(&mut native, means) {
+        Finished::Terminated | Finished::Interrupted => ExitCode::SUCCESS,
+        Finished::Failed => ExitCode::from(exit::OS_ERROR),
+    }
+}
+
+/// What to do when the packet socket cannot be opened.
+pub(crate) const CAPABILITY_ADVICE: &str = "run it as root, or give the program the capability: \
+    `setcap cap_net_raw+ep /usr/local/sbin/klopfd`, or `AmbientCapabilities=CAP_NET_RAW` in its systemd unit";
+
+fn cannot_listen(error: &std::io::Error) -> ExitCode {
+    if error.kind() == std::io::ErrorKind::PermissionDenied {
+        crate::say("error: no right to open a packet socket: the capability CAP_NET_RAW is missing");
+        crate::say(&format!("help: {CAPABILITY_ADVICE}"));
+        return ExitCode::from(exit::NO_PERMISSION);
+    }
+    crate::say(&format!("error: cannot open a packet socket: {}", reason(error)));
+    ExitCode::from(exit::OS_ERROR)
+}
+
+/// Whom the watch becomes: the user of the configuration, else `klopf`, else `nobody`.
+pub(crate) fn user(named: Option<&str>) -> Result<User, String> {
+    const NOBODY: User = User { uid: 65_534, gid: 65_534 };
+    match named {
+        Some(name) => User::named(name).filter(|user| user.uid != 0).ok_or_else(|| {
+            format!("error: [daemon] user = \"{name}\": there is no such user, or it is root\nhelp: make one with `useradd --system --shell /usr/sbin/nologin {name}`, or leave `user` out")
+        }),
+        None => Ok(User::named("klopf").or_else(|| User::named("nobody")).unwrap_or(NOBODY)),
+    }
+}
+
+/// Reads and checks a configuration: the rendered warnings with it, or the exit code and the rendered faults.
+fn read(path: &Path) -> Result<(Config, String), (u8, String)> {
+    let shown = path.display();
+    let text = std::fs::read(path).map_err(|error| {
+        let help = "name the file with --config; `klopfd --help` shows how one looks";
+        (exit::NO_INPUT, format!("error: cannot read {shown}: {}\nhelp: {help}", reason(&error)))
+    })?;
+    match config::parse_bytes(&shown.to_string(), &text) {
+        Ok(checked) => {
+            let warnings: Vec<String> = checked.warnings.iter().map(ToString::to_string).collect();
+            Ok((checked.config, warnings.join("\n")))
+        }
+        Err(faults) => Err((exit::CONFIG, faults.to_string())),
+    }
+}
+
+struct Native {
+    path: PathBuf,
+    doors: Doors,
+}
+
+impl Face for Native {
+    fn reload(&mut self) -> Option<Plan> {
+        match read(&self.path) {
+            Ok((config, warnings)) => {
+                log::lines(tracing::Level::WARN, &warnings);
+                self.doors.replace(config);
+                Some(self.doors.plan())
+            }
+            Err((_, faults)) => {
+                log::lines(tracing::Level::ERROR, &faults);
+                tracing::error!("the new configuration is broken; the old one stays in force");
+                notify(&[NotifyState::Ready]);
+                None
+            }
+        }
+    }
+
+    fn plan(&mut self) -> Plan {
+        self.doors.plan()
+    }
+
+    fn order(&mut self, door: DoorId, address: IpAddr, _: Option<u16>) -> Option<Ordered> {
+        self.doors.order(door, address).map(|order| Ordered { order: Some(order), replan: false })
+    }
+
+    fn tell(&mut self, event: &Event<'_>) {
+        match event {
+            Event::Ready => {
+                crate::say("ready");
+                notify(&[NotifyState::Ready]);
+            }
+            Event::Reloading => {
+                let now = NotifyState::monotonic_usec_now().ok();
+                notify(&[Some(NotifyState::Reloading), now].into_iter().flatten().collect::<Vec<_>>());
+            }
+            Event::Reloaded => notify(&[NotifyState::Ready]),
+            Event::Stopping => notify(&[NotifyState::Stopping]),
+            _ => {}
+        }
+        log::tell(event);
+    }
+}
+
+/// Tells the service manager, if there is one.
+fn notify(state: &[NotifyState<'_>]) {
+    // Without a service manager there is nobody to tell, and nothing to do about it.
+    let _ = sd_notify::notify(state);
+}

@@ -1,0 +1,232 @@
+//! The native log: one line a decision, to the journal, the system log, standard error or a file.
+
+use std::fs::{File, OpenOptions};
+use std::io::{self, Write};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use klopf_config::native::LogTarget;
+use klopf_gate::Event as Gate;
+use klopf_sys::{Ended, syslog};
+use tracing::{Level, debug, error, info, warn};
+use tracing_subscriber::Layer;
+use tracing_subscriber::filter::LevelFilter;
+use tracing_subscriber::fmt::MakeWriter;
+use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::util::SubscriberInitExt;
+
+use crate::face::Event;
+use crate::keeper::reason;
+
+/// Begins to log.
+///
+/// # Errors
+/// Says what cannot be opened, and what to do.
+pub(super) fn start(target: Option<&LogTarget>) -> Result<(), String> {
+    let by_systemd = std::env::var_os("JOURNAL_STREAM").is_some();
+    let target = target.cloned().unwrap_or(if by_systemd { LogTarget::Journal } else { LogTarget::Stderr });
+    let cannot = |what: &str, error: &io::Error| {
+        format!("error: [daemon] log: cannot open {what}: {}\nhelp: log = \"stderr\" always works", reason(error))
+    };
+    let registry = tracing_subscriber::registry();
+    match target {
+        LogTarget::Journal => {
+            let layer = tracing_journald::layer().map_err(|error| cannot("the journal", &error))?;
+            registry.with(layer.with_filter(LevelFilter::INFO)).init();
+        }
+        LogTarget::Syslog => {
+            syslog::open(c"klopfd");
+            let layer = tracing_subscriber::fmt::layer().without_time().with_ansi(false).with_target(false);
+            registry.with(layer.with_writer(|| SyslogLine(Vec::new())).with_filter(LevelFilter::INFO)).init();
+        }
+        LogTarget::Stderr => {
+            let layer = tracing_subscriber::fmt::layer().with_ansi(false).with_target(false);
+            registry.with(layer.with_writer(io::stderr).with_filter(LevelFilter::INFO)).init();
+        }
+        LogTarget::File(path) => {
+            let file = LogFile::open(path.clone()).map_err(|error| cannot(&path, &error))?;
+            let layer = tracing_subscriber::fmt::layer().with_ansi(false).with_target(false);
+            registry.with(layer.with_writer(file).with_filter(LevelFilter::INFO)).init();
+        }
+    }
+    Ok(())
+}
+
+/// Logs a text of several lines, such as all faults of a configuration.
+pub(super) fn lines(level: Level, text: &str) {
+    for line in text.lines().filter(|line| !line.trim().is_empty()) {
+        if level == Level::ERROR { error!("{line}") } else { warn!("{line}") }
+    }
+}
+
+/// Logs an event.
+pub(super) fn tell(event: &Event<'_>) {
+    match *event {
+        Event::Ready => info!("ready"),
+        Event::Watching(confined) if !confined.seccomp => {
+            warn!("the watch runs without seccomp: the kernel has none, and the configuration allows that");
+        }
+        Event::Watching(confined) if !confined.landlock => {
+            warn!("the watch runs without landlock: the kernel has none (Linux 5.13 or later has)");
+        }
+        Event::Watching(_) => debug!("the watch looks"),
+        Event::WatchEnded(how) => error!("the watch has ended ({}) and is started again", Ending(how)),
+        Event::Missing(interface) => warn!(interface, "no interface of that name; waiting for it"),
+        Event::NoAddress(interface) => warn!(interface, "the interface has no address; waiting for one"),
+        Event::Found(interface) => info!(interface, "the interface can be used now"),
+        Event::Stage { door, origin, stage } => debug!(door, ip = %origin, stage, "a right hit"),
+        Event::TimedOut { door, origin, stage } => debug!(door, ip = %origin, stage, "an attempt ran out of time"),
+        Event::Granted { door, address } => info!(door, ip = %address, "opened by its sequence"),
+        Event::Refused { door, origin, why } => warn!(door, ip = %origin, why, "refused"),
+        Event::Silenced(_) => {}
+        Event::Gate(ref event) => tell_gate(event),
+        Event::Reloading => info!("reading the configuration again"),
+        Event::Reloaded => info!("the new configuration is in force"),
+        Event::Counts(counts) => {
+            let text: Vec<String> = counts.iter().map(|(name, value)| format!("{name}={value}")).collect();
+            info!("counters: {}", text.join(" "));
+        }
+        Event::Packet(knock) => debug!("{knock:?}"),
+        Event::NoJournal(problem) => {
+            warn!("no journal in the state directory ({problem}): what is open now stays open if the daemon is killed");
+        }
+        Event::Journal(open, 0) => info!("{open} doors were open when the daemon last ended; they close in time"),
+        Event::Journal(open, damaged) => {
+            warn!("the journal has {damaged} damaged lines, which are left out; {open} doors in it close in time");
+        }
+        Event::Stopping => info!("told to end; closing what is open"),
+        Event::LeftRunning(count) => warn!("{count} commands still run and are left alone"),
+        Event::Stopped => info!("ended"),
+        Event::Trouble(what) => error!("{what}"),
+    }
+}
+
+fn tell_gate(event: &Gate) {
+    match event {
+        Gate::Running { door, address, command, opens } => {
+            let command = escaped(command);
+            info!(door, ip = %address, opens, "running {command}");
+        }
+        Gate::Ended { how: Ended::Status(0), .. } => {}
+        Gate::Ended { door, address, how, output } => {
+            let said = last_line(output);
+            error!(door, ip = %address, said, "the command failed: {}", Ending(*how));
+        }
+        Gate::NotStarted { door, address, error } => {
+            error!(door, ip = %address, "the command cannot be started: {}", reason(error));
+        }
+        Gate::Renewed { door, address } => info!(door, ip = %address, "knocked again; stays open for longer"),
+        Gate::Due { door, address } => info!(door, ip = %address, "closing"),
+        Gate::Refused { door, address, why } => warn!(door, ip = %address, why = why.name(), "refused"),
+        Gate::JournalFailed(error) => {
+            warn!("cannot write the journal: {}: what is open now stays open if the daemon is killed", reason(error));
+        }
+    }
+}
+
+/// How a process ended, in words.
+pub(crate) struct Ending(pub(crate) Ended);
+
+impl std::fmt::Display for Ending {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self.0 {
+            Ended::Status(code) => write!(f, "exit status {code}"),
+            Ended::Signal(number) => write!(f, "killed by signal {number}"),
+        }
+    }
+}
+
+/// The last line that is not empty, escaped and cut.
+pub(crate) fn last_line(output: &[u8]) -> String {
+    const MOST: usize = 200;
+    let text = String::from_utf8_lossy(output);
+    let line = text.lines().rev().find(|line| !line.trim().is_empty()).unwrap_or_default();
+    escaped(line).chars().take(MOST).collect()
+}
+
+/// Text from outside, with everything that could act on a terminal or a log reader made visible.
+pub(crate) fn escaped(text: &str) -> String {
+    let one = |c: char| if c.is_control() { c.escape_default().to_string() } else { c.to_string() };
+    text.chars().map(one).collect()
+}
+
+/// A log file that is found again after it was moved away or removed.
+struct LogFile {
+    path: String,
+    file: Mutex<File>,
+}
+
+impl LogFile {
+    fn open(path: String) -> io::Result<Self> {
+        let file = Mutex::new(Self::append(&path)?);
+        Ok(Self { path, file })
+    }
+
+    fn append(path: &str) -> io::Result<File> {
+        OpenOptions::new().append(true).create(true).open(path)
+    }
+
+    /// Opens the path again if it no longer leads to the open file.
+    fn follow(&self, file: &mut File) {
+        use std::os::unix::fs::MetadataExt;
+        let identity = |data: std::fs::Metadata| (data.dev(), data.ino());
+        let same = std::fs::metadata(&self.path).map(identity).ok() == file.metadata().map(identity).ok();
+        if let Some(new) = (!same).then(|| Self::append(&self.path).ok()).flatten() {
+            *file = new;
+        }
+    }
+}
+
+impl<'a> MakeWriter<'a> for LogFile {
+    type Writer = Line<'a>;
+
+    fn make_writer(&'a self) -> Line<'a> {
+        let mut file = self.file.lock().unwrap_or_else(PoisonError::into_inner);
+        self.follow(&mut file);
+        Line(file)
+    }
+}
+
+/// The log file, held for one line.
+struct Line<'a>(MutexGuard<'a, File>);
+
+impl Write for Line<'_> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.0.flush()
+    }
+}
+
+/// Collects a line and sends it to the system log.
+struct SyslogLine(Vec<u8>);
+
+impl Write for SyslogLine {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl Drop for SyslogLine {
+    fn drop(&mut self) {
+        syslog::write(String::from_utf8_lossy(&self.0).trim());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_last_line_is_escaped_and_cut() {
+        assert_eq!(last_line(b"one\ntwo \x1b[31m\n\n"), "two \\u{1b}[31m");
+        assert_eq!(last_line(&[b'x'; 5000]).len(), 200);
+        assert_eq!((last_line(b""), last_line(b"\xff\n")), (String::new(), "\u{fffd}".to_owned()));
+    }
+}

@@ -1,0 +1,271 @@
+//! The watch: reads packets, recognises knocks and tells the keeper. No rights, no files, no way out but the pair.
+
+mod sight;
+mod telling;
+
+use std::collections::VecDeque;
+use std::os::fd::AsFd;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use klopf_engine::{Door, Effect, Engine, Limits, Millis};
+use klopf_sys::{Pair, PacketSocket, Received, Ring, User, Wait, clock, wait};
+use klopf_wire::{Malformed, parse_packet};
+
+use self::sight::Sight;
+use self::telling::Telling;
+use crate::message::{DOWN_SIZE, Down, UP_SIZE, Up};
+
+/// The first argument by which the program knows that it is to be the watch.
+pub(crate) const ROLE: &str = "@watch";
+
+/// Packets that are taken in before the keeper is heard again.
+const PACKETS_AT_ONCE: usize = 512;
+/// Messages to the keeper that wait while it is busy; with more waiting, grants are dropped and counted.
+const OUTBOX: usize = 4096;
+/// Milliseconds between two hints that the services may have changed.
+const STRANGE_PAUSE: u64 = 1000;
+
+/// What the keeper hands over at the start.
+pub(crate) struct Handed {
+    pub(crate) messages: Pair,
+    pub(crate) packets: PacketSocket,
+    pub(crate) user: User,
+    pub(crate) seccomp_optional: bool,
+    pub(crate) debug: bool,
+}
+
+/// Becomes the watch; returns when the keeper is gone.
+pub(crate) fn main(handed: Handed) -> ExitCode {
+    klopf_sys::set_name(c"klopf-watch");
+    match prepare(handed) {
+        Ok(mut watch) => {
+            watch.run();
+            ExitCode::SUCCESS
+        }
+        Err(error) => {
+            // The one moment in which the watch still has somewhere to say so.
+            crate::say(&format!("watch: {error}"));
+            ExitCode::from(crate::exit::OS_ERROR)
+        }
+    }
+}
+
+fn prepare(handed: Handed) -> Result<Watch, Box<dyn std::error::Error>> {
+    let ring = Ring::map(handed.packets)?;
+    let engine = Engine::new(Limits::default(), clock::random()?);
+    let mut watch = Watch {
+        messages: handed.messages,
+        ring,
+        engine,
+        sight: Sight::default(),
+        staged_sight: Sight::default(),
+        staged_doors: Vec::new(),
+        telling: Telling::default(),
+        outbox: VecDeque::new(),
+        effects: Vec::new(),
+        counts: Counts::default(),
+        strange: Strange::default(),
+        debug: handed.debug,
+        ready: None,
+    };
+    // The first reading looks for the kernel's page of clocks, with calls that are forbidden later.
+    let _ = clock::monotonic_ms();
+    klopf_sys::drop_privileges(handed.user)?;
+    let confined = klopf_sys::confine(watch.messages.as_fd(), handed.seccomp_optional)?;
+    watch.ready = Some(Up::Ready { landlock: confined.landlock, seccomp: confined.seccomp });
+    Ok(watch)
+}
+
+struct Watch {
+    messages: Pair,
+    ring: Ring,
+    engine: Engine,
+    sight: Sight,
+    staged_sight: Sight,
+    staged_doors: Vec<Door>,
+    telling: Telling,
+    outbox: VecDeque<[u8; UP_SIZE]>,
+    effects: Vec<Effect>,
+    counts: Counts,
+    strange: Strange,
+    debug: bool,
+    /// What is to be said when the first doors are in force.
+    ready: Option<Up>,
+}
+
+/// What is counted before the engine sees a packet.
+#[derive(Default)]
+struct Counts {
+    packets: u64,
+    malformed: [u64; 4],
+    dropped_messages: u64,
+}
+
+/// When the keeper was last told that services may have changed, and the wrong hits then.
+#[derive(Default)]
+struct Strange {
+    told: Option<u64>,
+    wrong_hits: u64,
+}
+
+impl Watch {
+    fn run(&mut self) {
+        loop {
+            let [packets, messages] = {
+                let write = !self.outbox.is_empty();
+                let fds = [
+                    Wait { fd: self.ring.as_fd(), write: false },
+                    Wait { fd: self.messages.as_fd(), write },
+                ];
+                wait(fds, self.until_next()).unwrap_or([true, true])
+            };
+            if messages && !self.listen() {
+                return;
+            }
+            let now = clock::monotonic_ms();
+            self.engine.expire(Millis(now), &mut self.effects);
+            if packets {
+                self.look(now);
+            }
+            self.tell(now);
+            self.flush();
+        }
+    }
+
+    /// How long there is nothing to do but to wait; for ever if nobody knocks.
+    fn until_next(&self) -> Option<Duration> {
+        let timeout = self.engine.next_timeout().map(|Millis(at)| at);
+        let next = [timeout, self.telling.next()].into_iter().flatten().min()?;
+        Some(Duration::from_millis(next.saturating_sub(clock::monotonic_ms())))
+    }
+
+    /// Takes in packets, a bounded number of them.
+    fn look(&mut self, now: u64) {
+        let Self { ring, engine, sight, effects, counts, outbox, .. } = self;
+        let debug = self.debug;
+        ring.drain(PACKETS_AT_ONCE, |frame| {
+            counts.packets += 1;
+            match parse_packet(frame.packet) {
+                Ok(knock) => {
+                    if let Some(seen) = sight.observation(&frame, knock) {
+                        if debug && outbox.len() < OUTBOX / 2 {
+                            outbox.push_back(Up::Packet(knock).encode());
+                        }
+                        engine.observe(Millis(now), &seen, effects);
+                    }
+                }
+                Err(why) => {
+                    if let Some(count) = counts.malformed.get_mut(why as usize) {
+                        *count += 1;
+                    }
+                }
+            }
+        });
+    }
+
+    /// Turns effects into messages.
+    fn tell(&mut self, now: u64) {
+        let mut effects = std::mem::take(&mut self.effects);
+        for effect in effects.drain(..) {
+            match effect {
+                Effect::Stage { door, origin, stage } if self.telling.may(now) => {
+                    self.post(Up::Stage { door, origin, stage });
+                }
+                Effect::TimedOut { door, origin, stage } if self.telling.may(now) => {
+                    self.post(Up::TimedOut { door, origin, stage });
+                }
+                Effect::Stage { .. } | Effect::TimedOut { .. } => {}
+                Effect::Grant(grant) => {
+                    self.post(Up::Grant { door: grant.door, address: grant.address, uses_up: grant.uses_up });
+                }
+                Effect::Refuse { door, origin, .. } if self.telling.may(now) => {
+                    self.post(Up::Refused { door, origin });
+                }
+                Effect::Refuse { .. } => {}
+            }
+        }
+        self.effects = effects;
+        if let Some(count) = self.telling.silenced(now) {
+            self.post(Up::Silenced(count));
+        }
+        let wrong_hits = self.engine.counters().wrong_hits;
+        let rested = self.strange.told.is_none_or(|told| now.saturating_sub(told) >= STRANGE_PAUSE);
+        if wrong_hits != self.strange.wrong_hits && rested {
+            self.strange = Strange { told: Some(now), wrong_hits };
+            self.post(Up::Strange);
+        }
+    }
+
+    fn post(&mut self, message: Up) {
+        if self.outbox.len() < OUTBOX {
+            self.outbox.push_back(message.encode());
+        } else {
+            self.counts.dropped_messages += 1;
+        }
+    }
+
+    fn flush(&mut self) {
+        while let Some(message) = self.outbox.front() {
+            if !self.messages.send(message) {
+                return;
+            }
+            self.outbox.pop_front();
+        }
+    }
+
+    /// Takes in what the keeper says; false when it is gone.
+    fn listen(&mut self) -> bool {
+        let mut bytes = [0; DOWN_SIZE];
+        loop {
+            match self.messages.receive(&mut bytes) {
+                Received::Nothing => return true,
+                Received::Closed => return false,
+                Received::Message(length) => {
+                    let message = bytes.get(..length).and_then(Down::decode);
+                    if let Some(message) = message {
+                        self.obey(message);
+                    }
+                }
+            }
+        }
+    }
+
+    fn obey(&mut self, message: Down) {
+        match message {
+            Down::Door(door) => self.staged_doors.push(door),
+            Down::Sequence(ports) => {
+                if let Some(door) = self.staged_doors.last_mut() {
+                    door.sequences.push(ports);
+                }
+            }
+            Down::CommitDoors => {
+                self.engine.reload(std::mem::take(&mut self.staged_doors));
+                self.ready.take().into_iter().for_each(|ready| self.post(ready));
+            }
+            Down::CommitSight(services_known) => {
+                self.sight = std::mem::take(&mut self.staged_sight);
+                self.sight.services_known = services_known;
+            }
+            Down::Local(..) | Down::Loopback(..) | Down::Service(..) => self.staged_sight.add(&message),
+            Down::Count => self.post_counts(),
+        }
+    }
+
+    fn post_counts(&mut self) {
+        let values = self.engine.counters().named().map(|(_, value)| value);
+        let own = [self.counts.packets, self.counts.dropped_messages, self.engine.attempts() as u64];
+        let all: Vec<u64> = own.into_iter().chain(self.counts.malformed).chain(values).collect();
+        for (which, value) in (0..).zip(all) {
+            self.post(Up::Count(which, value));
+        }
+    }
+}
+
+/// The names of the counts, in the order of their numbers in [`Up::Count`].
+pub(crate) fn count_names() -> Vec<&'static str> {
+    let malformed = [Malformed::Network, Malformed::Fragment, Malformed::OtherProtocol, Malformed::Transport];
+    let engine = klopf_engine::Counters::default().named().map(|(name, _)| name);
+    let own = ["packets", "dropped-messages", "attempts-now"];
+    own.into_iter().chain(malformed.map(Malformed::name)).chain(engine).collect()
+}

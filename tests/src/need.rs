@@ -1,0 +1,71 @@
+//! What a trial needs of the machine, and how to get it.
+
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::sync::OnceLock;
+
+use crate::program::found;
+
+/// Something a machine may lack.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Need {
+    /// Root, with the right to make network namespaces.
+    Root,
+    /// A program, and the Debian package it is in.
+    Program(&'static str, &'static str),
+    /// `/dev/net/tun`.
+    Tun,
+    /// VLAN interfaces in the kernel.
+    Vlan,
+}
+
+impl Need {
+    /// Why the need is not met, with what to do about it; nothing if it is met.
+    #[must_use]
+    pub fn unmet(self) -> Option<String> {
+        match self {
+            Self::Root if !rustix::process::geteuid().is_root() => Some("needs root".into()),
+            Self::Root if !namespaces() => Some("needs network namespaces (CAP_SYS_ADMIN)".into()),
+            Self::Program(name, package) if found(name).is_none() => {
+                Some(format!("needs {name} (apt-get install {package})"))
+            }
+            Self::Tun if !Path::new("/dev/net/tun").exists() => Some("needs /dev/net/tun (modprobe tun)".into()),
+            Self::Vlan if !vlan() => Some("needs VLAN interfaces in the kernel (modprobe 8021q)".into()),
+            Self::Root | Self::Program(..) | Self::Tun | Self::Vlan => None,
+        }
+    }
+
+    /// The word by which `KLOPF_MAY_SKIP` names it.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Root => "root",
+            Self::Program(name, _) => name,
+            Self::Tun => "tun",
+            Self::Vlan => "vlan",
+        }
+    }
+}
+
+fn namespaces() -> bool {
+    static ANSWER: OnceLock<bool> = OnceLock::new();
+    *ANSWER.get_or_init(|| succeeds_apart("true"))
+}
+
+fn vlan() -> bool {
+    static ANSWER: OnceLock<bool> = OnceLock::new();
+    *ANSWER.get_or_init(|| {
+        succeeds_apart("ip link add v0 type veth peer name v1 && ip link add link v0 name v0.5 type vlan id 5")
+    })
+}
+
+/// Whether a shell command works in a network namespace that goes with it.
+fn succeeds_apart(command: &str) -> bool {
+    let quiet = Command::new("unshare")
+        .args(["-n", "sh", "-c", command])
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .status();
+    quiet.is_ok_and(|status| status.success())
+}
