@@ -16,9 +16,6 @@ use siphasher::sip::SipHasher13;
 use crate::Millis;
 use crate::lists::{Linked, Links, List, NONE, Slot};
 
-/// How many source ports of accepted hits are remembered, to tell a repeated packet from a new one.
-const REMEMBERED: usize = 4;
-
 /// A sequence in progress.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Attempt {
@@ -30,28 +27,14 @@ pub(crate) struct Attempt {
     /// How many hits it has.
     pub(crate) stage: u8,
     pub(crate) begun: Millis,
-    from_ports: [u16; REMEMBERED],
+    /// The source port of the last hit, to tell a repeated packet from a new one.
+    pub(crate) from_port: u16,
 }
 
 impl Attempt {
     /// An attempt with its first hit.
     pub(crate) fn begin(origin: IpAddr, door: u32, sequence: u16, from_port: u16, now: Millis) -> Self {
-        let mut attempt = Self { origin, door, sequence, stage: 0, begun: now, from_ports: [0; REMEMBERED] };
-        attempt.advance(from_port);
-        attempt
-    }
-
-    fn advance(&mut self, from_port: u16) {
-        if let Some(remembered) = self.from_ports.get_mut(usize::from(self.stage) % REMEMBERED) {
-            *remembered = from_port;
-        }
-        self.stage += 1;
-    }
-
-    /// The source port of an accepted hit, counted from 0, if it is one of the last few.
-    pub(crate) fn source_port(&self, hit: usize) -> Option<u16> {
-        let recent = hit < usize::from(self.stage) && hit + REMEMBERED >= usize::from(self.stage);
-        self.from_ports.get(hit % REMEMBERED).copied().filter(|_| recent)
+        Self { origin, door, sequence, stage: 1, begun: now, from_port }
     }
 }
 
@@ -160,7 +143,8 @@ impl Attempts {
             self.fresh.remove(&mut self.slab, Kind::Fresh, slot);
         }
         if let Some(entry) = self.slab.0.get_mut(slot as usize) {
-            entry.attempt.advance(from_port);
+            entry.attempt.stage += 1;
+            entry.attempt.from_port = from_port;
         }
     }
 

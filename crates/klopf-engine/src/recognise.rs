@@ -5,7 +5,7 @@
 //! ones. Unlike there, no origin's packet touches another origin's attempts, and a time limit is to the millisecond.
 //!
 //! Strict doors each look at an origin for themselves. Any wrong hit ends the attempt, on a closed port too, so that
-//! a scan does not find its way through. A repeated packet is no wrong hit, and a wrong hit that is the door's first
+//! a scan does not find its way through. The last hit's packet repeated is no wrong hit, and a wrong hit that is the door's first
 //! port begins anew.
 
 use std::collections::HashMap;
@@ -248,10 +248,8 @@ fn strange(seen: &Observation) -> bool {
 fn step(door: &Door, steps: &[Port], attempt: &Attempt, seen: &Observation) -> Step {
     let knock = &seen.knock;
     let stage = usize::from(attempt.stage);
-    let same_packet = |hit: usize| {
-        attempt.source_port(hit) == Some(knock.from_port) && steps.get(hit).is_some_and(|&port| port == knock.port)
-    };
-    if door.strict && (0..stage).rev().any(same_packet) {
+    let last = stage.checked_sub(1).and_then(|last| steps.get(last));
+    if door.strict && last == Some(&knock.port) && attempt.from_port == knock.from_port {
         return Step::Repeated;
     }
     if steps.get(stage) == Some(&knock.port) { Step::Further } else { Step::Wrong }

@@ -184,7 +184,8 @@ fn strict_doors_leave_services_and_other_traffic_alone() {
 
 #[test]
 fn a_repeated_packet_is_no_wrong_hit_at_a_strict_door() {
-    assert_eq!(opens(vec![strict(1, &[7, 8, 9])], &[7, 7, 8, 8, 7, 9]), 1);
+    assert_eq!(opens(vec![strict(1, &[7, 8, 9])], &[7, 7, 8, 8, 8, 9]), 1);
+    assert_eq!(opens(vec![strict(1, &[7, 8, 9])], &[7, 8, 7, 9]), 0, "only the last one's");
     assert_eq!(opens(vec![strict(1, &[7, 7, 9])], &[7, 7, 9]), 0, "from the same source port it is one hit");
     let mut second = hit(9, 7);
     second.knock.from_port += 1;

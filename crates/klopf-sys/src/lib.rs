@@ -21,7 +21,10 @@ pub use names::name_of;
 pub use network::{Changes, Interface, interfaces, services};
 pub use output::{Output, lock};
 pub use pair::{Pair, Received, Wait, wait};
-pub use process::{Background, Ended, Environment, inherited, kill, reap, set_name, start_command, start_helper, to_background};
+pub use process::{
+    Background, Ended, Environment, close_stderr, inherited, kill, reap, set_name, start_command, start_helper,
+    to_background,
+};
 pub use ring::{Frame, PacketSocket, Ring};
 pub use sandbox::{Confined, SandboxError, User, confine, drop_privileges};
 pub use signals::{Signal, Signals};

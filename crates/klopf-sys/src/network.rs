@@ -87,10 +87,12 @@ pub fn interfaces() -> io::Result<Vec<Interface>> {
     while let Some(node) = unsafe { next.as_ref() } {
         next = node.ifa_next;
         // SAFETY: getifaddrs(3) sets the name to a C string that lives as long as the list.
-        let Ok(name) = unsafe { CStr::from_ptr(node.ifa_name) }.to_str() else { continue };
+        let c_name = unsafe { CStr::from_ptr(node.ifa_name) };
+        let Ok(name) = c_name.to_str() else { continue };
         let flags = libc::c_int::try_from(node.ifa_flags).unwrap_or(0);
         let interface = found.entry(name.to_owned()).or_insert_with(|| Interface {
-            index: 0,
+            // SAFETY: a C string. The list itself has no number for interfaces without link-level addresses (tun).
+            index: unsafe { libc::if_nametoindex(c_name.as_ptr()) },
             name: name.to_owned(),
             up: flags & libc::IFF_UP != 0,
             loopback: flags & libc::IFF_LOOPBACK != 0,
@@ -100,10 +102,6 @@ pub fn interfaces() -> io::Result<Vec<Interface>> {
         // SAFETY: an address is null or a sockaddr of the kind its family says, which lives as long as the list.
         unsafe {
             match node.ifa_addr.as_ref().map(|address| libc::c_int::from(address.sa_family)) {
-                Some(libc::AF_PACKET) => {
-                    let link = &*node.ifa_addr.cast::<libc::sockaddr_ll>();
-                    interface.index = u32::try_from(link.sll_ifindex).unwrap_or(0);
-                }
                 Some(libc::AF_INET) => {
                     let address = &*node.ifa_addr.cast::<libc::sockaddr_in>();
                     interface.addresses.push(Ipv4Addr::from(u32::from_be(address.sin_addr.s_addr)).into());

@@ -139,6 +139,12 @@ impl Background {
     }
 }
 
+/// Closes standard error, for a helper that has nothing more to say and must not keep a terminal or a pipe.
+pub fn close_stderr() {
+    // SAFETY: closes a number; Rust's standard library takes a closed standard error as one that nobody reads.
+    unsafe { libc::close(libc::STDERR_FILENO) };
+}
+
 /// The program names a process shows in `ps` and `pgrep`.
 pub fn set_name(name: &std::ffi::CStr) {
     // A name is for people; going on without it harms nobody.

@@ -20,8 +20,8 @@ use klopf_sys::{Ended, PacketSocket};
 use klopf_wire::{Knock, PortSet};
 use siphasher::sip::SipHasher13;
 
-pub(crate) use self::cli::man_page;
 use self::cli::Cli;
+pub(crate) use self::cli::man_page;
 use self::doors::Doors;
 use self::log::{Line, Log};
 use crate::face::{Event, Face, Ordered};
@@ -127,7 +127,10 @@ fn check(path: &Path, cli: &Cli, directory: &Path) -> (Option<Config>, Vec<Strin
     }
     let shown = |fault: &config::Fault| {
         let excerpt = if fault.excerpt.is_empty() { String::new() } else { format!("\n    {}", fault.excerpt) };
-        format!("{} ({}, line {}, column {}){excerpt}\n    {}", fault.text, cli.config, fault.line, fault.column, fault.help)
+        format!(
+            "{} ({}, line {}, column {}){excerpt}\n    {}",
+            fault.text, cli.config, fault.line, fault.column, fault.help
+        )
     };
     match config::parse(&text) {
         Ok(checked) => (Some(checked.config), Vec::new()),
@@ -237,7 +240,9 @@ impl Face for Knockd {
                 log.write(&Line::text(format!("{open} doors were open when the daemon last ended{lost}")));
             }
             Event::Stopping => log.verbose("waiting for child processes..."),
-            Event::LeftRunning(count) => log.write(&Line::text(format!("{count} commands still run and are left alone"))),
+            Event::LeftRunning(count) => {
+                log.write(&Line::text(format!("{count} commands still run and are left alone")))
+            }
             Event::Stopped => {
                 log.quiet("shutting down");
                 log.verbose("closing...");

@@ -29,6 +29,7 @@ pub(crate) fn main(messages: &Pair, user: User) -> ExitCode {
         crate::say(&format!("names: {error}"));
         return ExitCode::from(exit::OS_ERROR);
     }
+    klopf_sys::close_stderr();
     let mut question = [0; 16];
     loop {
         match messages.receive(&mut question) {
@@ -92,7 +93,9 @@ impl Names {
     pub(crate) fn settle(&mut self, now: u64) {
         let mut answer = [0; ANSWER];
         while let Some(Received::Message(length)) = self.helper.as_ref().map(|helper| helper.receive(&mut answer)) {
-            let Some((address, name)) = answer.get(..length).and_then(<[u8]>::split_first_chunk::<16>) else { continue };
+            let Some((address, name)) = answer.get(..length).and_then(<[u8]>::split_first_chunk::<16>) else {
+                continue;
+            };
             let name = std::str::from_utf8(name).ok().filter(|name| !name.is_empty());
             self.know(Ipv6Addr::from(*address).to_canonical(), name.map(str::to_owned));
         }

@@ -35,9 +35,8 @@ impl Ids {
     pub(crate) fn assign(&mut self, doors: &mut [(String, Door)]) {
         let mut old = std::mem::take(&mut self.known);
         for (name, door) in doors.iter_mut() {
-            let same = |(old_name, old): &(String, Door)| {
-                old_name == name && Door { id: old.id, ..door.clone() } == *old
-            };
+            let same =
+                |(old_name, old): &(String, Door)| old_name == name && Door { id: old.id, ..door.clone() } == *old;
             door.id = match old.iter().position(same) {
                 Some(place) => old.swap_remove(place).1.id,
                 None => {

@@ -5,7 +5,7 @@ use std::io;
 use std::os::fd::AsFd;
 use std::process::ExitCode;
 
-use klopf_sys::{Pair, PacketSocket, User};
+use klopf_sys::{PacketSocket, Pair, User};
 
 use crate::{exit, names, watch};
 

@@ -9,7 +9,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use klopf_engine::{Door, Effect, Engine, Limits, Millis};
-use klopf_sys::{Pair, PacketSocket, Received, Ring, User, Wait, clock, wait};
+use klopf_sys::{PacketSocket, Pair, Received, Ring, User, Wait, clock, wait};
 use klopf_wire::{Malformed, parse_packet};
 
 use self::sight::Sight;
@@ -73,6 +73,7 @@ fn prepare(handed: Handed) -> Result<Watch, Box<dyn std::error::Error>> {
     let _ = clock::monotonic_ms();
     klopf_sys::drop_privileges(handed.user)?;
     let confined = klopf_sys::confine(watch.messages.as_fd(), handed.seccomp_optional)?;
+    klopf_sys::close_stderr();
     watch.ready = Some(Up::Ready { landlock: confined.landlock, seccomp: confined.seccomp });
     Ok(watch)
 }
@@ -114,10 +115,7 @@ impl Watch {
         loop {
             let [packets, messages] = {
                 let write = !self.outbox.is_empty();
-                let fds = [
-                    Wait { fd: self.ring.as_fd(), write: false },
-                    Wait { fd: self.messages.as_fd(), write },
-                ];
+                let fds = [Wait { fd: self.ring.as_fd(), write: false }, Wait { fd: self.messages.as_fd(), write }];
                 wait(fds, self.until_next()).unwrap_or([true, true])
             };
             if messages && !self.listen() {

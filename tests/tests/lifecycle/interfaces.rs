@@ -52,8 +52,8 @@ fn anew(stage: &Stage) -> Result {
 fn moved(stage: &Stage) -> Result {
     let _klopfd = started(stage, &["eth0"])?;
     until_opens(stage, "eth0", "10.99.0.3", "10.99.0.1")?;
-    stage.server.ip("addr add 10.99.0.77/24 dev eth0")?;
     stage.server.ip("addr del 10.99.0.1/24 dev eth0")?;
+    stage.server.ip("addr add 10.99.0.77/24 dev eth0")?;
     until_opens(stage, "eth0", "10.99.0.4", "10.99.0.77")
 }
 

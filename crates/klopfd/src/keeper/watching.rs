@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 use std::os::fd::{AsFd, BorrowedFd};
 
-use klopf_sys::{Pair, PacketSocket, Received, User};
+use klopf_sys::{PacketSocket, Pair, Received, User};
 
 use crate::message::{DOWN_SIZE, Down, UP_SIZE, Up};
 use crate::plan::Plan;

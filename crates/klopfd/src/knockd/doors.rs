@@ -153,14 +153,17 @@ fn recognised_by(door: &Configured, list: Option<&OneTime>) -> Door {
 fn order(door: &Configured, address: IpAddr) -> Result<Option<Order>, &'static str> {
     let (start, stop) = match address {
         IpAddr::V4(_) => (&door.start, &door.stop),
-        IpAddr::V6(_) => (door.start6.as_ref().map_or(&door.start, |_| &door.start6), door.stop6.as_ref().map_or(&door.stop, |_| &door.stop6)),
+        IpAddr::V6(_) => (
+            door.start6.as_ref().map_or(&door.start, |_| &door.start6),
+            door.stop6.as_ref().map_or(&door.stop, |_| &door.stop6),
+        ),
     };
     let Some(start) = start.as_ref().filter(|start| !start.is_empty()) else { return Ok(None) };
     let fill = |line: &[u8]| Some(replaced(line, address)).filter(|line| line.len() <= MOST_COMMAND);
     let start = fill(start).ok_or("error: parsed start command has been truncated! --> won't execute it")?;
-    let stop = stop.as_ref().map(|stop| {
-        fill(stop).ok_or("error: parsed stop command has been truncated! --> won't execute start command")
-    });
+    let stop = stop
+        .as_ref()
+        .map(|stop| fill(stop).ok_or("error: parsed stop command has been truncated! --> won't execute start command"));
     let shell = |line| Command::Shell(OsString::from_vec(line));
     Ok(Some(Order {
         door: door.name.clone(),
@@ -211,7 +214,10 @@ mod tests {
     fn commands_follow_the_family_of_the_address() {
         let (v4, v6) = ("192.0.2.7", "2001:db8::7");
         let plain = "command = open %IP%%IP% %ip% %IP\nstop_command = close %IP%\n";
-        assert_eq!(commands(plain, v4), Some(("open 192.0.2.7192.0.2.7 %ip% %IP".into(), Some("close 192.0.2.7".into()))));
+        assert_eq!(
+            commands(plain, v4),
+            Some(("open 192.0.2.7192.0.2.7 %ip% %IP".into(), Some("close 192.0.2.7".into())))
+        );
         let both = format!("{plain}command_6 = six %IP%\nstop_command_6 =\n");
         assert_eq!(commands(&both, v6), Some(("six 2001:db8::7".into(), Some(String::new()))));
         assert!(commands(&both, v4).unwrap().0.starts_with("open"));

@@ -49,7 +49,8 @@ impl Doors {
 
     pub(super) fn order(&self, door: DoorId, address: IpAddr) -> Option<Order> {
         let native = self.by_id.get(&door)?;
-        let fill = |argv: &Vec<String>| Command::Vector(argv.iter().map(|word| filled(word, native, address)).collect());
+        let fill =
+            |argv: &Vec<String>| Command::Vector(argv.iter().map(|word| filled(word, native, address)).collect());
         let always = native.always_allow.iter().any(|network| network.contains(address));
         let close = native.on_close.as_ref().filter(|_| !always).map(fill);
         Some(Order {
@@ -122,8 +123,15 @@ mod tests {
         "#;
         let Some(Command::Vector(argv)) = order(text, "2001:db8::7").open else { panic!("no vector") };
         let ip = "2001:db8::7";
-        let expected =
-            ["/bin/x".into(), format!("{ip}-{ip}"), "ssh".into(), "{".into(), "{unknown}".into(), String::new(), format!("a{ip}b")];
+        let expected = [
+            "/bin/x".into(),
+            format!("{ip}-{ip}"),
+            "ssh".into(),
+            "{".into(),
+            "{unknown}".into(),
+            String::new(),
+            format!("a{ip}b"),
+        ];
         assert_eq!(argv, expected.map(OsString::from));
     }
 
