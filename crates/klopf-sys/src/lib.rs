@@ -22,8 +22,8 @@ pub use network::{Changes, Interface, interfaces, services};
 pub use output::{Output, lock};
 pub use pair::{Pair, Received, Wait, wait};
 pub use process::{
-    Background, Ended, Environment, close_stderr, inherited, kill, reap, set_name, start_command, start_helper,
-    to_background,
+    Background, Ended, Environment, close_stderr, inherited, keep_descriptors, kill, reap, set_name, start_command,
+    start_helper, to_background,
 };
 pub use ring::{Frame, PacketSocket, Ring};
 pub use sandbox::{Confined, SandboxError, User, confine, drop_privileges};

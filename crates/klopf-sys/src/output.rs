@@ -6,7 +6,7 @@
 
 use std::fs::File;
 use std::io;
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, AsRawFd, RawFd};
 use std::os::unix::fs::FileExt;
 
 use rustix::fs::{MemfdFlags, SealFlags, fcntl_add_seals, memfd_create};
@@ -25,9 +25,9 @@ impl Output {
         Ok(Self(file.into()))
     }
 
-    /// A handle to write with; all of them write at one common end.
-    pub(crate) fn to_write(&self) -> io::Result<File> {
-        self.0.try_clone()
+    /// The descriptor to write to.
+    pub(crate) fn as_raw_fd(&self) -> RawFd {
+        self.0.as_raw_fd()
     }
 
     /// Takes no more from now on.

@@ -1,8 +1,9 @@
 //! Starting processes: the daemon's own helpers, and the commands of doors.
 
-use std::ffi::{OsStr, OsString};
+use std::ffi::{CStr, CString, OsStr, OsString};
 use std::io;
 use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
+use std::os::unix::ffi::OsStrExt;
 use std::os::unix::process::CommandExt;
 use std::process::{Command, Stdio};
 
@@ -32,19 +33,76 @@ pub enum Environment {
 /// Starts a program in a session of its own, without any descriptor of this process but its standard streams: input
 /// is empty, both outputs go to `output`. Signals are as at the start of a login.
 ///
+/// By posix_spawn(3), which unlike fork copies no page tables: a door opens the sooner. Descriptors that the daemon
+/// was started with are kept from the program by [`keep_descriptors`].
+///
 /// # Errors
-/// The program is not there or cannot be run, or there is no room for a process.
+/// The program is not there or cannot be run, a zero byte in what it is given, or there is no room for a process.
 pub fn start_command(argv: &[OsString], environment: Environment, output: &Output) -> io::Result<u32> {
-    let (program, arguments) = argv.split_first().ok_or(io::ErrorKind::InvalidInput)?;
-    let mut command = Command::new(program);
-    command.args(arguments).stdin(Stdio::null()).stdout(output.to_write()?).stderr(output.to_write()?);
-    match environment {
-        Environment::Inherited(more) => command.envs(more),
-        Environment::Only(all) => command.env_clear().envs(all),
+    let c_string = |bytes: Vec<u8>| CString::new(bytes).map_err(io::Error::from);
+    let arguments: Vec<CString> =
+        argv.iter().map(|word| c_string(word.as_bytes().to_vec())).collect::<Result<_, _>>()?;
+    let (own, inherited) = match environment {
+        Environment::Inherited(own) => (own, std::env::vars_os().collect()),
+        Environment::Only(own) => (own, Vec::new()),
     };
-    // SAFETY: between fork and exec only the async-signal-safe calls of fresh_session() are made.
-    let child = unsafe { command.pre_exec(fresh_session).spawn()? };
-    Ok(child.id())
+    let inherited = inherited.into_iter().filter(|(name, _)| own.iter().all(|(other, _)| other != name));
+    let variables: Vec<CString> = inherited
+        .chain(own.iter().cloned())
+        .map(|(name, value)| c_string([name.as_bytes(), b"=", value.as_bytes()].concat()))
+        .collect::<Result<_, _>>()?;
+    let program = arguments.first().ok_or(io::ErrorKind::InvalidInput)?;
+    spawn(program, &pointers(&arguments), &pointers(&variables), output.as_raw_fd())
+}
+
+/// Keeps the descriptors that this process was started with from all programs it will start.
+pub fn keep_descriptors() {
+    // SAFETY: sets a flag on numbers. Kernels before 5.11 refuse; then the starter's own care is what there is.
+    unsafe { libc::syscall(libc::SYS_close_range, 3, libc::c_uint::MAX, libc::CLOSE_RANGE_CLOEXEC) };
+}
+
+/// Pointers to C strings, ended by a null pointer. They must not outlive the strings.
+fn pointers(strings: &[CString]) -> Vec<*mut libc::c_char> {
+    strings.iter().map(|string| string.as_ptr().cast_mut()).chain([std::ptr::null_mut()]).collect()
+}
+
+fn spawn(
+    program: &CStr,
+    argv: &[*mut libc::c_char],
+    environment: &[*mut libc::c_char],
+    output: RawFd,
+) -> io::Result<u32> {
+    let ok = |code: libc::c_int| if code == 0 { Ok(()) } else { Err(io::Error::from_raw_os_error(code)) };
+    let flags =
+        libc::c_int::from(libc::POSIX_SPAWN_SETSID) | libc::POSIX_SPAWN_SETSIGMASK | libc::POSIX_SPAWN_SETSIGDEF;
+    // SAFETY: actions and attributes are initialised before use and destroyed once; all strings and both arrays,
+    // which end with a null pointer, live through the call; the child only runs code of the C library until exec.
+    unsafe {
+        let mut actions: libc::posix_spawn_file_actions_t = std::mem::zeroed();
+        let mut attributes: libc::posix_spawnattr_t = std::mem::zeroed();
+        let (mut none, mut all): (libc::sigset_t, libc::sigset_t) = std::mem::zeroed();
+        libc::sigemptyset(&raw mut none);
+        libc::sigfillset(&raw mut all);
+        ok(libc::posix_spawn_file_actions_init(&raw mut actions))?;
+        ok(libc::posix_spawnattr_init(&raw mut attributes))?;
+        let mut pid = 0;
+        let prepared = [
+            libc::posix_spawn_file_actions_addopen(&raw mut actions, 0, c"/dev/null".as_ptr(), libc::O_RDONLY, 0),
+            libc::posix_spawn_file_actions_adddup2(&raw mut actions, output, 1),
+            libc::posix_spawn_file_actions_adddup2(&raw mut actions, output, 2),
+            libc::posix_spawnattr_setsigmask(&raw mut attributes, &raw const none),
+            libc::posix_spawnattr_setsigdefault(&raw mut attributes, &raw const all),
+            libc::posix_spawnattr_setflags(&raw mut attributes, libc::c_short::try_from(flags).unwrap_or(0)),
+        ];
+        let result = prepared.into_iter().try_for_each(ok).and_then(|()| {
+            let (actions, attributes) = (&raw const actions, &raw const attributes);
+            let program = program.as_ptr();
+            ok(libc::posix_spawnp(&raw mut pid, program, actions, attributes, argv.as_ptr(), environment.as_ptr()))
+        });
+        libc::posix_spawn_file_actions_destroy(&raw mut actions);
+        libc::posix_spawnattr_destroy(&raw mut attributes);
+        result.map(|()| pid.unsigned_abs())
+    }
 }
 
 /// Starts this program again as one of its helpers, with an empty environment, a name of its own and the descriptors

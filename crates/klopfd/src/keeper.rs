@@ -81,6 +81,7 @@ struct Keeper<'a, F: Face> {
 
 impl<'a, F: Face> Keeper<'a, F> {
     fn begin(face: &'a mut F, means: Means) -> std::io::Result<Self> {
+        klopf_sys::keep_descriptors();
         let signals = Signals::open()?;
         let changes = Changes::watch()?;
         let watching = Watching::new(means.user, means.seccomp_optional, means.debug);
