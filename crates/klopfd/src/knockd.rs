@@ -57,7 +57,7 @@ fn run(cli: Cli) -> Result<ExitCode, ()> {
     let directory = std::env::current_dir().unwrap_or_else(|_| PathBuf::from("/"));
     let path = directory.join(&cli.config);
     let config = read(&path, &cli, &directory)?;
-    let interface = cli.interface.clone().or(config.interface.clone()).unwrap_or(DEFAULT_INTERFACE.to_owned());
+    let interface = cli.interface.as_deref().or(config.interface.as_deref()).unwrap_or(DEFAULT_INTERFACE).to_owned();
     let log_file = given(config.log_file.as_deref(), cli.log_file.as_deref(), &directory);
     let pid_file = given(config.pid_file.as_deref(), cli.pid_file.as_deref(), Path::new("/"))
         .or_else(|| config.pid_file.is_none().then(|| PathBuf::from("/var/run/knockd.pid")));
@@ -140,7 +140,7 @@ fn check(path: &Path, cli: &Cli, directory: &Path) -> (Option<Config>, Vec<Strin
 
 /// The path in the configuration, else that of the command line. An empty one means none.
 fn given(in_file: Option<&[u8]>, on_command_line: Option<&str>, directory: &Path) -> Option<PathBuf> {
-    let path = in_file.or(on_command_line.map(str::as_bytes)).filter(|path| !path.is_empty())?;
+    let path = in_file.or_else(|| on_command_line.map(str::as_bytes)).filter(|path| !path.is_empty())?;
     Some(directory.join(OsStr::from_bytes(path)))
 }
 

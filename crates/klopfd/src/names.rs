@@ -44,21 +44,21 @@ pub(crate) fn main(messages: &Pair, user: User) -> ExitCode {
     }
 }
 
-/// Holds log lines back until the names in them are known. Lines keep their order.
-pub(crate) struct Names {
+/// Holds lines back until the names in them are known. Lines keep their order.
+pub(crate) struct Names<L> {
     helper: Option<Pair>,
     known: HashMap<IpAddr, Option<String>>,
-    waiting: VecDeque<Line>,
+    waiting: VecDeque<Waiting<L>>,
 }
 
-struct Line {
-    /// What is asked for, and the time to wait until.
+struct Waiting<L> {
+    line: L,
+    /// Whose name it waits for, and until when.
     asked: Option<(IpAddr, u64)>,
-    write: Box<dyn FnOnce(Option<&str>)>,
 }
 
-impl Names {
-    /// Starts the helper. Without one, lines are written without names.
+impl<L> Names<L> {
+    /// Starts the helper. Without one, lines get no names.
     pub(crate) fn start(user: User) -> Self {
         let helper = role::start_names(user).ok().map(|(_, pair)| pair);
         Self { helper, known: HashMap::new(), waiting: VecDeque::new() }
@@ -69,49 +69,57 @@ impl Names {
         self.helper.as_ref().map(Pair::as_fd)
     }
 
-    /// When [`Names::settle`] has something to do.
+    /// When [`Names::ready`] has something to return, if no name comes before.
     pub(crate) fn next(&self) -> Option<u64> {
         self.waiting.front()?.asked.map(|(_, until)| until)
     }
 
-    /// Writes a line when the name in it is known, or at once if there is none in it and nothing waits before it.
-    pub(crate) fn write(&mut self, now: u64, address: Option<IpAddr>, write: impl FnOnce(Option<&str>) + 'static) {
-        let asked = address.filter(|address| !self.known.contains_key(address));
-        if let Some(address) = asked {
+    /// Takes a line, and asks for the name of the address in it.
+    pub(crate) fn hold(&mut self, now: u64, address: Option<IpAddr>, line: L) {
+        if let Some(address) = address.filter(|address| !self.known.contains_key(address)) {
             let pending = self.waiting.iter().any(|line| line.asked.is_some_and(|(other, _)| other == address));
             let helper = self.helper.as_ref();
             if !pending && !helper.is_some_and(|helper| helper.send(&in_ipv6(address).octets())) {
                 self.know(address, None);
             }
         }
-        let asked = address.map(|address| (address, now + PATIENCE));
-        self.waiting.push_back(Line { asked, write: Box::new(write) });
-        self.settle(now);
+        self.waiting.push_back(Waiting { line, asked: address.map(|address| (address, now + PATIENCE)) });
     }
 
-    /// Takes in names, and writes the lines that need wait no longer.
-    pub(crate) fn settle(&mut self, now: u64) {
-        let mut answer = [0; ANSWER];
-        while let Some(Received::Message(length)) = self.helper.as_ref().map(|helper| helper.receive(&mut answer)) {
-            let Some((address, name)) = answer.get(..length).and_then(<[u8]>::split_first_chunk::<16>) else {
-                continue;
-            };
-            let name = std::str::from_utf8(name).ok().filter(|name| !name.is_empty());
-            self.know(Ipv6Addr::from(*address).to_canonical(), name.map(str::to_owned));
-        }
-        while let Some(line) = self.waiting.pop_front() {
-            let name = match line.asked {
+    /// Takes in names; the lines that need wait no longer, with the name where there is one.
+    pub(crate) fn ready(&mut self, now: u64) -> Vec<(L, Option<String>)> {
+        self.listen();
+        let mut ready = Vec::new();
+        while let Some(Waiting { line, asked }) = self.waiting.pop_front() {
+            let name = match asked {
                 None => None,
                 Some((address, until)) => match self.known.get(&address) {
-                    Some(name) => name.as_deref(),
+                    Some(name) => name.clone(),
                     None if until <= now || self.waiting.len() >= MOST_WAITING => None,
                     None => {
-                        self.waiting.push_front(line);
-                        return;
+                        self.waiting.push_front(Waiting { line, asked });
+                        break;
                     }
                 },
             };
-            (line.write)(name);
+            ready.push((line, name));
+        }
+        ready
+    }
+
+    fn listen(&mut self) {
+        let mut answer = [0; ANSWER];
+        loop {
+            match self.helper.as_ref().map(|helper| helper.receive(&mut answer)) {
+                Some(Received::Message(length)) => {
+                    let answer = answer.get(..length).and_then(<[u8]>::split_first_chunk::<16>);
+                    let Some((address, name)) = answer else { continue };
+                    let name = std::str::from_utf8(name).ok().filter(|name| !name.is_empty());
+                    self.know(Ipv6Addr::from(*address).to_canonical(), name.map(str::to_owned));
+                }
+                Some(Received::Closed) => self.helper = None,
+                Some(Received::Nothing) | None => return,
+            }
         }
     }
 

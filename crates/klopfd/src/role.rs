@@ -22,7 +22,7 @@ pub(crate) fn helper() -> Option<ExitCode> {
     if started.is_none() {
         crate::say("this role is for the daemon's own use");
     }
-    Some(started.unwrap_or(ExitCode::from(exit::USAGE)))
+    Some(started.unwrap_or_else(|| ExitCode::from(exit::USAGE)))
 }
 
 fn start(role: &str, arguments: &[&str]) -> Option<ExitCode> {

@@ -1,12 +1,10 @@
 //! knockd's log: a file, the system log, standard output, each as 0.8 writes it.
 
-use std::cell::RefCell;
 use std::fs::{File, OpenOptions};
 use std::io::Write;
 use std::net::IpAddr;
 use std::os::fd::BorrowedFd;
 use std::path::PathBuf;
-use std::rc::Rc;
 
 use klopf_sys::{User, clock, syslog};
 
@@ -68,8 +66,18 @@ struct Sinks {
 
 /// The log.
 pub(super) struct Log {
-    sinks: Rc<RefCell<Sinks>>,
-    names: Option<Names>,
+    sinks: Sinks,
+    names: Option<Names<(Line, Reach)>>,
+}
+
+/// How far a line goes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Reach {
+    Everywhere,
+    /// Not to standard output.
+    Quiet,
+    /// To standard output only.
+    Verbose,
 }
 
 impl Log {
@@ -80,18 +88,18 @@ impl Log {
         }
         let mut sinks = Sinks { path, file: None, syslog: use_syslog, verbose };
         sinks.open_file();
-        Self { sinks: Rc::new(RefCell::new(sinks)), names: lookup.map(Names::start) }
+        Self { sinks, names: lookup.map(Names::start) }
     }
 
     /// Opens the file again, at another path if one is given; what is no longer asked for stays.
     pub(super) fn reopen(&mut self, path: Option<PathBuf>, use_syslog: bool) {
-        let mut sinks = self.sinks.borrow_mut();
+        let sinks = &mut self.sinks;
         if use_syslog && !sinks.syslog {
             syslog::open(c"knockd");
         }
         sinks.syslog |= use_syslog;
         let old = sinks.path.clone();
-        sinks.path = path.or(old.clone());
+        sinks.path = path.or_else(|| old.clone());
         if let Some(old) = old.filter(|_| sinks.file.is_some()) {
             sinks.print(&format!("closing log file: {}", old.display()));
         }
@@ -105,24 +113,17 @@ impl Log {
 
     /// Writes a line everywhere.
     pub(super) fn write(&mut self, line: &Line) {
-        self.then(line.clone(), |sinks, text, blank| {
-            sinks.print(text);
-            sinks.to_syslog(text);
-            sinks.to_file(text, blank);
-        });
+        self.then(line.clone(), Reach::Everywhere);
     }
 
     /// Writes a line to the file and the system log only.
     pub(super) fn quiet(&mut self, text: &str) {
-        self.then(Line::text(text.to_owned()), |sinks, text, blank| {
-            sinks.to_syslog(text);
-            sinks.to_file(text, blank);
-        });
+        self.then(Line::text(text.to_owned()), Reach::Quiet);
     }
 
     /// Writes a line to standard output, if asked to be verbose.
     pub(super) fn verbose(&mut self, text: &str) {
-        self.then(Line::text(text.to_owned()), |sinks, text, _| sinks.print(text));
+        self.then(Line::text(text.to_owned()), Reach::Verbose);
     }
 
     pub(super) fn waits_for(&self) -> Option<BorrowedFd<'_>> {
@@ -133,26 +134,37 @@ impl Log {
         self.names.as_ref().and_then(Names::next)
     }
 
+    /// Writes the lines that have waited for names long enough.
     pub(super) fn work(&mut self) {
-        if let Some(names) = &mut self.names {
-            names.settle(clock::monotonic_ms());
+        let ready = self.names.as_mut().map(|names| names.ready(clock::monotonic_ms()));
+        for ((line, reach), name) in ready.into_iter().flatten() {
+            self.sinks.take(&line, name.as_deref(), reach);
         }
     }
 
-    fn then(&mut self, line: Line, write: fn(&mut Sinks, &str, bool)) {
+    fn then(&mut self, line: Line, reach: Reach) {
         match &mut self.names {
-            None => write(&mut self.sinks.borrow_mut(), &line.plain(), line.blank),
+            None => self.sinks.take(&line, None, reach),
             Some(names) => {
-                let sinks = Rc::clone(&self.sinks);
-                names.write(clock::monotonic_ms(), line.address, move |name| {
-                    write(&mut sinks.borrow_mut(), &line.named(name), line.blank);
-                });
+                names.hold(clock::monotonic_ms(), line.address, (line, reach));
+                self.work();
             }
         }
     }
 }
 
 impl Sinks {
+    fn take(&mut self, line: &Line, name: Option<&str>, reach: Reach) {
+        let text = line.named(name);
+        if reach != Reach::Quiet {
+            self.print(&text);
+        }
+        if reach != Reach::Verbose {
+            self.to_syslog(&text);
+            self.add_to_file(&text, line.blank);
+        }
+    }
+
     fn open_file(&mut self) {
         let Some(path) = &self.path else { return };
         match OpenOptions::new().append(true).create(true).open(path) {
@@ -177,7 +189,7 @@ impl Sinks {
     }
 
     /// A full disk costs lines, and nothing else.
-    fn to_file(&mut self, text: &str, blank: bool) {
+    fn add_to_file(&mut self, text: &str, blank: bool) {
         if let Some(file) = &mut self.file {
             let blank = if blank { "\n" } else { "" };
             let _ = file.write_all(format!("[{}] {text}\n{blank}", clock::local_minute()).as_bytes());
