@@ -9,6 +9,8 @@ pub struct Check {
     pub faults: Vec<Fault>,
     /// What works but is hardly meant.
     pub warnings: Vec<Fault>,
+    /// How many doors it has; only counts without faults.
+    pub doors: usize,
 }
 
 /// Checks a file as the daemon does at its start.
@@ -18,12 +20,13 @@ pub struct Check {
 pub fn check(file_name: &str, text: &[u8]) -> Check {
     let native = file_name.rsplit_once('.').is_some_and(|(_, extension)| extension.eq_ignore_ascii_case("toml"));
     if native {
-        let (faults, warnings) = native::examine_bytes(file_name, text);
-        return Check { faults, warnings };
+        let (config, faults, warnings) = native::examine_bytes(file_name, text);
+        return Check { faults, warnings, doors: config.doors.len() };
     }
-    let (_, faults, warnings) = knockd::examine(text);
+    let (config, faults, warnings) = knockd::examine(text);
     let shown = |found: Vec<knockd::Fault>, level| found.iter().map(|fault| fault.shown(file_name, level)).collect();
-    Check { faults: shown(faults, Level::Error), warnings: shown(warnings, Level::Warning) }
+    let doors = config.doors.len();
+    Check { faults: shown(faults, Level::Error), warnings: shown(warnings, Level::Warning), doors }
 }
 
 #[cfg(test)]
@@ -155,7 +158,7 @@ mod tests {
         2 | sequence = 7000,7001 # two
           |            ^^^^^^^^^^^^^^^
           |
-          = help: take three or more ports, far apart, that neither only rise nor only fall
+          = help: take three or more ports, far apart, that do not only rise
 
         warning: no packet goes to this target, so the door never opens
          --> knockd.conf:3:10

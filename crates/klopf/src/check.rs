@@ -5,7 +5,7 @@ use std::io::{self, ErrorKind, Read};
 use std::path::Path;
 use std::process::ExitCode;
 
-use klopf_config::{Check, knockd, native};
+use klopf_config::Check;
 
 use crate::cli::fail;
 use crate::say;
@@ -51,7 +51,7 @@ fn mend(error: &io::Error) -> &'static str {
 }
 
 fn report(name: &str, text: &[u8]) -> ExitCode {
-    let Check { faults, warnings } = klopf_config::check(name, text);
+    let Check { faults, warnings, doors } = klopf_config::check(name, text);
     for note in faults.iter().chain(&warnings) {
         // Reaches terminals in colour; anything else gets it without.
         say(format_args!("{}\n", note.coloured()));
@@ -60,23 +60,11 @@ fn report(name: &str, text: &[u8]) -> ExitCode {
     findings.extend(count(faults.len(), "fault"));
     if faults.is_empty() {
         findings.push("fine".to_owned());
-        findings.push(count(doors(name, text), "door").unwrap_or_else(|| "no doors".to_owned()));
+        findings.push(count(doors, "door").unwrap_or_else(|| "no doors".to_owned()));
     }
     findings.extend(count(warnings.len(), "warning"));
     say(format_args!("{name}: {}", findings.join(", ")));
     if faults.is_empty() { ExitCode::SUCCESS } else { 78.into() }
-}
-
-/// How many doors a file without faults has.
-fn doors(name: &str, text: &[u8]) -> usize {
-    if Path::new(name).extension().is_some_and(|extension| extension.eq_ignore_ascii_case("toml")) {
-        str::from_utf8(text)
-            .ok()
-            .and_then(|text| native::parse(name, text).ok())
-            .map_or(0, |file| file.config.doors.len())
-    } else {
-        knockd::parse(text).map_or(0, |file| file.config.doors.len())
-    }
 }
 
 /// `2 doors`, or nothing for none.

@@ -119,8 +119,7 @@ pub struct Checked {
 /// # Errors
 /// All faults, in file order, at most a hundred.
 pub fn parse(file_name: &str, text: &str) -> Result<Checked, Faults> {
-    let (config, faults, warnings) = examine(file_name, text);
-    if faults.is_empty() { Ok(Checked { config, warnings }) } else { Err(Faults(faults)) }
+    parse_bytes(file_name, text.as_bytes())
 }
 
 /// As [`parse`]; bytes that are not UTF-8 are a fault.
@@ -128,25 +127,21 @@ pub fn parse(file_name: &str, text: &str) -> Result<Checked, Faults> {
 /// # Errors
 /// As [`parse`].
 pub fn parse_bytes(file_name: &str, text: &[u8]) -> Result<Checked, Faults> {
-    match std::str::from_utf8(text) {
-        Ok(text) => parse(file_name, text),
-        Err(_) => Err(Faults(examine_bytes(file_name, text).0)),
-    }
+    let (config, faults, warnings) = examine_bytes(file_name, text);
+    if faults.is_empty() { Ok(Checked { config, warnings }) } else { Err(Faults(faults)) }
 }
 
-/// Faults and warnings.
-pub(crate) fn examine_bytes(file_name: &str, text: &[u8]) -> (Vec<Fault>, Vec<Fault>) {
+/// The configuration, which only counts without faults, the faults and the warnings.
+pub(crate) fn examine_bytes(file_name: &str, text: &[u8]) -> (Config, Vec<Fault>, Vec<Fault>) {
     match std::str::from_utf8(text) {
-        Ok(text) => {
-            let (_, faults, warnings) = examine(file_name, text);
-            (faults, warnings)
-        }
+        Ok(text) => examine(file_name, text),
         Err(e) => {
             let shown = String::from_utf8_lossy(text);
             let mut report = Report::new(file_name, &shown);
             let at = e.valid_up_to();
             report.fault(at..at + 1, Wrong::new("the file is not UTF-8 here", "save it as UTF-8"));
-            report.finish()
+            let (faults, warnings) = report.finish();
+            (Config { daemon: Daemon::default(), doors: Vec::new() }, faults, warnings)
         }
     }
 }

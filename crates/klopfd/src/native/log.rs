@@ -61,7 +61,7 @@ pub(super) fn lines(level: Level, text: &str) {
 /// Logs an event.
 pub(super) fn tell(event: &Event<'_>) {
     match *event {
-        Event::Ready => info!("ready"),
+        Event::Ready => info!("the doors are watched"),
         Event::Watching(confined) if !confined.seccomp => {
             warn!("the watch runs without seccomp: the kernel has none, and the configuration allows that");
         }
