@@ -56,6 +56,7 @@ struct Running {
     door: String,
     address: IpAddr,
     lease: Option<u64>,
+    opens: bool,
     output: Output,
 }
 
@@ -133,11 +134,12 @@ impl Gate {
 
     /// Takes in that a process has ended.
     pub fn ended(&mut self, now: u64, pid: u32, how: Ended) {
-        let Some(Running { door, address, lease, output }) = self.running.remove(&pid) else { return };
+        let Some(Running { door, address, lease, opens, output }) = self.running.remove(&pid) else { return };
         output.seal();
         self.events.push(Event::Ended { door, address, how, output: output.tail(OUTPUT_KEPT) });
         let Some((id, lease)) = lease.and_then(|id| Some((id, self.leases.get_mut(&id)?))) else { return };
         match lease.phase {
+            Phase::Closing if opens => {} // it took so long that its door was closed meanwhile
             Phase::Closing => self.forget(id),
             Phase::Opening | Phase::Open => {
                 lease.phase = Phase::Open;
@@ -268,7 +270,7 @@ impl Gate {
         let started = Output::new().and_then(|output| Ok((command.start(&door, address, &output)?, output)));
         match started {
             Ok((pid, output)) => {
-                self.running.insert(pid, Running { door, address, lease, output });
+                self.running.insert(pid, Running { door, address, lease, opens, output });
                 true
             }
             Err(error) => {

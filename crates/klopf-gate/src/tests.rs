@@ -178,6 +178,22 @@ fn all_is_closed_when_the_daemon_is_told_to_stop() {
 }
 
 #[test]
+fn a_hanging_opening_does_not_keep_its_door_open_at_the_end() {
+    let (_serial, scratch) = (serial(), Scratch::new("hanging"));
+    let (log, go) = (scratch.file("log"), scratch.file("go"));
+    let mut gate = Gate::new(Some(Journal::open(&scratch.file("journal")).unwrap()));
+    let hangs = format!("while ! test -e {}; do sleep 0.01; done", go.display());
+    gate.grant(100, Order { open: shell(hangs), ..order(&log) });
+    gate.close_all(200);
+    assert_eq!(gate.running(), 1, "it is waited for");
+    gate.close_hanging(3200);
+    assert_eq!(gate.running(), 2);
+    std::fs::write(&go, "").unwrap();
+    settle(&mut gate, 3201);
+    assert_eq!((read(&log).as_str(), gate.leases()), ("close\n", 0));
+}
+
+#[test]
 fn after_a_kill_the_journal_says_what_to_close_and_only_once() {
     let (_serial, scratch) = (serial(), Scratch::new("journal"));
     let (log, path) = (scratch.file("log"), scratch.file("journal"));
