@@ -139,7 +139,9 @@ impl Face for Native {
         match read(&self.path) {
             Ok((config, warnings)) => {
                 log::lines(tracing::Level::WARN, &warnings);
-                self.doors.replace(config);
+                for key in self.doors.replace(config) {
+                    tracing::warn!("[daemon] {key} has changed; that takes effect with a restart");
+                }
                 Some(self.doors.plan())
             }
             Err((_, faults)) => {

@@ -27,9 +27,17 @@ impl Doors {
         Self { config, ids: Ids::default(), by_id: HashMap::new() }
     }
 
-    /// Takes another configuration's doors. What else it says takes a restart.
-    pub(super) fn replace(&mut self, config: Config) {
+    /// Takes another configuration; the keys whose change takes a restart.
+    pub(super) fn replace(&mut self, config: Config) -> Vec<&'static str> {
+        let (old, new) = (&self.config.daemon, &config.daemon);
+        let changes = [
+            ("state-dir", old.state_dir != new.state_dir),
+            ("user", old.user != new.user),
+            ("log", old.log != new.log),
+            ("seccomp", old.seccomp_optional != new.seccomp_optional),
+        ];
         self.config = config;
+        changes.into_iter().filter(|(_, changed)| *changed).map(|(key, _)| key).collect()
     }
 
     pub(super) fn plan(&mut self) -> Plan {
