@@ -182,7 +182,7 @@ fn a_hanging_opening_does_not_keep_its_door_open_at_the_end() {
     let (_serial, scratch) = (serial(), Scratch::new("hanging"));
     let (log, go) = (scratch.file("log"), scratch.file("go"));
     let mut gate = Gate::new(Some(Journal::open(&scratch.file("journal")).unwrap()));
-    let hangs = format!("while ! test -e {}; do sleep 0.01; done", go.display());
+    let hangs = format!("for n in $(seq 999); do test -e {} && exit; sleep 0.01; done", go.display());
     gate.grant(100, Order { open: shell(hangs), ..order(&log) });
     gate.close_all(200);
     assert_eq!(gate.running(), 1, "it is waited for");

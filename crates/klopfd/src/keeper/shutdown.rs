@@ -18,7 +18,7 @@ impl<F: Face> Keeper<'_, F> {
     pub(super) fn finish(&mut self, why: Finished) -> Finished {
         self.hear();
         self.face.tell(&Event::Stopping);
-        self.watching.kill();
+        self.watching.stop();
         let begun = clock::boot_ms();
         self.gate.close_all(begun);
         let mut hanging_closed = false;

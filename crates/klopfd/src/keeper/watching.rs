@@ -85,6 +85,12 @@ impl Watching {
         }
     }
 
+    /// Ends it for good.
+    pub(super) fn stop(&mut self) {
+        self.kill();
+        self.process = None;
+    }
+
     /// When it is to be started again.
     pub(super) fn next(&self) -> Option<u64> {
         self.start_at

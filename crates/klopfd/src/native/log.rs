@@ -11,6 +11,7 @@ use tracing::{Level, debug, error, info, warn};
 use tracing_subscriber::Layer;
 use tracing_subscriber::filter::LevelFilter;
 use tracing_subscriber::fmt::MakeWriter;
+use tracing_subscriber::fmt::format::debug_fn;
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 
@@ -28,23 +29,22 @@ pub(super) fn start(target: Option<&LogTarget>) -> Result<(), String> {
         format!("error: [daemon] log: cannot open {what}: {}\nhelp: log = \"stderr\" always works", reason(error))
     };
     let registry = tracing_subscriber::registry();
+    // The fields stand in the text already, and are for the journal alone.
+    let text = debug_fn(|to, field, value| if field.name() == "message" { write!(to, "{value:?}") } else { Ok(()) });
+    let layer = tracing_subscriber::fmt::layer().with_ansi(false).with_target(false).fmt_fields(text);
     match target {
         LogTarget::Journal => {
-            let layer = tracing_journald::layer().map_err(|error| cannot("the journal", &error))?;
-            registry.with(layer.with_filter(LevelFilter::INFO)).init();
+            let journal = tracing_journald::layer().map_err(|error| cannot("the journal", &error))?;
+            registry.with(journal.with_field_prefix(Some("KLOPF".into())).with_filter(LevelFilter::INFO)).init();
         }
         LogTarget::Syslog => {
             syslog::open(c"klopfd");
-            let layer = tracing_subscriber::fmt::layer().without_time().with_ansi(false).with_target(false);
-            registry.with(layer.with_writer(|| SyslogLine(Vec::new())).with_filter(LevelFilter::INFO)).init();
+            let layer = layer.without_time().with_writer(|| SyslogLine(Vec::new()));
+            registry.with(layer.with_filter(LevelFilter::INFO)).init();
         }
-        LogTarget::Stderr => {
-            let layer = tracing_subscriber::fmt::layer().with_ansi(false).with_target(false);
-            registry.with(layer.with_writer(io::stderr).with_filter(LevelFilter::INFO)).init();
-        }
+        LogTarget::Stderr => registry.with(layer.with_writer(io::stderr).with_filter(LevelFilter::INFO)).init(),
         LogTarget::File(path) => {
             let file = LogFile::open(path.clone()).map_err(|error| cannot(&path, &error))?;
-            let layer = tracing_subscriber::fmt::layer().with_ansi(false).with_target(false);
             registry.with(layer.with_writer(file).with_filter(LevelFilter::INFO)).init();
         }
     }
@@ -58,7 +58,7 @@ pub(super) fn lines(level: Level, text: &str) {
     }
 }
 
-/// Logs an event.
+/// Logs an event: the whole of it in the text, and door and address as fields for the journal.
 pub(super) fn tell(event: &Event<'_>) {
     match *event {
         Event::Ready => info!("the doors are watched"),
@@ -70,13 +70,19 @@ pub(super) fn tell(event: &Event<'_>) {
         }
         Event::Watching(_) => debug!("the watch looks"),
         Event::WatchEnded(how) => error!("the watch has ended ({}) and is started again", Ending(how)),
-        Event::Missing(interface) => warn!(interface, "no interface of that name; waiting for it"),
-        Event::NoAddress(interface) => warn!(interface, "the interface has no address; waiting for one"),
-        Event::Found(interface) => info!(interface, "the interface can be used now"),
-        Event::Stage { door, origin, stage } => debug!(door, ip = %origin, stage, "a right hit"),
-        Event::TimedOut { door, origin, stage } => debug!(door, ip = %origin, stage, "an attempt ran out of time"),
-        Event::Granted { door, address } => info!(door, ip = %address, "opened by its sequence"),
-        Event::Refused { door, origin, why } => warn!(door, ip = %origin, why, "refused"),
+        Event::Missing(name) => warn!("interface {name}: there is none of that name; waiting for it"),
+        Event::NoAddress(name) => warn!("interface {name}: it has no address; waiting for one"),
+        Event::Found(name) => info!("interface {name}: it can be used now"),
+        Event::Stage { door, origin, stage } => debug!(door, ip = %origin, "door {door}: {origin}: hit {stage}"),
+        Event::TimedOut { door, origin, stage } => {
+            debug!(door, ip = %origin, "door {door}: {origin} ran out of time after hit {stage}");
+        }
+        Event::Granted { door, address } => {
+            info!(door, ip = %address, "door {door}: opened by its sequence for {address}");
+        }
+        Event::Refused { door, origin, why } => {
+            warn!(door, ip = %origin, why, "door {door}: refused to {origin}: {why}");
+        }
         Event::Silenced(_) => {}
         Event::Gate(ref event) => tell_gate(event),
         Event::Reloading => info!("reading the configuration again"),
@@ -89,12 +95,12 @@ pub(super) fn tell(event: &Event<'_>) {
         Event::NoJournal(problem) => {
             warn!("no journal in the state directory ({problem}): what is open now stays open if the daemon is killed");
         }
-        Event::Journal(open, 0) => info!("{open} doors were open when the daemon last ended; they close in time"),
+        Event::Journal(open, 0) => info!("doors that were open when the daemon last ended: {open}; they close in time"),
         Event::Journal(open, damaged) => {
             warn!("the journal has {damaged} damaged lines, which are left out; {open} doors in it close in time");
         }
         Event::Stopping => info!("told to end; closing what is open"),
-        Event::LeftRunning(count) => warn!("{count} commands still run and are left alone"),
+        Event::LeftRunning(count) => warn!("commands that still run and are left alone: {count}"),
         Event::Stopped => info!("ended"),
         Event::Trouble(what) => error!("{what}"),
     }
@@ -104,19 +110,25 @@ fn tell_gate(event: &Gate) {
     match event {
         Gate::Running { door, address, command, opens } => {
             let command = escaped(command);
-            info!(door, ip = %address, opens, "running {command}");
+            info!(door, ip = %address, opens, "door {door}: running {command}");
         }
         Gate::Ended { how: Ended::Status(0), .. } => {}
         Gate::Ended { door, address, how, output } => {
-            let said = last_line(output);
-            error!(door, ip = %address, said, "the command failed: {}", Ending(*how));
+            let (how, said) = (Ending(*how), last_line(output));
+            let said = if said.is_empty() { "it said nothing".to_owned() } else { format!("it said: {said}") };
+            error!(door, ip = %address, "door {door}: the command failed: {how}; {said}");
         }
         Gate::NotStarted { door, address, error } => {
-            error!(door, ip = %address, "the command cannot be started: {}", reason(error));
+            error!(door, ip = %address, "door {door}: the command cannot be started: {}", reason(error));
         }
-        Gate::Renewed { door, address } => info!(door, ip = %address, "knocked again; stays open for longer"),
-        Gate::Due { door, address } => info!(door, ip = %address, "closing"),
-        Gate::Refused { door, address, why } => warn!(door, ip = %address, why = why.name(), "refused"),
+        Gate::Renewed { door, address } => {
+            info!(door, ip = %address, "door {door}: {address} knocked again; it stays open for longer");
+        }
+        Gate::Due { door, address } => info!(door, ip = %address, "door {door}: closing for {address}"),
+        Gate::Refused { door, address, why } => {
+            let why = why.name();
+            warn!(door, ip = %address, why, "door {door}: refused to {address}: {why}");
+        }
         Gate::JournalFailed(error) => {
             warn!("cannot write the journal: {}: what is open now stays open if the daemon is killed", reason(error));
         }
