@@ -15,7 +15,7 @@ use crate::filter::{self, Interest, Op};
 
 /// Frames in the ring: 26 ms at 600,000 packets a second.
 const FRAMES: u32 = 16_384;
-/// Bytes of a frame: the kernel's header, the link-level address and [`filter::SNAP`] bytes of the packet.
+/// Bytes of a frame: the kernel's header, the link-level address and 160 bytes of the packet.
 const FRAME: u32 = 256;
 const BLOCK: u32 = 1 << 16;
 
@@ -114,7 +114,7 @@ pub struct Frame<'a> {
     pub interface: u32,
     /// Whether this host sent it.
     pub outgoing: bool,
-    /// The packet from its network header on, at most [`filter::SNAP`] bytes.
+    /// The packet from its network header on, at most 160 bytes.
     pub packet: &'a [u8],
 }
 

@@ -18,6 +18,7 @@ use klopf_engine::DoorId;
 use klopf_gate::Event as Gate;
 use klopf_sys::{Ended, PacketSocket};
 use klopf_wire::{Knock, PortSet};
+use sd_notify::NotifyState;
 use siphasher::sip::SipHasher13;
 
 use self::cli::Cli;
@@ -199,6 +200,7 @@ impl Face for Knockd {
             Event::Ready => {
                 log.verbose(&format!("listening on {}...", self.interface));
                 log.quiet(&format!("starting up, listening on {}", self.interface));
+                crate::notify(&[NotifyState::Ready]);
             }
             Event::Watching(confined) if !(confined.seccomp && confined.landlock) => {
                 let lacks = if confined.seccomp { "landlock" } else { "seccomp" };

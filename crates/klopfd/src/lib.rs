@@ -2,7 +2,7 @@
 //!
 //! `keeper` is the process with rights: it reads the configuration through one of two faces (`native`, `knockd`),
 //! opens what must be opened, and runs the gate. `watch` is the process without any: it reads packets and recognises
-//! knocks. They speak in [`message`]s. `names` is a third one that looks names up for `knockd -l`.
+//! knocks. They speak in messages of fixed size (`message`). `names` is a third one that looks names up for `knockd -l`.
 #![forbid(unsafe_code)]
 #![cfg(target_os = "linux")]
 
@@ -31,6 +31,12 @@ pub fn klopfd() -> ExitCode {
 #[must_use]
 pub fn knockd() -> ExitCode {
     role::helper().unwrap_or_else(knockd::main)
+}
+
+/// Tells the service manager, if there is one.
+fn notify(state: &[sd_notify::NotifyState<'_>]) {
+    // Without a service manager there is nobody to tell, and nothing to do about it.
+    let _ = sd_notify::notify(state);
 }
 
 /// A line on standard error; there may be nobody to read it.

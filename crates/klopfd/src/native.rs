@@ -33,7 +33,9 @@ pub(crate) fn main() -> ExitCode {
 fn check(path: &Path) -> ExitCode {
     match read(path) {
         Ok((config, warnings)) => {
-            crate::say(&warnings);
+            if !warnings.is_empty() {
+                crate::say(&warnings);
+            }
             let doors = config.doors.len();
             crate::print(&format!("{}: fine, {doors} {}", path.display(), if doors == 1 { "door" } else { "doors" }));
             ExitCode::SUCCESS
@@ -147,7 +149,7 @@ impl Face for Native {
             Err((_, faults)) => {
                 log::lines(tracing::Level::ERROR, &faults);
                 tracing::error!("the new configuration is broken; the old one stays in force");
-                notify(&[NotifyState::Ready]);
+                crate::notify(&[NotifyState::Ready]);
                 None
             }
         }
@@ -165,22 +167,16 @@ impl Face for Native {
         match event {
             Event::Ready => {
                 crate::say("ready");
-                notify(&[NotifyState::Ready]);
+                crate::notify(&[NotifyState::Ready]);
             }
             Event::Reloading => {
                 let now = NotifyState::monotonic_usec_now().ok();
-                notify(&[Some(NotifyState::Reloading), now].into_iter().flatten().collect::<Vec<_>>());
+                crate::notify(&[Some(NotifyState::Reloading), now].into_iter().flatten().collect::<Vec<_>>());
             }
-            Event::Reloaded => notify(&[NotifyState::Ready]),
-            Event::Stopping => notify(&[NotifyState::Stopping]),
+            Event::Reloaded => crate::notify(&[NotifyState::Ready]),
+            Event::Stopping => crate::notify(&[NotifyState::Stopping]),
             _ => {}
         }
         log::tell(event);
     }
-}
-
-/// Tells the service manager, if there is one.
-fn notify(state: &[NotifyState<'_>]) {
-    // Without a service manager there is nobody to tell, and nothing to do about it.
-    let _ = sd_notify::notify(state);
 }
