@@ -252,7 +252,9 @@ impl<'a, F: Face> Keeper<'a, F> {
     fn watch_ended(&mut self, how: Ended) {
         // What it said last still counts.
         self.hear();
-        self.face.tell(&Event::WatchEnded(how));
+        if !self.watching.stopping() {
+            self.face.tell(&Event::WatchEnded(how));
+        }
         self.watching.ended(clock::monotonic_ms(), self.ready);
     }
 

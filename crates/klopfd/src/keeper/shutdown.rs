@@ -25,7 +25,7 @@ impl<F: Face> Keeper<'_, F> {
         loop {
             self.reap();
             let passed = clock::boot_ms().saturating_sub(begun);
-            if self.gate.running() == 0 || passed >= ALL {
+            if (self.gate.running() == 0 && !self.watching.alive()) || passed >= ALL {
                 break;
             }
             if passed >= OPENING && !std::mem::replace(&mut hanging_closed, true) {

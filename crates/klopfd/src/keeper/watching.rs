@@ -36,6 +36,7 @@ pub(super) struct Watching {
     pause: u64,
     start_at: Option<u64>,
     given_up: bool,
+    stopping: bool,
 }
 
 impl Watching {
@@ -50,6 +51,7 @@ impl Watching {
             pause: FIRST_PAUSE,
             start_at: None,
             given_up: false,
+            stopping: false,
         }
     }
 
@@ -87,8 +89,18 @@ impl Watching {
 
     /// Ends it for good.
     pub(super) fn stop(&mut self) {
+        self.stopping = true;
         self.kill();
-        self.process = None;
+    }
+
+    /// Whether its end is what was asked for.
+    pub(super) fn stopping(&self) -> bool {
+        self.stopping
+    }
+
+    /// Whether it is there, if only until its end is heard of.
+    pub(super) fn alive(&self) -> bool {
+        self.process.is_some()
     }
 
     /// When it is to be started again.
