@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::process::Command;
 
-use crate::{Need, Result, Running, Stage, built, found};
+use crate::{Need, Result, Running, Stage, built, configure_klopfd, found};
 
 /// Which daemon plays.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -107,7 +107,16 @@ impl Daemon {
     /// # Errors
     /// If the program is missing.
     pub fn command(self, stage: &Stage) -> Result<Command> {
-        let mut command = stage.server.daemon(self.program()?);
+        self.command_under(stage, &[])
+    }
+
+    /// As [`Daemon::command`], but these words run first, and end by executing what follows them.
+    ///
+    /// # Errors
+    /// If the program is missing.
+    pub fn command_under(self, stage: &Stage, words: &[&str]) -> Result<Command> {
+        let mut command = stage.server.daemon("env");
+        command.args(words).arg(self.program()?);
         let config = stage.path(self.config_name());
         match self {
             Self::Knockd | Self::Face => {
@@ -126,9 +135,18 @@ impl Daemon {
     /// # Errors
     /// If it does not come to that.
     pub fn start(self, stage: &Stage) -> Result<Running> {
+        self.start_under(stage, &[])
+    }
+
+    /// As [`Daemon::start`], with a command as of [`Daemon::command_under`].
+    ///
+    /// # Errors
+    /// If it does not come to that.
+    pub fn start_under(self, stage: &Stage, words: &[&str]) -> Result<Running> {
         let starts = || stage.text("knockd.log").matches("starting up").count();
         let before = starts();
-        let mut running = Running::start(self.command(stage)?, &stage.path(format!("{}.out", self.name())))?;
+        let command = self.command_under(stage, words)?;
+        let mut running = Running::start(command, &stage.path(format!("{}.out", self.name())))?;
         match self {
             // In the log file: standard output may be buffered.
             Self::Knockd | Self::Face => running.until("it has started up", |_| starts() > before)?,
@@ -136,20 +154,6 @@ impl Daemon {
         }
         Ok(running)
     }
-}
-
-/// Writes `klopf.toml`: the daemon's part, and these doors as they are.
-///
-/// # Errors
-/// If it cannot be written.
-pub fn configure_klopfd(stage: &Stage, interfaces: &[&str], doors: &str) -> Result<PathBuf> {
-    let text = format!(
-        "[daemon]\ninterfaces = {interfaces:?}\nstate-dir = {:?}\nruntime-dir = {:?}\n\
-         user = \"nobody\"\nlog = \"stderr\"\n\n{doors}",
-        stage.path("state"),
-        stage.path("run"),
-    );
-    stage.write("klopf.toml", &text)
 }
 
 impl Door {

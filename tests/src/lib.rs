@@ -10,6 +10,8 @@
 //! This crate must not know how the programs work inside: only their options, files, logs and what they do.
 #![forbid(unsafe_code)]
 
+mod capture;
+mod config;
 mod daemon;
 mod host;
 mod need;
@@ -22,7 +24,9 @@ mod trial;
 mod wait;
 mod wire;
 
-pub use daemon::{Daemon, Door, configure_klopfd};
+pub use capture::Capture;
+pub use config::{configure_klopfd, set_klopfd};
+pub use daemon::{Daemon, Door};
 pub use host::Host;
 pub use need::Need;
 pub use program::{built, found};

@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 
 use crate::recognise::Doors;
-use crate::{DoorId, Millis, Recognised};
+use crate::{Budget, DoorId, Millis, Recognised};
 
 /// A yes, with what it stands under. Carried to the gate as it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -43,38 +43,10 @@ pub enum Decision {
     Refuse(Refusal),
 }
 
-/// How many grants there may be in a short time: a bucket of tokens.
-///
-/// Every grant may start a program, and origins can be spoofed: without a bound whoever knows a sequence could make
-/// the host start programs as fast as it can read packets.
-pub(crate) struct Budget {
-    burst: u32,
-    per_second: u32,
-    /// Thousandths of a grant.
-    left: u64,
-    filled: Millis,
-}
-
-impl Budget {
-    pub(crate) fn new(burst: u32, per_second: u32) -> Self {
-        Self { burst, per_second, left: u64::from(burst) * 1000, filled: Millis(0) }
-    }
-
-    fn take(&mut self, now: Millis) -> bool {
-        let gained = now.since(self.filled).saturating_mul(u64::from(self.per_second));
-        self.left = self.left.saturating_add(gained).min(u64::from(self.burst) * 1000);
-        self.filled = now.max(self.filled);
-        match self.left.checked_sub(1000) {
-            Some(left) => {
-                self.left = left;
-                true
-            }
-            None => false,
-        }
-    }
-}
-
 /// Decides on a completed sequence; a one-time sequence is used up by a yes.
+///
+/// Every grant may start a program, and origins can be spoofed: without a budget whoever knows a sequence could make the
+/// host start programs as fast as it can read packets.
 pub(crate) fn decide(recognised: &Recognised, doors: &mut Doors, budget: &mut Budget, now: Millis) -> Decision {
     let Some(door) = doors.get(recognised.door()).filter(|_| budget.take(now)) else {
         return Decision::Refuse(Refusal::TooManyGrants);

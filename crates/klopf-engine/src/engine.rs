@@ -3,9 +3,9 @@
 use std::net::IpAddr;
 
 use crate::attempts::Attempts;
-use crate::decide::{Budget, decide};
+use crate::decide::decide;
 use crate::recognise::{Doors, Recogniser};
-use crate::{Counters, Decision, Door, DoorId, Grant, Millis, Observation, Refusal};
+use crate::{Budget, Counters, Decision, Door, DoorId, Grant, Millis, Observation, Refusal};
 
 /// How many timed-out attempts one call of [`Engine::expire`] reports at most, so that it stays short.
 const EXPIRED_AT_ONCE: usize = 1024;

@@ -9,6 +9,7 @@
 #![forbid(unsafe_code)]
 
 mod attempts;
+mod budget;
 mod counters;
 mod decide;
 mod door;
@@ -19,6 +20,7 @@ mod recognise;
 mod tests;
 mod time;
 
+pub use budget::Budget;
 pub use counters::Counters;
 pub use decide::{Decision, Grant, Refusal};
 pub use door::{Door, DoorId, Observation};

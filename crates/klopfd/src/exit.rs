@@ -4,6 +4,8 @@
 pub(crate) const USAGE: u8 = 64;
 /// A file cannot be read.
 pub(crate) const NO_INPUT: u8 = 66;
+/// Between watch and keeper: the kernel has no seccomp, and the watch may not do without.
+pub(crate) const NO_SECCOMP: u8 = 69;
 /// The system did not do what it must.
 pub(crate) const OS_ERROR: u8 = 71;
 /// A file cannot be written.

@@ -19,6 +19,8 @@ pub(crate) enum Event<'a> {
     Watching(Confined),
     /// The watch has ended and is started again.
     WatchEnded(Ended),
+    /// The watch has ended before it ever looked; without it there is no daemon.
+    NeverWatched(Ended),
     /// An interface that is wanted is not there.
     Missing(&'a str),
     /// An interface that is wanted has no address.
@@ -57,6 +59,30 @@ pub(crate) enum Event<'a> {
     Stopped,
     /// Something the keeper needs cannot be had just now.
     Trouble(&'a str),
+}
+
+impl Event<'_> {
+    /// Why a watch never looked, and what to do.
+    pub(crate) fn never_watched(how: Ended) -> String {
+        if how == Ended::Status(i32::from(crate::exit::NO_SECCOMP)) {
+            return "the kernel has no seccomp filters, and without them the watch does not read packets; to run it all \
+                    the same, write seccomp = \"optional\" under [daemon], or give knockd --without-seccomp"
+                .to_owned();
+        }
+        format!("the watch could not begin: {}", Ending(how))
+    }
+}
+
+/// How a process ended, in words.
+pub(crate) struct Ending(pub(crate) Ended);
+
+impl std::fmt::Display for Ending {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self.0 {
+            Ended::Status(code) => write!(f, "exit status {code}"),
+            Ended::Signal(number) => write!(f, "killed by signal {number}"),
+        }
+    }
 }
 
 /// What a grant leads to.

@@ -20,6 +20,9 @@ use crate::plan::Plan;
 /// Milliseconds after which a hint that services have changed is followed again.
 const SERVICES_PAUSE: u64 = 1000;
 
+/// Messages of the watch that are heard before signals are looked at again.
+const MESSAGES_AT_ONCE: usize = 64;
+
 /// What the keeper works with.
 pub(crate) struct Means {
     /// The packet socket.
@@ -156,18 +159,21 @@ impl<'a, F: Face> Keeper<'a, F> {
         let _ = wait(fds, most.map(Duration::from_millis));
     }
 
-    /// Hears what the watch says; anything it should not say ends it.
-    fn hear(&mut self) {
-        loop {
+    /// Hears what the watch says, so much at a time that signals are heard, too; whether there may be more. Anything it
+    /// should not say ends it.
+    fn hear(&mut self) -> bool {
+        for _ in 0..MESSAGES_AT_ONCE {
             match self.watching.receive() {
-                Told::Nothing => return,
+                Told::Nothing => return false,
                 Told::Message(message) if self.believe(message) => {}
                 Told::Message(_) | Told::Nonsense => {
                     self.face.tell(&Event::Trouble("the watch said something it must not; it is started again"));
-                    return self.watching.kill();
+                    self.watching.distrust();
+                    return false;
                 }
             }
         }
+        true
     }
 
     /// Acts on a message; false if it cannot be right.
@@ -251,9 +257,9 @@ impl<'a, F: Face> Keeper<'a, F> {
 
     fn watch_ended(&mut self, how: Ended) {
         // What it said last still counts.
-        self.hear();
+        while self.hear() {}
         if !self.watching.stopping() {
-            self.face.tell(&Event::WatchEnded(how));
+            self.face.tell(&if self.ready { Event::WatchEnded(how) } else { Event::NeverWatched(how) });
         }
         self.watching.ended(clock::monotonic_ms(), self.ready);
     }

@@ -25,7 +25,7 @@ use self::cli::Cli;
 pub(crate) use self::cli::man_page;
 use self::doors::Doors;
 use self::log::{Line, Log};
-use crate::face::{Event, Face, Ordered};
+use crate::face::{Ending, Event, Face, Ordered};
 use crate::keeper::{self, Finished, Means, reason};
 use crate::native::{CAPABILITY_ADVICE, last_line, user};
 use crate::plan::Plan;
@@ -202,13 +202,21 @@ impl Face for Knockd {
                 log.quiet(&format!("starting up, listening on {}", self.interface));
                 crate::notify(&[NotifyState::Ready]);
             }
-            Event::Watching(confined) if !(confined.seccomp && confined.landlock) => {
-                let lacks = if confined.seccomp { "landlock" } else { "seccomp" };
-                log.write(&Line::text(format!("the watch runs without {lacks}, which this kernel does not have")));
+            Event::Watching(confined) => {
+                for (lacks, _) in
+                    [("seccomp", confined.seccomp), ("landlock", confined.landlock)].iter().filter(|l| !l.1)
+                {
+                    log.write(&Line::text(format!("the watch runs without {lacks}, which this kernel does not have")));
+                }
             }
-            Event::Watching(_) | Event::Reloaded => {}
+            Event::NeverWatched(how) => {
+                let text = Event::never_watched(how);
+                crate::say(&text);
+                log.write(&Line::text(text));
+            }
+            Event::Reloaded => {}
             Event::WatchEnded(how) => {
-                log.write(&Line::text(format!("the watch has ended ({}) and is started again", doors::ending(how))));
+                log.write(&Line::text(format!("the watch has ended ({}) and is started again", Ending(how))));
             }
             Event::Missing(name) => self.waiting(name, "no such interface"),
             Event::NoAddress(name) => self.waiting(name, "the interface has no address"),

@@ -9,7 +9,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use klopf_engine::{Door, Effect, Engine, Limits, Millis};
-use klopf_sys::{PacketSocket, Pair, Received, Ring, User, Wait, clock, wait};
+use klopf_sys::{PacketSocket, Pair, Received, Ring, SandboxError, User, Wait, clock, wait};
 use klopf_wire::{Malformed, parse_packet};
 
 use self::sight::Sight;
@@ -42,6 +42,9 @@ pub(crate) fn main(handed: Handed) -> ExitCode {
         Ok(mut watch) => {
             watch.run();
             ExitCode::SUCCESS
+        }
+        Err(error) if matches!(error.downcast_ref(), Some(SandboxError::NoSeccomp)) => {
+            ExitCode::from(crate::exit::NO_SECCOMP)
         }
         Err(error) => {
             // The one moment in which the watch still has somewhere to say so.

@@ -3,11 +3,16 @@
 
 mod closing;
 mod commands;
+mod disk;
+mod ending;
 mod faults;
 mod interfaces;
+mod kernels;
+mod logs;
 mod processes;
 mod reload;
 mod silence;
+mod storm;
 
 use std::process::ExitCode;
 
@@ -20,11 +25,16 @@ fn main() -> ExitCode {
     let mut cases: Vec<Case> = Vec::new();
     cases.extend(closing::cases());
     cases.extend(commands::cases());
+    cases.extend(disk::cases());
+    cases.extend(ending::cases());
     cases.extend(faults::cases());
     cases.extend(interfaces::cases());
+    cases.extend(kernels::cases());
+    cases.extend(logs::cases());
     cases.extend(processes::cases());
     cases.extend(reload::cases());
     cases.extend(silence::cases());
+    cases.extend(storm::cases());
     run(cases)
 }
 

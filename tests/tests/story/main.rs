@@ -1,7 +1,10 @@
 //! The story of the talk: the port is closed, somebody knocks right, and `ssh` answers.
 #![forbid(unsafe_code)]
 
+mod allowed;
+mod client;
 mod knockd;
+mod mixed;
 mod native;
 mod strict;
 
@@ -11,7 +14,10 @@ use klopf_tests::{Case, run};
 
 fn main() -> ExitCode {
     let mut cases: Vec<Case> = Vec::new();
+    cases.extend(allowed::cases());
+    cases.extend(client::cases());
     cases.extend(knockd::cases());
+    cases.extend(mixed::cases());
     cases.extend(native::cases());
     cases.extend(strict::cases());
     run(cases)

@@ -17,7 +17,9 @@ impl<F: Face> Keeper<'_, F> {
     /// Closes what is open and ends.
     pub(super) fn finish(&mut self, why: Finished) -> Finished {
         self.hear();
-        self.face.tell(&Event::Stopping);
+        if why != Finished::Failed {
+            self.face.tell(&Event::Stopping);
+        }
         self.watching.stop();
         let begun = clock::boot_ms();
         self.gate.close_all(begun);

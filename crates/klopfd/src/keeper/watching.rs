@@ -3,7 +3,8 @@
 use std::collections::VecDeque;
 use std::os::fd::{AsFd, BorrowedFd};
 
-use klopf_sys::{PacketSocket, Pair, Received, User};
+use klopf_engine::{Budget, Millis};
+use klopf_sys::{PacketSocket, Pair, Received, User, clock};
 
 use crate::message::{DOWN_SIZE, Down, UP_SIZE, Up};
 use crate::plan::Plan;
@@ -17,6 +18,10 @@ const LONGEST_PAUSE: u64 = 10_000;
 const LONG_LIFE: u64 = 60_000;
 /// Messages that wait for a watch; a plan of ten thousand doors is some twenty thousand.
 const MOST_UNSENT: usize = 1 << 20;
+
+/// Messages a watch may send at once, and a second. It has budgets of its own for all that strangers can cause, and
+/// stays far below; one that does not is no longer ours.
+const MESSAGES: (u32, u32) = (16_384, 2048);
 
 /// What was heard.
 pub(super) enum Told {
@@ -37,6 +42,9 @@ pub(super) struct Watching {
     start_at: Option<u64>,
     given_up: bool,
     stopping: bool,
+    budget: Budget,
+    /// Nothing it says is believed any more.
+    distrusted: bool,
 }
 
 impl Watching {
@@ -52,12 +60,15 @@ impl Watching {
             start_at: None,
             given_up: false,
             stopping: false,
+            budget: Budget::new(MESSAGES.0, MESSAGES.1),
+            distrusted: false,
         }
     }
 
     pub(super) fn start(&mut self, packets: &PacketSocket, now: u64) -> std::io::Result<()> {
         (self.started, self.start_at) = (now, None);
         self.unsent.clear();
+        self.distrusted = false;
         let started = role::start_watch(packets, self.user, self.seccomp_optional, self.debug);
         if started.is_err() {
             self.later(now);
@@ -81,10 +92,16 @@ impl Watching {
         self.given_up
     }
 
-    pub(super) fn kill(&mut self) {
+    fn kill(&mut self) {
         if let Some((pid, _)) = &self.process {
             klopf_sys::kill(*pid);
         }
+    }
+
+    /// Ends a watch that is not what it should be.
+    pub(super) fn distrust(&mut self) {
+        self.distrusted = true;
+        self.kill();
     }
 
     /// Ends it for good.
@@ -123,7 +140,7 @@ impl Watching {
 
     pub(super) fn receive(&mut self) -> Told {
         self.send();
-        let Some((pid, pair)) = &self.process else { return Told::Nothing };
+        let Some((pid, pair)) = self.process.as_ref().filter(|_| !self.distrusted) else { return Told::Nothing };
         let mut bytes = [0; UP_SIZE];
         match pair.receive(&mut bytes) {
             Received::Nothing => Told::Nothing,
@@ -132,6 +149,7 @@ impl Watching {
                 klopf_sys::kill(*pid);
                 Told::Nothing
             }
+            Received::Message(_) if !self.debug && !self.budget.take(Millis(clock::monotonic_ms())) => Told::Nonsense,
             Received::Message(length) => match bytes.get(..length).and_then(Up::decode) {
                 Some(message) => Told::Message(message),
                 None => Told::Nonsense,

@@ -9,7 +9,6 @@ use std::path::PathBuf;
 use klopf_config::knockd::{Door as Configured, Sequence, Target};
 use klopf_engine::{Door, DoorId};
 use klopf_gate::{Command, Order};
-use klopf_sys::Ended;
 
 use super::log::Line;
 use super::one_time::{OneTime, Used};
@@ -115,14 +114,6 @@ impl Doors {
             }
         };
         Some(Ordered { order, replan })
-    }
-}
-
-/// How a process ended, in words.
-pub(super) fn ending(how: Ended) -> String {
-    match how {
-        Ended::Status(code) => format!("exit status {code}"),
-        Ended::Signal(number) => format!("signal {number}"),
     }
 }
 

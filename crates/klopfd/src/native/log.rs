@@ -15,7 +15,7 @@ use tracing_subscriber::fmt::format::debug_fn;
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 
-use crate::face::Event;
+use crate::face::{Ending, Event};
 use crate::keeper::reason;
 
 /// Begins to log.
@@ -62,13 +62,15 @@ pub(super) fn lines(level: Level, text: &str) {
 pub(super) fn tell(event: &Event<'_>) {
     match *event {
         Event::Ready => info!("the doors are watched"),
-        Event::Watching(confined) if !confined.seccomp => {
-            warn!("the watch runs without seccomp: the kernel has none, and the configuration allows that");
+        Event::Watching(confined) => {
+            if !confined.seccomp {
+                warn!("the watch runs without seccomp: the kernel has none, and the configuration allows that");
+            }
+            if !confined.landlock {
+                warn!("the watch runs without landlock: the kernel has none (Linux 5.13 or later has)");
+            }
         }
-        Event::Watching(confined) if !confined.landlock => {
-            warn!("the watch runs without landlock: the kernel has none (Linux 5.13 or later has)");
-        }
-        Event::Watching(_) => debug!("the watch looks"),
+        Event::NeverWatched(how) => error!("{}", Event::never_watched(how)),
         Event::WatchEnded(how) => error!("the watch has ended ({}) and is started again", Ending(how)),
         Event::Missing(name) => warn!("interface {name}: there is none of that name; waiting for it"),
         Event::NoAddress(name) => warn!("interface {name}: it has no address; waiting for one"),
@@ -116,10 +118,10 @@ fn tell_gate(event: &Gate) {
         Gate::Ended { door, address, how, output } => {
             let (how, said) = (Ending(*how), last_line(output));
             let said = if said.is_empty() { "it said nothing".to_owned() } else { format!("it said: {said}") };
-            error!(door, ip = %address, "door {door}: the command failed: {how}; {said}");
+            error!(door, ip = %address, "door {door}: the command for {address} failed: {how}; {said}");
         }
         Gate::NotStarted { door, address, error } => {
-            error!(door, ip = %address, "door {door}: the command cannot be started: {}", reason(error));
+            error!(door, ip = %address, "door {door}: the command for {address} cannot be started: {}", reason(error));
         }
         Gate::Renewed { door, address } => {
             info!(door, ip = %address, "door {door}: {address} knocked again; it stays open for longer");
@@ -135,18 +137,6 @@ fn tell_gate(event: &Gate) {
     }
 }
 
-/// How a process ended, in words.
-pub(crate) struct Ending(pub(crate) Ended);
-
-impl std::fmt::Display for Ending {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self.0 {
-            Ended::Status(code) => write!(f, "exit status {code}"),
-            Ended::Signal(number) => write!(f, "killed by signal {number}"),
-        }
-    }
-}
-
 /// The last line that is not empty, escaped and cut.
 pub(crate) fn last_line(output: &[u8]) -> String {
     const MOST: usize = 200;
@@ -157,8 +147,13 @@ pub(crate) fn last_line(output: &[u8]) -> String {
 
 /// Text from outside, with everything that could act on a terminal or a log reader made visible.
 pub(crate) fn escaped(text: &str) -> String {
-    let one = |c: char| if c.is_control() { c.escape_default().to_string() } else { c.to_string() };
+    let one = |c: char| if c.is_control() || steers(c) { c.escape_unicode().to_string() } else { c.to_string() };
     text.chars().map(one).collect()
+}
+
+/// Characters that end a line or turn the direction of the text.
+const fn steers(c: char) -> bool {
+    matches!(c, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
 
 /// A log file that is found again after it was moved away or removed.
