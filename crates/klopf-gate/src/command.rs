@@ -38,17 +38,17 @@ impl Command {
     }
 
     /// Starts it for a door and an address.
-    pub(crate) fn start(&self, door: &str, address: IpAddr, output: &Output) -> io::Result<u32> {
+    pub(crate) fn start(&self, door: &str, address: IpAddr, output: &Output, errors: &Output) -> io::Result<u32> {
         let own = [("KLOPF_DOOR", door.to_owned()), ("KLOPF_IP", address.to_string())];
         let mut variables: Vec<(OsString, OsString)> = own.map(|(name, value)| (name.into(), value.into())).into();
         match self {
             Self::Vector(argv) => {
                 variables.push(("PATH".into(), PATH.into()));
-                klopf_sys::start_command(argv, Environment::Only(variables), output)
+                klopf_sys::start_command(argv, Environment::Only(variables), output, errors)
             }
             Self::Shell(line) => {
                 let argv = ["/bin/sh".into(), "-c".into(), line.clone()];
-                klopf_sys::start_command(&argv, Environment::Inherited(variables), output)
+                klopf_sys::start_command(&argv, Environment::Inherited(variables), output, errors)
             }
         }
     }

@@ -47,7 +47,7 @@ pub enum Event {
         address: IpAddr,
         /// How it ended.
         how: Ended,
-        /// The end of what it printed.
+        /// The end of what it printed, on standard error if there was anything.
         output: Vec<u8>,
     },
     /// A command could not be started.
@@ -58,6 +58,13 @@ pub enum Event {
         address: IpAddr,
         /// Why not.
         error: io::Error,
+    },
+    /// A door is being closed, and opens again when that is done.
+    Held {
+        /// The door.
+        door: String,
+        /// For whom.
+        address: IpAddr,
     },
     /// A lease goes on because its holder knocked again.
     Renewed {

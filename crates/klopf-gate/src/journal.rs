@@ -1,12 +1,13 @@
 //! What is open and how it is closed, on disk, so that it is closed after a kill, too.
 //!
-//! A text file to which lines are added: `+` a lease with its closing command, `=` its new end, `-` its end. Lines
-//! are not synced to the disk one by one: a killed daemon loses none of them, and against a power cut it is the
-//! commands' effects that are gone.
+//! A text file to which lines are added: `+` a lease with its closing command, `o` that it was opened, `=` its new end,
+//! `-` its end. Lines are not synced to the disk one by one: a killed daemon loses none of them, and against a power cut
+//! it is the commands' effects that are gone.
 
+use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
 use std::fs::{self, File, OpenOptions};
-use std::io::{self, Read, Seek, Write};
+use std::io::{self, Read, Write};
 use std::net::IpAddr;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
@@ -16,8 +17,8 @@ use klopf_sys::clock;
 
 use crate::Command;
 
-/// Above this size the file is written anew with what is still open.
-const MOST_BYTES: u64 = 1 << 20;
+/// Up to this size the file only grows; then it is written anew whenever it has become twice as long.
+const SMALL: u64 = 1 << 20;
 /// A journal that is larger than this was not written here.
 const UNREASONABLE: u64 = 64 << 20;
 
@@ -32,6 +33,10 @@ pub(crate) struct Pending {
     /// Milliseconds it may last at most, from now.
     pub(crate) hold: u64,
     pub(crate) close: Command,
+    /// Whether its opening command has done well, in this boot.
+    pub(crate) opened: bool,
+    /// Whether its times are of this boot.
+    pub(crate) this_boot: bool,
 }
 
 /// Why a journal cannot be used.
@@ -72,8 +77,10 @@ pub struct Journal {
     path: PathBuf,
     file: File,
     boot: String,
-    open: Vec<Pending>,
+    open: BTreeMap<u64, Pending>,
     damaged: usize,
+    /// Its length when it was last written anew.
+    compact: u64,
 }
 
 impl Journal {
@@ -82,11 +89,7 @@ impl Journal {
     /// # Errors
     /// See [`JournalError`].
     pub fn open(path: &Path) -> Result<Self, JournalError> {
-        let mut options = OpenOptions::new();
-        let mut file = options.read(true).append(true).create(true).mode(0o600).open(path)?;
-        if !klopf_sys::lock(&file) {
-            return Err(JournalError::Locked);
-        }
+        let mut file = locked(path)?;
         let data = file.metadata()?;
         let own = fs::metadata("/proc/self")?.uid();
         if !data.is_file() || data.mode() & 0o022 != 0 || (data.uid() != 0 && data.uid() != own) {
@@ -97,7 +100,8 @@ impl Journal {
         }
         let mut text = Vec::new();
         file.read_to_end(&mut text)?;
-        let mut journal = Self { path: path.to_owned(), file, boot: clock::boot_id(), open: Vec::new(), damaged: 0 };
+        let (boot, path) = (clock::boot_id(), path.to_owned());
+        let mut journal = Self { path, file, boot, open: BTreeMap::new(), damaged: 0, compact: 0 };
         for line in text.split_inclusive(|&byte| byte == b'\n') {
             let line = line.strip_suffix(b"\n").and_then(|line| std::str::from_utf8(line).ok());
             if line.and_then(|line| journal.replay(line)).is_none() {
@@ -105,6 +109,20 @@ impl Journal {
             }
         }
         Ok(journal)
+    }
+
+    /// Takes over what another journal holds, and removes that one.
+    ///
+    /// # Errors
+    /// What it holds cannot be written down here; then it stays where it is.
+    pub fn adopt(&mut self, other: Self) -> io::Result<()> {
+        let mut next = self.next_id();
+        for (_, pending) in other.open {
+            self.begin(Pending { id: next, ..pending })?;
+            next = next.saturating_add(1);
+        }
+        self.damaged += other.damaged;
+        fs::remove_file(other.path)
     }
 
     /// Lines that could not be read, such as a last one that was cut off.
@@ -125,21 +143,41 @@ impl Journal {
         self.open.is_empty()
     }
 
+    /// Ends it; an empty one is removed.
+    pub(crate) fn finish(self) {
+        if self.open.is_empty() {
+            // What stays is an empty file.
+            let _ = fs::remove_file(self.path);
+        }
+    }
+
     /// The leases it holds.
-    pub(crate) fn pending(&self) -> Vec<Pending> {
-        self.open.clone()
+    pub(crate) fn pending(&self) -> impl Iterator<Item = &Pending> {
+        self.open.values()
+    }
+
+    /// A number that no lease in it has.
+    pub(crate) fn next_id(&self) -> u64 {
+        self.open.last_key_value().map_or(0, |(id, _)| id.saturating_add(1))
     }
 
     /// Writes a lease down.
     pub(crate) fn begin(&mut self, pending: Pending) -> io::Result<()> {
         let line = self.line(&pending);
-        self.open.push(pending);
+        self.open.insert(pending.id, pending);
         self.append(&line)
+    }
+
+    /// Writes down that a lease's opening command has done well.
+    pub(crate) fn opened(&mut self, id: u64) -> io::Result<()> {
+        let Some(pending) = self.open.get_mut(&id) else { return Ok(()) };
+        pending.opened = true;
+        self.append(&format!("o\t{id}\n"))
     }
 
     /// Writes a lease's new end down.
     pub(crate) fn change(&mut self, id: u64, due: u64, hold: u64) -> io::Result<()> {
-        let Some(pending) = self.open.iter_mut().find(|pending| pending.id == id) else { return Ok(()) };
+        let Some(pending) = self.open.get_mut(&id) else { return Ok(()) };
         (pending.due, pending.hold) = (due, hold);
         let wall = clock::wall_ms().saturating_add(hold);
         self.append(&format!("=\t{id}\t{due}\t{hold}\t{wall}\n"))
@@ -147,20 +185,16 @@ impl Journal {
 
     /// Writes down that a lease has ended.
     pub(crate) fn end(&mut self, id: u64) -> io::Result<()> {
-        let before = self.open.len();
-        self.open.retain(|pending| pending.id != id);
-        if self.open.len() == before {
-            return Ok(());
+        match self.open.remove(&id) {
+            None => Ok(()),
+            Some(_) if self.open.is_empty() => self.file.set_len(0),
+            Some(_) => self.append(&format!("-\t{id}\n")),
         }
-        if self.open.is_empty() {
-            return self.file.set_len(0);
-        }
-        self.append(&format!("-\t{id}\n"))
     }
 
     fn append(&mut self, line: &str) -> io::Result<()> {
         let before = self.file.metadata()?.len();
-        if before > MOST_BYTES {
+        if before > SMALL.max(2 * self.compact) {
             return self.rewrite();
         }
         self.file.write_all(line.as_bytes()).inspect_err(|_| {
@@ -169,26 +203,23 @@ impl Journal {
         })
     }
 
-    /// Replaces the file by one with what is open. The lock goes over to the new file before it takes the name.
+    /// Replaces the file by one with what is open. The lock is taken on the new file before it takes the name.
     fn rewrite(&mut self) -> io::Result<()> {
         let new = self.path.with_extension("new");
-        let mut file =
-            OpenOptions::new().read(true).append(true).create(true).mode(0o600).truncate(false).open(&new)?;
-        file.set_len(0)?;
-        file.rewind()?;
-        for pending in &self.open {
-            file.write_all(self.line(pending).as_bytes())?;
-        }
+        let mut file = create(&new)?;
         if !klopf_sys::lock(&file) {
             return Err(io::ErrorKind::WouldBlock.into());
         }
+        file.set_len(0)?;
+        let text: String = self.open.values().map(|pending| self.line(pending)).collect();
+        file.write_all(text.as_bytes())?;
         fs::rename(&new, &self.path)?;
-        self.file = file;
+        (self.file, self.compact) = (file, text.len() as u64);
         Ok(())
     }
 
     fn line(&self, pending: &Pending) -> String {
-        let Pending { id, door, address, due, hold, close } = pending;
+        let Pending { id, door, address, due, hold, close, opened, .. } = pending;
         let wall = clock::wall_ms().saturating_add(due.saturating_sub(clock::boot_ms()));
         let (kind, words): (_, Vec<&OsStr>) = match close {
             Command::Shell(line) => ("shell", vec![line]),
@@ -196,7 +227,8 @@ impl Journal {
         };
         let words: String = words.into_iter().map(|word| format!("\t{}", escape(word.as_bytes()))).collect();
         let (boot, door) = (&self.boot, escape(door.as_bytes()));
-        format!("+\t{id}\t{boot}\t{due}\t{hold}\t{wall}\t{door}\t{address}\t{kind}{words}\n")
+        let opened = if *opened { format!("o\t{id}\n") } else { String::new() };
+        format!("+\t{id}\t{boot}\t{due}\t{hold}\t{wall}\t{door}\t{address}\t{kind}{words}\n{opened}")
     }
 
     /// Takes in one line; none if it makes no sense.
@@ -217,22 +249,45 @@ impl Journal {
                     ("vector", [_, ..]) => Command::Vector(words),
                     _ => return None,
                 };
-                let due = if boot == self.boot { due } else { after_reboot(hold, wall) };
-                self.open.push(Pending { id, door, address, due, hold, close });
+                let this_boot = boot == self.boot;
+                let due = if this_boot { due } else { after_reboot(hold, wall) };
+                self.open.insert(id, Pending { id, door, address, due, hold, close, opened: false, this_boot });
+            }
+            "o" => {
+                // After a reboot nothing is open, whatever was done before.
+                let pending = self.open.get_mut(&id)?;
+                pending.opened = pending.this_boot;
             }
             "=" => {
-                let [due, hold, _] = numbers(&mut fields)?;
-                let pending = self.open.iter_mut().find(|pending| pending.id == id)?;
-                // After a reboot the times of the old boot mean nothing; the lease's first end stands.
-                if pending.due <= due {
-                    (pending.due, pending.hold) = (due, hold);
-                }
+                let [due, hold, wall] = numbers(&mut fields)?;
+                let pending = self.open.get_mut(&id)?;
+                let due = if pending.this_boot { due } else { after_reboot(hold, wall) };
+                (pending.due, pending.hold) = (due, hold);
             }
-            "-" => self.open.retain(|pending| pending.id != id),
+            "-" => drop(self.open.remove(&id)),
             _ => return None,
         }
         Some(())
     }
+}
+
+fn create(path: &Path) -> io::Result<File> {
+    OpenOptions::new().read(true).append(true).create(true).mode(0o600).open(path)
+}
+
+/// Opens and locks a journal's file; not one that is just being removed by its last user.
+fn locked(path: &Path) -> Result<File, JournalError> {
+    let identity = |data: fs::Metadata| (data.dev(), data.ino());
+    for _ in 0..8 {
+        let file = create(path)?;
+        if !klopf_sys::lock(&file) {
+            return Err(JournalError::Locked);
+        }
+        if fs::metadata(path).map(identity).ok() == file.metadata().map(identity).ok() {
+            return Ok(file);
+        }
+    }
+    Err(JournalError::Locked)
 }
 
 /// The end of a lease of an earlier boot: by the wall clock, which may have been set, so never later than its length.

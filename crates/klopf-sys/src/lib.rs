@@ -19,7 +19,7 @@ pub mod syslog;
 pub use filter::Interest;
 pub use names::name_of;
 pub use network::{Changes, Interface, interfaces, services};
-pub use output::{Output, lock};
+pub use output::{Output, Outputs, PassOn, lock};
 pub use pair::{Pair, Received, Wait, wait};
 pub use process::{
     Background, Ended, Environment, close_stderr, inherited, keep_descriptors, kill, reap, set_name, start_command,

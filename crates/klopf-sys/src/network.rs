@@ -78,6 +78,8 @@ impl AsFd for Changes {
 /// # Errors
 /// As getifaddrs(3).
 pub fn interfaces() -> io::Result<Vec<Interface>> {
+    let (family, kind) = (rustix::net::AddressFamily::UNIX, rustix::net::SocketType::DGRAM);
+    let socket = rustix::net::socket_with(family, kind, rustix::net::SocketFlags::CLOEXEC, None)?;
     let mut list: *mut libc::ifaddrs = std::ptr::null_mut();
     // SAFETY: the call stores a list in `list`, which is freed below.
     check(unsafe { libc::getifaddrs(&raw mut list) })?;
@@ -88,11 +90,12 @@ pub fn interfaces() -> io::Result<Vec<Interface>> {
         next = node.ifa_next;
         // SAFETY: getifaddrs(3) sets the name to a C string that lives as long as the list.
         let c_name = unsafe { CStr::from_ptr(node.ifa_name) };
-        let Ok(name) = c_name.to_str() else { continue };
+        // An address may come with a label, such as eth0:1, in place of its interface's name.
+        let Some(name) = c_name.to_str().ok().and_then(|name| name.split(':').next()) else { continue };
         let flags = libc::c_int::try_from(node.ifa_flags).unwrap_or(0);
         let interface = found.entry(name.to_owned()).or_insert_with(|| Interface {
-            // SAFETY: a C string. The list itself has no number for interfaces without link-level addresses (tun).
-            index: unsafe { libc::if_nametoindex(c_name.as_ptr()) },
+            // The list itself has no number for interfaces without link-level addresses (tun).
+            index: rustix::net::netdevice::name_to_index(&socket, name).unwrap_or(0),
             name: name.to_owned(),
             up: flags & libc::IFF_UP != 0,
             loopback: flags & libc::IFF_LOOPBACK != 0,

@@ -31,14 +31,14 @@ pub enum Environment {
 }
 
 /// Starts a program in a session of its own, without any descriptor of this process but its standard streams: input
-/// is empty, both outputs go to `output`. Signals are as at the start of a login.
+/// is empty, what it prints goes to `output` and `errors`. Signals are as at the start of a login.
 ///
 /// By posix_spawn(3), which unlike fork copies no page tables: a door opens the sooner. Descriptors that the daemon
 /// was started with are kept from the program by [`keep_descriptors`].
 ///
 /// # Errors
 /// The program is not there or cannot be run, a zero byte in what it is given, or there is no room for a process.
-pub fn start_command(argv: &[OsString], environment: Environment, output: &Output) -> io::Result<u32> {
+pub fn start_command(argv: &[OsString], environment: Environment, output: &Output, errors: &Output) -> io::Result<u32> {
     let c_string = |bytes: Vec<u8>| CString::new(bytes).map_err(io::Error::from);
     let arguments: Vec<CString> =
         argv.iter().map(|word| c_string(word.as_bytes().to_vec())).collect::<Result<_, _>>()?;
@@ -52,7 +52,7 @@ pub fn start_command(argv: &[OsString], environment: Environment, output: &Outpu
         .map(|(name, value)| c_string([name.as_bytes(), b"=", value.as_bytes()].concat()))
         .collect::<Result<_, _>>()?;
     let program = arguments.first().ok_or(io::ErrorKind::InvalidInput)?;
-    spawn(program, &pointers(&arguments), &pointers(&variables), output.as_raw_fd())
+    spawn(program, &pointers(&arguments), &pointers(&variables), [output.commands_end(), errors.commands_end()])
 }
 
 /// Keeps the descriptors that this process was started with from all programs it will start.
@@ -70,7 +70,7 @@ fn spawn(
     program: &CStr,
     argv: &[*mut libc::c_char],
     environment: &[*mut libc::c_char],
-    output: RawFd,
+    [output, errors]: [RawFd; 2],
 ) -> io::Result<u32> {
     let ok = |code: libc::c_int| if code == 0 { Ok(()) } else { Err(io::Error::from_raw_os_error(code)) };
     let flags =
@@ -89,7 +89,7 @@ fn spawn(
         let prepared = [
             libc::posix_spawn_file_actions_addopen(&raw mut actions, 0, c"/dev/null".as_ptr(), libc::O_RDONLY, 0),
             libc::posix_spawn_file_actions_adddup2(&raw mut actions, output, 1),
-            libc::posix_spawn_file_actions_adddup2(&raw mut actions, output, 2),
+            libc::posix_spawn_file_actions_adddup2(&raw mut actions, errors, 2),
             libc::posix_spawnattr_setsigmask(&raw mut attributes, &raw const none),
             libc::posix_spawnattr_setsigdefault(&raw mut attributes, &raw const all),
             libc::posix_spawnattr_setflags(&raw mut attributes, libc::c_short::try_from(flags).unwrap_or(0)),

@@ -124,13 +124,9 @@ pub fn confine(messages: BorrowedFd<'_>, seccomp_optional: bool) -> Result<Confi
     if landlock && std::fs::File::open("/").is_ok() {
         return Err(SandboxError::Regained("the file system"));
     }
-    let program = system_calls(messages)
-        .map_err(|error| SandboxError::Step("make the seccomp filter", io::Error::other(error)))?;
-    match seccompiler::apply_filter(&program) {
-        Ok(()) => Ok(Confined { landlock, seccomp: true }),
-        Err(_) if seccomp_optional => Ok(Confined { landlock, seccomp: false }),
-        Err(_) => Err(SandboxError::NoSeccomp),
-    }
+    // A filter cannot be made for every machine, and not every kernel takes one.
+    let seccomp = system_calls(messages).is_ok_and(|program| seccompiler::apply_filter(&program).is_ok());
+    if seccomp || seccomp_optional { Ok(Confined { landlock, seccomp }) } else { Err(SandboxError::NoSeccomp) }
 }
 
 fn close_files() -> Result<bool, landlock::RulesetError> {

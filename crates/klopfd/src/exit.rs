@@ -10,6 +10,8 @@ pub(crate) const NO_SECCOMP: u8 = 69;
 pub(crate) const OS_ERROR: u8 = 71;
 /// A file cannot be written.
 pub(crate) const CANNOT_CREATE: u8 = 73;
+/// Another daemon is in the way.
+pub(crate) const TEMPORARY: u8 = 75;
 /// A right is missing.
 pub(crate) const NO_PERMISSION: u8 = 77;
 /// The configuration is wrong.

@@ -53,8 +53,8 @@ pub(crate) enum Event<'a> {
     Journal(usize, usize),
     /// The daemon was told to end and waits for commands.
     Stopping,
-    /// Commands still run, and are left alone.
-    LeftRunning(usize),
+    /// Commands that still run and are left alone, and doors that could not be closed.
+    Left { running: usize, open: usize },
     /// The daemon ends.
     Stopped,
     /// Something the keeper needs cannot be had just now.
@@ -96,10 +96,10 @@ pub(crate) struct Ordered {
 
 /// One configuration format with its way of telling things.
 pub(crate) trait Face {
-    /// Reads the configuration again; on a fault tells it all and returns none.
-    fn reload(&mut self) -> Option<Plan>;
+    /// Reads the configuration again; on a fault tells it all, changes nothing and returns false.
+    fn reload(&mut self) -> bool;
 
-    /// The plan as it is now.
+    /// The plan as it is now. What was handed out and used up is not in it.
     fn plan(&mut self) -> Plan;
 
     /// What a grant of a door in force leads to; none if it may not be.

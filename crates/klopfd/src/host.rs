@@ -51,6 +51,7 @@ pub(crate) fn view(plan: &Plan, interfaces: &[Interface], services: Option<&Port
         messages.extend(addresses.map(|&address| Down::Local(number, address)));
     }
     messages.extend(interfaces.iter().filter(|i| i.loopback).map(|i| Down::Loopback(i.index)));
+    messages.extend(interest.interfaces.iter().flatten().map(|&index| Down::Interface(index)));
     for proto in [Proto::Tcp, Proto::Udp] {
         messages.extend(known.ranges(proto).iter().map(|&(first, last)| Down::Service(proto, first, last)));
     }

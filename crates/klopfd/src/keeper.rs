@@ -20,6 +20,8 @@ use crate::plan::Plan;
 /// Milliseconds after which a hint that services have changed is followed again.
 const SERVICES_PAUSE: u64 = 1000;
 
+/// Milliseconds between two looks at the clock while something is open.
+const LONGEST_NAP: u64 = 60_000;
 /// Messages of the watch that are heard before signals are looked at again.
 const MESSAGES_AT_ONCE: usize = 64;
 
@@ -35,6 +37,10 @@ pub(crate) struct Means {
     pub(crate) seccomp_optional: bool,
     /// Whether every packet is told.
     pub(crate) debug: bool,
+    /// Whether another daemon may use the same journals.
+    pub(crate) share_journals: bool,
+    /// Whether what commands print is passed on to the daemon's standard output and error.
+    pub(crate) pass_on_outputs: bool,
     /// Who waits for the daemon to be ready.
     pub(crate) background: Option<Background>,
     /// Where to write the process id.
@@ -50,12 +56,23 @@ pub(crate) enum Finished {
     Interrupted,
     /// It could not begin.
     Failed,
+    /// Another daemon uses the journal.
+    InUse,
 }
 
 /// Keeps watch until told to end.
 pub(crate) fn run(face: &mut impl Face, means: Means) -> Finished {
-    match Keeper::begin(face, means) {
-        Ok(mut keeper) => keeper.run(),
+    let journal = match open_journal(face, &means.journals) {
+        Ok(journal) => Some(journal),
+        Err(JournalError::Locked) if !means.share_journals => return Finished::InUse,
+        Err(error) => {
+            // A full disk must not lock anybody out.
+            face.tell(&Event::NoJournal(&error));
+            None
+        }
+    };
+    match Keeper::begin(face, means, journal) {
+        Ok(keeper) => keeper.run(),
         Err(error) => {
             crate::say(&format!("cannot begin: {error}"));
             Finished::Failed
@@ -80,15 +97,17 @@ struct Keeper<'a, F: Face> {
     pid_file: Option<PathBuf>,
     /// Whether the daemon has been ready once.
     ready: bool,
+    /// Whether it was told that services cannot be known.
+    services_told: bool,
 }
 
 impl<'a, F: Face> Keeper<'a, F> {
-    fn begin(face: &'a mut F, means: Means) -> std::io::Result<Self> {
+    fn begin(face: &'a mut F, means: Means, journal: Option<Journal>) -> std::io::Result<Self> {
         klopf_sys::keep_descriptors();
         let signals = Signals::open()?;
         let changes = Changes::watch()?;
         let watching = Watching::new(means.user, means.seccomp_optional, means.debug);
-        let gate = Gate::new(open_journal(face, &means.journals));
+        let gate = Gate::new(journal, means.pass_on_outputs)?;
         let plan = face.plan();
         let mut keeper = Self {
             face,
@@ -105,12 +124,13 @@ impl<'a, F: Face> Keeper<'a, F> {
             background: means.background,
             pid_file: means.pid_file,
             ready: false,
+            services_told: false,
         };
         keeper.start_watch();
         Ok(keeper)
     }
 
-    fn run(&mut self) -> Finished {
+    fn run(mut self) -> Finished {
         loop {
             self.wait_for_something();
             while let Some(signal) = self.signals.next() {
@@ -131,8 +151,9 @@ impl<'a, F: Face> Keeper<'a, F> {
                 self.look_anew();
             }
             if self.watching.due(now) {
-                self.start_watch();
+                self.start_watch_again();
             }
+            self.gate.listen();
             self.gate.tick(clock::boot_ms());
             self.tell_gate();
             self.face.work();
@@ -146,7 +167,8 @@ impl<'a, F: Face> Keeper<'a, F> {
         let (now, boot) = (clock::monotonic_ms(), clock::boot_ms());
         let services = self.services_stale.then(|| self.services_read + SERVICES_PAUSE);
         let monotonic = [self.face.next(), self.watching.next(), services].into_iter().flatten().min();
-        let gate = self.gate.next_due().map(|due| due.saturating_sub(boot));
+        // Leases end by a clock that goes on while the host sleeps, which waiting does not: look up in between.
+        let gate = self.gate.next_due().map(|due| due.saturating_sub(boot).min(LONGEST_NAP));
         let most = [monotonic.map(|at| at.saturating_sub(now)), gate].into_iter().flatten().min();
         let fallback: BorrowedFd<'_> = self.signals.as_fd();
         let fds = [
@@ -154,6 +176,7 @@ impl<'a, F: Face> Keeper<'a, F> {
             Wait { fd: self.changes.as_fd(), write: false },
             Wait { fd: self.watching.fd().unwrap_or(fallback), write: self.watching.unsent() },
             Wait { fd: self.face.waits_for().unwrap_or(fallback), write: false },
+            Wait { fd: self.gate.fd(), write: false },
         ];
         // All of them are looked at in any case; an error here would be one of the descriptors' own.
         let _ = wait(fds, most.map(Duration::from_millis));
@@ -205,8 +228,7 @@ impl<'a, F: Face> Keeper<'a, F> {
                     self.tell_gate();
                 }
                 if replan {
-                    self.plan = self.face.plan();
-                    self.apply();
+                    self.apply_anew();
                 }
             }
             Up::Silenced(count) => self.face.tell(&Event::Silenced(count)),
@@ -246,7 +268,7 @@ impl<'a, F: Face> Keeper<'a, F> {
 
     fn reap(&mut self) {
         while let Some((pid, how)) = klopf_sys::reap() {
-            if self.watching.is(pid) {
+            if self.watching.reaped(pid) {
                 self.watch_ended(how);
             } else {
                 self.gate.ended(clock::boot_ms(), pid, how);
@@ -261,45 +283,69 @@ impl<'a, F: Face> Keeper<'a, F> {
         if !self.watching.stopping() {
             self.face.tell(&if self.ready { Event::WatchEnded(how) } else { Event::NeverWatched(how) });
         }
+        self.counts.clear();
         self.watching.ended(clock::monotonic_ms(), self.ready);
+    }
+
+    /// A new watch gets a new socket: it would not know how far the ring of the old one had been read.
+    fn start_watch_again(&mut self) {
+        match PacketSocket::open() {
+            Ok(packets) => self.packets = packets,
+            Err(error) => {
+                self.watching.later(clock::monotonic_ms());
+                return self.face.tell(&Event::Trouble(&format!("cannot open a packet socket: {error}")));
+            }
+        }
+        self.start_watch();
     }
 
     fn start_watch(&mut self) {
         if let Err(error) = self.watching.start(&self.packets, clock::monotonic_ms()) {
             self.face.tell(&Event::Trouble(&format!("cannot start the watch: {error}")));
         }
-        self.apply();
+        self.apply_anew();
     }
 
     /// Reads the configuration again; a broken one changes nothing.
     fn reload(&mut self) {
         self.face.tell(&Event::Reloading);
-        let Some(plan) = self.face.reload() else { return };
-        self.plan = plan;
-        self.apply();
-        self.face.tell(&Event::Reloaded);
+        if self.face.reload() {
+            self.apply_anew();
+            self.face.tell(&Event::Reloaded);
+        }
     }
 
-    /// Puts the plan into force at the watch.
-    fn apply(&mut self) {
-        self.look_anew();
-        self.watching.take_doors(&self.plan);
+    /// Puts the face's plan into force.
+    fn apply_anew(&mut self) {
+        self.plan = self.face.plan();
+        self.look(true);
     }
 
-    /// Reads interfaces, addresses and services, and tells the watch and the kernel's filter.
     fn look_anew(&mut self) {
+        self.look(false);
+    }
+
+    /// Reads interfaces, addresses and services, and tells the watch and the kernel's filter; of the doors, too, if they
+    /// have changed.
+    fn look(&mut self, doors_changed: bool) {
         let found = match interfaces() {
             Ok(found) => found,
             Err(error) => return self.face.tell(&Event::Trouble(&format!("cannot read the interfaces: {error}"))),
         };
         (self.services_read, self.services_stale) = (clock::monotonic_ms(), false);
-        let services = if self.plan.strict() { klopf_sys::services().ok() } else { None };
+        let services = self.plan.strict().then(klopf_sys::services).transpose().unwrap_or_else(|error| {
+            if !std::mem::replace(&mut self.services_told, true) {
+                let what = format!("hits on closed ports count as nothing: cannot tell which ports serve: {error}");
+                self.face.tell(&Event::Trouble(&what));
+            }
+            None
+        });
         let view = host::view(&self.plan, &found, services.as_ref());
         // The filter first where it opens, so that the watch knows whatever comes through it a moment later.
         if let Err(error) = self.packets.listen(&view.interest, view.outgoing) {
             self.face.tell(&Event::Trouble(&format!("cannot set the packet filter: {error}")));
         }
-        self.watching.take_sight(view.messages);
+        self.watching.tell(view.messages, doors_changed.then_some(&self.plan), &self.plan);
 
         let unusable: Vec<String> = view.missing.iter().chain(&view.without_address).cloned().collect();
         for name in view.missing.iter().filter(|name| !self.unusable.contains(name)) {
@@ -321,33 +367,35 @@ impl<'a, F: Face> Keeper<'a, F> {
     }
 }
 
-/// Opens the first journal that nobody else uses. Without one the daemon goes on: a full disk must not lock anybody
-/// out.
-fn open_journal(face: &mut impl Face, paths: &[PathBuf]) -> Option<Journal> {
-    let mut last = None;
+/// Opens the first journal that nobody else uses, and takes over what is in the others that nobody uses.
+fn open_journal(face: &mut impl Face, paths: &[PathBuf]) -> Result<Journal, JournalError> {
+    let mut journal: Option<Journal> = None;
     for path in paths {
         if let Some(directory) = path.parent() {
             // If it cannot be made, opening the journal says why.
             let _ = std::fs::create_dir_all(directory);
         }
-        match Journal::open(path) {
-            Ok(journal) => {
-                if !journal.is_empty() || journal.damaged() > 0 {
-                    face.tell(&Event::Journal(journal.len(), journal.damaged()));
+        match &mut journal {
+            None => match Journal::open(path) {
+                Ok(opened) => journal = Some(opened),
+                Err(JournalError::Locked) => {}
+                Err(error) => return Err(error),
+            },
+            Some(journal) if path.exists() => {
+                // One that is in use, or cannot be read, is not ours to take.
+                let adopted = Journal::open(path).map(|other| journal.adopt(other));
+                if let Ok(Err(error)) = adopted {
+                    face.tell(&Event::Trouble(&format!("cannot take over {}: {error}", path.display())));
                 }
-                return Some(journal);
             }
-            Err(JournalError::Locked) => last = Some(JournalError::Locked),
-            Err(error) => {
-                last = Some(error);
-                break;
-            }
+            Some(_) => {}
         }
     }
-    if let Some(error) = last {
-        face.tell(&Event::NoJournal(&error));
+    let journal = journal.ok_or(JournalError::Locked)?;
+    if !journal.is_empty() || journal.damaged() > 0 {
+        face.tell(&Event::Journal(journal.len(), journal.damaged()));
     }
-    None
+    Ok(journal)
 }
 
 /// An error as the C library words it, without Rust's number behind it.

@@ -90,6 +90,8 @@ fn run(cli: Cli) -> Result<ExitCode, ()> {
         user,
         seccomp_optional: cli.without_seccomp,
         debug: cli.debug,
+        share_journals: true,
+        pass_on_outputs: !cli.daemon,
         pid_file: pid_file.filter(|_| cli.daemon),
         background,
     };
@@ -97,7 +99,7 @@ fn run(cli: Cli) -> Result<ExitCode, ()> {
     Ok(ExitCode::from(match keeper::run(&mut face, means) {
         Finished::Terminated => TERMINATED,
         Finished::Interrupted => INTERRUPTED,
-        Finished::Failed => FAILED,
+        Finished::Failed | Finished::InUse => FAILED,
     }))
 }
 
@@ -166,7 +168,7 @@ struct Knockd {
 }
 
 impl Face for Knockd {
-    fn reload(&mut self) -> Option<Plan> {
+    fn reload(&mut self) -> bool {
         let (config, problems) = check(&self.path, &self.cli, &self.directory);
         for problem in &problems {
             crate::say(problem);
@@ -175,12 +177,12 @@ impl Face for Knockd {
         let config = config.filter(|config| self.doors.replace(config.doors.clone(), false).is_ok());
         let Some(config) = config else {
             self.log.write(&Line::text("the new configuration is broken; the old one stays in force".into()));
-            return None;
+            return false;
         };
         let log_file = config.log_file.as_deref().and_then(|file| given(Some(file), None, &self.directory));
         self.log.reopen(log_file, config.use_syslog);
         self.tell_doors();
-        Some(self.plan())
+        true
     }
 
     fn plan(&mut self) -> Plan {
@@ -232,7 +234,7 @@ impl Face for Knockd {
             Event::Silenced(count) => {
                 log.write(&Line::text(format!("{count} more stages and timeouts were not logged one by one")));
             }
-            Event::Gate(ref event) => tell_gate(log, event, self.cli.daemon),
+            Event::Gate(ref event) => tell_gate(log, event),
             Event::Reloading => {
                 log.write(&Line::text(format!("re-reading config file: {}", self.cli.config)).with_blank());
             }
@@ -250,8 +252,8 @@ impl Face for Knockd {
                 log.write(&Line::text(format!("{open} doors were open when the daemon last ended{lost}")));
             }
             Event::Stopping => log.verbose("waiting for child processes..."),
-            Event::LeftRunning(count) => {
-                log.write(&Line::text(format!("{count} commands still run and are left alone")))
+            Event::Left { running, open } => {
+                log.write(&Line::text(format!("left as they are: {running} running commands, {open} open doors")));
             }
             Event::Stopped => {
                 log.quiet("shutting down");
@@ -292,15 +294,12 @@ impl Knockd {
     }
 }
 
-fn tell_gate(log: &mut Log, event: &Gate, in_background: bool) {
+fn tell_gate(log: &mut Log, event: &Gate) {
     match event {
         Gate::Running { door, command, .. } => {
             log.write(&Line::text(format!("{door}: running command: {command}")).with_blank());
         }
         Gate::Ended { door, how, output, .. } => {
-            if !in_background {
-                log::copy_output(output);
-            }
             let text = match how {
                 Ended::Status(0) => return,
                 Ended::Status(code) => format!("{door}: command returned non-zero status code ({code})"),
@@ -320,7 +319,7 @@ fn tell_gate(log: &mut Log, event: &Gate, in_background: bool) {
         Gate::Refused { door, address, why } => {
             log.write(&Line::of(*address, format!("{door}: refused: {}", why.name())));
         }
-        Gate::Renewed { .. } => {}
+        Gate::Held { .. } | Gate::Renewed { .. } => {}
         Gate::JournalFailed(error) => {
             log.write(&Line::text(format!("cannot write the journal: {}", reason(error))));
         }

@@ -19,6 +19,8 @@ const MOST_PORTS: usize = 32;
 /// To the watch. Doors and sight are collected, and come into force whole with their commit.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Down {
+    /// Forget what was collected and is not in force.
+    Begin,
     /// A door, without its sequences.
     Door(Door),
     /// A sequence of the door before.
@@ -29,6 +31,8 @@ pub(crate) enum Down {
     Local(u32, IpAddr),
     /// The number of a loopback interface.
     Loopback(u32),
+    /// The number of an interface that is looked at; without any, all are.
+    Interface(u32),
     /// Ports of a protocol, first and last, at which something serves.
     Service(Proto, u16, u16),
     /// The sight is complete; whether services are known.
@@ -84,6 +88,8 @@ impl Down {
             }
             Self::CommitSight(known) => drop(out.u8(7).u8(u8::from(*known))),
             Self::Count => drop(out.u8(8)),
+            Self::Begin => drop(out.u8(9)),
+            Self::Interface(interface) => drop(out.u8(10).u32(*interface)),
         }
         out.bytes
     }
@@ -112,6 +118,8 @@ impl Down {
             }
             7 => Self::CommitSight(from.bool()?),
             8 => Self::Count,
+            9 => Self::Begin,
+            10 => Self::Interface(from.u32()?),
             _ => return None,
         })
     }
@@ -281,6 +289,8 @@ mod tests {
             Down::CommitDoors,
             Down::Local(3, v6),
             Down::Loopback(1),
+            Down::Interface(70_000),
+            Down::Begin,
             Down::Service(Proto::Udp, 1, 65535),
             Down::CommitSight(true),
             Down::Count,

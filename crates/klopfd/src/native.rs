@@ -80,6 +80,8 @@ fn run(path: &Path) -> ExitCode {
         user,
         seccomp_optional: config.daemon.seccomp_optional,
         debug: false,
+        share_journals: false,
+        pass_on_outputs: false,
         background: None,
         pid_file: None,
     };
@@ -87,6 +89,11 @@ fn run(path: &Path) -> ExitCode {
     match keeper::run(&mut native, means) {
         Finished::Terminated | Finished::Interrupted => ExitCode::SUCCESS,
         Finished::Failed => ExitCode::from(exit::OS_ERROR),
+        Finished::InUse => {
+            crate::say("error: another klopfd is running with this state directory");
+            crate::say("help: stop that one, or give this one a `state-dir` of its own under [daemon]");
+            ExitCode::from(exit::TEMPORARY)
+        }
     }
 }
 
@@ -137,20 +144,20 @@ struct Native {
 }
 
 impl Face for Native {
-    fn reload(&mut self) -> Option<Plan> {
+    fn reload(&mut self) -> bool {
         match read(&self.path) {
             Ok((config, warnings)) => {
                 log::lines(tracing::Level::WARN, &warnings);
                 for key in self.doors.replace(config) {
                     tracing::warn!("[daemon] {key} has changed; that takes effect with a restart");
                 }
-                Some(self.doors.plan())
+                true
             }
             Err((_, faults)) => {
                 log::lines(tracing::Level::ERROR, &faults);
                 tracing::error!("the new configuration is broken; the old one stays in force");
                 crate::notify(&[NotifyState::Ready]);
-                None
+                false
             }
         }
     }

@@ -248,7 +248,13 @@ impl Watch {
                 self.sight = std::mem::take(&mut self.staged_sight);
                 self.sight.services_known = services_known;
             }
-            Down::Local(..) | Down::Loopback(..) | Down::Service(..) => self.staged_sight.add(&message),
+            Down::Local(..) | Down::Loopback(_) | Down::Interface(_) | Down::Service(..) => {
+                self.staged_sight.add(&message);
+            }
+            Down::Begin => {
+                self.staged_doors.clear();
+                self.staged_sight = Sight::default();
+            }
             Down::Count => self.post_counts(),
         }
     }

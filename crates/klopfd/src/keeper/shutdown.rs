@@ -15,7 +15,7 @@ const ALL: u64 = 6000;
 
 impl<F: Face> Keeper<'_, F> {
     /// Closes what is open and ends.
-    pub(super) fn finish(&mut self, why: Finished) -> Finished {
+    pub(super) fn finish(mut self, why: Finished) -> Finished {
         self.hear();
         if why != Finished::Failed {
             self.face.tell(&Event::Stopping);
@@ -27,7 +27,8 @@ impl<F: Face> Keeper<'_, F> {
         loop {
             self.reap();
             let passed = clock::boot_ms().saturating_sub(begun);
-            if (self.gate.running() == 0 && !self.watching.alive()) || passed >= ALL {
+            let nothing_left = self.gate.running() == 0 && self.gate.leases() == 0 && !self.watching.alive();
+            if nothing_left || passed >= ALL {
                 break;
             }
             if passed >= OPENING && !std::mem::replace(&mut hanging_closed, true) {
@@ -35,20 +36,24 @@ impl<F: Face> Keeper<'_, F> {
                 self.tell_gate();
             }
             let most = if hanging_closed { ALL } else { OPENING };
-            let fds = [Wait { fd: self.signals.as_fd(), write: false }];
+            let signals = Wait { fd: self.signals.as_fd(), write: false };
+            let fds = [signals, Wait { fd: self.gate.fd(), write: false }];
             let _ = wait(fds, Some(Duration::from_millis(most.saturating_sub(passed))));
+            self.gate.listen();
             if self.told_again() {
                 break;
             }
         }
-        if self.gate.running() > 0 {
-            self.face.tell(&Event::LeftRunning(self.gate.running()));
+        let left = (self.gate.running(), self.gate.leases());
+        if left != (0, 0) {
+            self.face.tell(&Event::Left { running: left.0, open: left.1 });
         }
         self.face.work();
         if let Some(path) = self.pid_file.as_ref().filter(|_| self.ready) {
             let _ = std::fs::remove_file(path);
         }
         self.face.tell(&Event::Stopped);
+        self.gate.finish();
         why
     }
 

@@ -16,12 +16,10 @@ const FIRST_PAUSE: u64 = 50;
 const LONGEST_PAUSE: u64 = 10_000;
 /// A watch that lived for so long has earned a quick restart.
 const LONG_LIFE: u64 = 60_000;
-/// Messages that wait for a watch; a plan of ten thousand doors is some twenty thousand.
-const MOST_UNSENT: usize = 1 << 20;
-
-/// Messages a watch may send at once, and a second. It has budgets of its own for all that strangers can cause, and
-/// stays far below; one that does not is no longer ours.
-const MESSAGES: (u32, u32) = (16_384, 2048);
+/// Lines that a watch may cause at once, and a second: some more than it allows itself.
+const LINES: (u32, u32) = (2048, 64);
+/// The same for grants.
+const GRANTS: (u32, u32) = (4096, 512);
 
 /// What was heard.
 pub(super) enum Told {
@@ -35,14 +33,19 @@ pub(super) struct Watching {
     user: User,
     seccomp_optional: bool,
     debug: bool,
-    process: Option<(u32, Pair)>,
+    /// The process, until its end was heard of.
+    pid: Option<u32>,
+    /// The pair, until its other end was closed.
+    pair: Option<Pair>,
     unsent: VecDeque<[u8; DOWN_SIZE]>,
     started: u64,
     pause: u64,
     start_at: Option<u64>,
     given_up: bool,
     stopping: bool,
-    budget: Budget,
+    lines: Budget,
+    grants: Budget,
+    counts_asked: usize,
     /// Nothing it says is believed any more.
     distrusted: bool,
 }
@@ -53,37 +56,49 @@ impl Watching {
             user,
             seccomp_optional,
             debug,
-            process: None,
+            pid: None,
+            pair: None,
             unsent: VecDeque::new(),
             started: 0,
             pause: FIRST_PAUSE,
             start_at: None,
             given_up: false,
             stopping: false,
-            budget: Budget::new(MESSAGES.0, MESSAGES.1),
+            lines: Budget::new(LINES.0, LINES.1),
+            grants: Budget::new(GRANTS.0, GRANTS.1),
+            counts_asked: 0,
             distrusted: false,
         }
     }
 
     pub(super) fn start(&mut self, packets: &PacketSocket, now: u64) -> std::io::Result<()> {
-        (self.started, self.start_at) = (now, None);
+        (self.started, self.start_at, self.distrusted) = (now, None, false);
         self.unsent.clear();
-        self.distrusted = false;
-        let started = role::start_watch(packets, self.user, self.seccomp_optional, self.debug);
-        if started.is_err() {
-            self.later(now);
+        match role::start_watch(packets, self.user, self.seccomp_optional, self.debug) {
+            Ok((pid, pair)) => {
+                (self.pid, self.pair) = (Some(pid), Some(pair));
+                Ok(())
+            }
+            Err(error) => {
+                self.later(now);
+                Err(error)
+            }
         }
-        self.process = Some(started?);
-        Ok(())
     }
 
-    pub(super) fn is(&self, pid: u32) -> bool {
-        self.process.as_ref().is_some_and(|(own, _)| *own == pid)
+    /// Takes in that a process has ended; whether it was this one.
+    pub(super) fn reaped(&mut self, pid: u32) -> bool {
+        let own = self.pid == Some(pid);
+        if own {
+            self.pid = None;
+        }
+        own
     }
 
-    /// Takes in that it has ended. One that never worked in a daemon that never was ready is not tried again.
+    /// All it had to say has been heard. One that never worked in a daemon that never was ready is not tried again.
     pub(super) fn ended(&mut self, now: u64, was_ready: bool) {
-        self.process = None;
+        self.pair = None;
+        self.counts_asked = 0;
         self.given_up = !was_ready;
         self.later(now);
     }
@@ -93,9 +108,7 @@ impl Watching {
     }
 
     fn kill(&mut self) {
-        if let Some((pid, _)) = &self.process {
-            klopf_sys::kill(*pid);
-        }
+        self.pid.into_iter().for_each(klopf_sys::kill);
     }
 
     /// Ends a watch that is not what it should be.
@@ -117,7 +130,7 @@ impl Watching {
 
     /// Whether it is there, if only until its end is heard of.
     pub(super) fn alive(&self) -> bool {
-        self.process.is_some()
+        self.pid.is_some()
     }
 
     /// When it is to be started again.
@@ -130,7 +143,7 @@ impl Watching {
     }
 
     pub(super) fn fd(&self) -> Option<BorrowedFd<'_>> {
-        self.process.as_ref().map(|(_, pair)| pair.as_fd())
+        self.pair.as_ref().map(Pair::as_fd)
     }
 
     /// Whether something waits to be sent.
@@ -140,49 +153,71 @@ impl Watching {
 
     pub(super) fn receive(&mut self) -> Told {
         self.send();
-        let Some((pid, pair)) = self.process.as_ref().filter(|_| !self.distrusted) else { return Told::Nothing };
+        let Some(pair) = self.pair.as_ref().filter(|_| !self.distrusted) else { return Told::Nothing };
         let mut bytes = [0; UP_SIZE];
-        match pair.receive(&mut bytes) {
-            Received::Nothing => Told::Nothing,
+        let length = match pair.receive(&mut bytes) {
+            Received::Nothing => return Told::Nothing,
             // It has ended, which is heard of by SIGCHLD, or must.
             Received::Closed => {
-                klopf_sys::kill(*pid);
-                Told::Nothing
+                self.pair = None;
+                self.kill();
+                return Told::Nothing;
             }
-            Received::Message(_) if !self.debug && !self.budget.take(Millis(clock::monotonic_ms())) => Told::Nonsense,
-            Received::Message(length) => match bytes.get(..length).and_then(Up::decode) {
-                Some(message) => Told::Message(message),
-                None => Told::Nonsense,
-            },
+            Received::Message(length) => length,
+        };
+        match bytes.get(..length).and_then(Up::decode).filter(|message| self.may_say(message)) {
+            Some(message) => Told::Message(message),
+            None => Told::Nonsense,
+        }
+    }
+
+    /// Whether it may say that now. A watch keeps budgets for what strangers can cause, and stays below these.
+    fn may_say(&mut self, message: &Up) -> bool {
+        let now = Millis(clock::monotonic_ms());
+        match message {
+            Up::Packet(_) => self.debug,
+            Up::Count(..) => {
+                self.counts_asked = self.counts_asked.saturating_sub(1);
+                self.counts_asked > 0
+            }
+            Up::Grant { .. } => self.grants.take(now),
+            Up::Ready { .. }
+            | Up::Stage { .. }
+            | Up::TimedOut { .. }
+            | Up::Refused { .. }
+            | Up::Silenced(_)
+            | Up::Strange => self.lines.take(now),
         }
     }
 
     pub(super) fn ask_counts(&mut self) {
+        self.counts_asked = 2 + crate::watch::count_names().len();
         self.post([Down::Count]);
     }
 
-    pub(super) fn take_doors(&mut self, plan: &Plan) {
-        for (_, door) in &plan.doors {
-            let sequences = door.sequences.iter().map(|ports| Down::Sequence(ports.clone()));
-            self.post([Down::Door(door.clone())].into_iter().chain(sequences));
+    /// Tells it where to look, and for what if that has changed. What was told before and not taken in yet is told
+    /// anew.
+    pub(super) fn tell(&mut self, sight: Vec<Down>, plan: Option<&Plan>, whole: &Plan) {
+        let plan = if self.unsent.is_empty() { plan } else { Some(whole) };
+        self.unsent.clear();
+        self.post([Down::Begin]);
+        self.post(sight);
+        if let Some(plan) = plan {
+            for (_, door) in &plan.doors {
+                let sequences = door.sequences.iter().map(|ports| Down::Sequence(ports.clone()));
+                self.post([Down::Door(door.clone())].into_iter().chain(sequences));
+            }
+            self.post([Down::CommitDoors]);
         }
-        self.post([Down::CommitDoors]);
-    }
-
-    pub(super) fn take_sight(&mut self, messages: Vec<Down>) {
-        self.post(messages);
     }
 
     fn post(&mut self, messages: impl IntoIterator<Item = Down>) {
         self.unsent.extend(messages.into_iter().map(|message| message.encode()));
         self.send();
-        if self.unsent.len() > MOST_UNSENT {
-            self.kill(); // it has not listened for long
-        }
     }
 
     fn send(&mut self) {
-        let Some((_, pair)) = &self.process else { return self.unsent.clear() };
+        let Some(pair) = &self.pair else { return self.unsent.clear() };
         while let Some(message) = self.unsent.front() {
             if !pair.send(message) {
                 return;
@@ -191,7 +226,8 @@ impl Watching {
         }
     }
 
-    fn later(&mut self, now: u64) {
+    /// Tries again after a pause that grows.
+    pub(super) fn later(&mut self, now: u64) {
         if now.saturating_sub(self.started) >= LONG_LIFE {
             self.pause = FIRST_PAUSE;
         }

@@ -79,7 +79,7 @@ impl Doors {
     /// The doors for the engine.
     pub(super) fn plan(&mut self) -> Vec<(String, Door)> {
         let mut doors: Vec<(String, Door)> =
-            self.doors.iter().map(|(door, list)| (door.name.clone(), recognised_by(door, list.as_ref()))).collect();
+            self.doors.iter_mut().map(|(door, list)| (door.name.clone(), recognised_by(door, list.as_mut()))).collect();
         self.ids.assign(&mut doors);
         self.by_id = doors.iter().map(|(_, door)| door.id).zip(0..).collect();
         doors
@@ -122,14 +122,15 @@ fn used_up(door: &str) -> Line {
     Line::text(format!("{text} {door} --> disabling the door")).with_blank()
 }
 
-fn recognised_by(door: &Configured, list: Option<&OneTime>) -> Door {
+fn recognised_by(door: &Configured, list: Option<&mut OneTime>) -> Door {
+    let one_time = list.is_some();
     Door {
         id: DoorId(0),
         sequences: match (&door.sequence, list) {
             (Sequence::Fixed(ports), _) => vec![ports.clone()],
-            (Sequence::OneTime(_), list) => list.map(OneTime::handed).unwrap_or_default(),
+            (Sequence::OneTime(_), list) => list.map(OneTime::hand_out).unwrap_or_default(),
         },
-        one_time: list.is_some(),
+        one_time,
         flags: door.flags,
         target: door.target.as_ref().map(|target| match target {
             Target::Address(address) => *address,

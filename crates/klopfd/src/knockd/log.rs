@@ -196,10 +196,3 @@ impl Sinks {
         }
     }
 }
-
-/// What a command printed, in the foreground.
-pub(super) fn copy_output(output: &[u8]) {
-    let mut to = std::io::stdout().lock();
-    // There may be nobody to read it.
-    let _ = to.write_all(output).and_then(|()| to.flush());
-}

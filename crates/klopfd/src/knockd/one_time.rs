@@ -44,8 +44,10 @@ impl OneTime {
         self.handed.is_empty()
     }
 
-    /// The sequences for the engine.
-    pub(super) fn handed(&self) -> Vec<Vec<Port>> {
+    /// The sequences for the engine: those that are left.
+    pub(super) fn hand_out(&mut self) -> Vec<Vec<Port>> {
+        self.handed.drain(..self.used);
+        self.used = 0;
         self.handed.iter().map(|line| line.ports.clone()).collect()
     }
 
@@ -129,6 +131,16 @@ mod tests {
     }
 
     #[test]
+    fn what_is_handed_out_again_begins_with_the_first_that_is_left() {
+        let file = Scratch::new("again", " 1,2\n 3,4\n 5,6\n");
+        let mut list = OneTime::read(file.0.clone()).unwrap();
+        assert!(list.use_up(0).is_ok());
+        assert_eq!(list.hand_out().first(), Some(&vec![Port::tcp(3), Port::tcp(4)]));
+        assert!(list.use_up(0).is_ok());
+        assert_eq!(file.text(), "#1,2\n#3,4\n 5,6\n");
+    }
+
+    #[test]
     fn a_file_that_was_edited_meanwhile_is_marked_in_the_right_place() {
         let file = Scratch::new("edited", " 1,2\n 3,4\n");
         let mut list = OneTime::read(file.0.clone()).unwrap();
@@ -149,6 +161,6 @@ mod tests {
             assert!(matches!(list.use_up(number), Ok(Used::MoreLeft)));
         }
         assert!(matches!(list.use_up(last), Ok(Used::MoreInFile)));
-        assert_eq!(list.handed().len(), 100 - HANDED);
+        assert_eq!(list.hand_out().len(), 100 - HANDED);
     }
 }

@@ -21,7 +21,7 @@ Then, on another machine:
 Signals: HUP reads the configuration again, TERM and INT close what is open and end, USR1 logs the counters.
 
 Exit codes: 0 told to end; 64 wrong command line; 66 no configuration; 71 the system refused something;
-77 a right is missing; 78 the configuration is wrong.";
+75 another klopfd runs with the same state directory; 77 a right is missing; 78 the configuration is wrong.";
 
 /// Opens doors to those who knock right.
 ///

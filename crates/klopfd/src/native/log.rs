@@ -102,7 +102,11 @@ pub(super) fn tell(event: &Event<'_>) {
             warn!("the journal has {damaged} damaged lines, which are left out; {open} doors in it close in time");
         }
         Event::Stopping => info!("told to end; closing what is open"),
-        Event::LeftRunning(count) => warn!("commands that still run and are left alone: {count}"),
+        Event::Left { running, open } => {
+            warn!(
+                "left as they are: {running} commands that still run, {open} open doors; the next start closes those"
+            );
+        }
         Event::Stopped => info!("ended"),
         Event::Trouble(what) => error!("{what}"),
     }
@@ -122,6 +126,9 @@ fn tell_gate(event: &Gate) {
         }
         Gate::NotStarted { door, address, error } => {
             error!(door, ip = %address, "door {door}: the command for {address} cannot be started: {}", reason(error));
+        }
+        Gate::Held { door, address } => {
+            info!(door, ip = %address, "door {door}: {address} knocked while it closes; it opens again after that");
         }
         Gate::Renewed { door, address } => {
             info!(door, ip = %address, "door {door}: {address} knocked again; it stays open for longer");
@@ -147,7 +154,9 @@ pub(crate) fn last_line(output: &[u8]) -> String {
 
 /// Text from outside, with everything that could act on a terminal or a log reader made visible.
 pub(crate) fn escaped(text: &str) -> String {
-    let one = |c: char| if c.is_control() || steers(c) { c.escape_unicode().to_string() } else { c.to_string() };
+    let one = |c: char| {
+        if (c.is_control() && c != '\t') || steers(c) { c.escape_unicode().to_string() } else { c.to_string() }
+    };
     text.chars().map(one).collect()
 }
 

@@ -14,6 +14,8 @@ use crate::message::Down;
 pub(super) struct Sight {
     local: HashSet<(u32, IpAddr)>,
     loopback: HashSet<u32>,
+    /// The interfaces that are looked at, if not all are. The kernel's filter may let packets of others through.
+    only: HashSet<u32>,
     services: PortSet,
     /// Without knowledge of services no hit can be told to be on a closed port.
     pub(super) services_known: bool,
@@ -28,15 +30,24 @@ impl Sight {
         match *message {
             Down::Local(interface, address) => drop(self.local.insert((interface, address))),
             Down::Loopback(interface) => drop(self.loopback.insert(interface)),
+            Down::Interface(interface) => drop(self.only.insert(interface)),
             Down::Service(proto, first, last) => {
                 (first..=last).for_each(|number| self.services.insert(Port { proto, number }));
             }
-            Down::Door(_) | Down::Sequence(_) | Down::CommitDoors | Down::CommitSight(_) | Down::Count => {}
+            Down::Begin
+            | Down::Door(_)
+            | Down::Sequence(_)
+            | Down::CommitDoors
+            | Down::CommitSight(_)
+            | Down::Count => {}
         }
     }
 
-    /// What the engine is to be told of a packet; none for one that is seen a second time.
+    /// What the engine is to be told of a packet; none for one that is not looked at, or seen a second time.
     pub(super) fn observation(&self, frame: &Frame<'_>, knock: Knock) -> Option<Observation> {
+        if !self.only.is_empty() && !self.only.contains(&frame.interface) {
+            return None;
+        }
         if frame.outgoing && self.loopback.contains(&frame.interface) {
             return None; // it comes in again by the same interface
         }
@@ -73,6 +84,9 @@ mod tests {
         assert_eq!(look(&sight, 2, false, 81), Some((true, true)));
         sight.add(&Down::Local(ANY, IpAddr::from([192, 0, 2, 1])));
         assert_eq!(look(&sight, 3, false, 7), Some((true, false)));
+        sight.add(&Down::Interface(3));
+        assert_eq!(look(&sight, 2, false, 7), None);
+        sight.add(&Down::Interface(2));
         sight.services_known = false;
         assert_eq!(look(&sight, 2, false, 7), Some((true, true)));
     }
