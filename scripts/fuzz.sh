@@ -22,6 +22,7 @@ seconds=$(($1 / $(printf '%s\n' "$targets" | wc -l)))
 [ "$seconds" -gt 0 ] || seconds=1 # 0 would be for ever
 for target in $targets; do
     printf '\n== %s, %s s\n' "$target" "$seconds"
+    mkdir -p "fuzz/corpus/$target" # it must be there
     cargo +nightly fuzz build "$target"
-    cargo +nightly fuzz run "$target" -- -max_total_time="$seconds"
+    cargo +nightly fuzz run "$target" "fuzz/corpus/$target" "fuzz/seeds/$target" -- -max_total_time="$seconds"
 done

@@ -26,6 +26,9 @@ else
     $cargo test --locked --workspace --no-fail-fast || failed=" cargo-test"
 fi
 
+say 'What fuzzing has found, once more'
+$cargo test --locked --manifest-path fuzz/Cargo.toml || failed="$failed fuzz-replay"
+
 say "Conformance with knockd 0.8 ($cases)"
 skipped=''
 if [ "$(id -u)" -ne 0 ]; then

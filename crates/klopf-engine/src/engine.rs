@@ -79,11 +79,12 @@ impl Engine {
 
     /// Takes other doors. Attempts at doors whose id stays go on; a door whose id stays must not have changed.
     pub fn reload(&mut self, doors: Vec<Door>) {
-        let (old, new) = (&self.recogniser.doors, Doors::new(doors));
+        let old = &self.recogniser.doors;
+        let new = Doors::following(doors, old);
         let places = new.places();
         for mut attempt in self.recogniser.attempts.drain() {
             let Some(door) = old.get(attempt.door) else { continue };
-            if let Some(&place) = places.get(&door.id).filter(|_| attempt.sequence == 0) {
+            if let Some(&place) = places.get(&door.id).filter(|&&place| new.in_force(place) == Some(attempt.sequence)) {
                 attempt.door = place;
                 self.recogniser.attempts.insert(attempt, door.within);
             }

@@ -63,6 +63,17 @@ impl Doors {
         doors
     }
 
+    /// Other doors; one whose id stays goes on with the sequence that is in force.
+    pub(crate) fn following(doors: Vec<Door>, old: &Self) -> Self {
+        let in_force: HashMap<DoorId, u16> = old.doors.iter().map(|(door, in_force)| (door.id, *in_force)).collect();
+        let mut new = Self::new(doors);
+        for (door, number) in &mut new.doors {
+            *number = in_force.get(&door.id).copied().unwrap_or_default();
+        }
+        new.index();
+        new
+    }
+
     pub(crate) fn get(&self, door: u32) -> Option<&Door> {
         self.doors.get(door as usize).map(|(door, _)| door)
     }

@@ -36,6 +36,10 @@ fn no_rights(stage: &Stage, daemon: Daemon) -> Result {
 fn replaced(stage: &Stage, daemon: Daemon) -> Result {
     daemon.configure(stage, &[Door::new("door", &PORTS, None)])?;
     let running = daemon.start(stage)?;
+    let mut wire = Wire::link(stage, "eth0")?;
+    // Packets that the first ones have read must not keep the next ones waiting.
+    wire.knock("10.99.0.3".parse()?, SERVER4, &PORTS)?;
+    stage.until_noted("open door 10.99.0.3", 1)?;
     let before = running.children()?;
     ensure!(!before.is_empty(), "the keeper has no children");
     for pid in &before {
@@ -45,7 +49,6 @@ fn replaced(stage: &Stage, daemon: Daemon) -> Result {
         let now = running.children()?;
         Ok(!now.is_empty() && now.iter().all(|pid| !before.contains(pid)))
     })?;
-    let mut wire = Wire::link(stage, "eth0")?;
     until("a knock opens again", || {
         wire.knock(CLIENT4, SERVER4, &PORTS)?;
         Ok(stage.noted("open door 10.99.0.2") > 0)

@@ -1,0 +1,99 @@
+//! Both formats of configuration.
+
+use std::time::Duration;
+
+use klopf_config::knockd::{self, Sequence, one_time_lines};
+use klopf_config::{Fault, check, native};
+
+const MOST_PORTS: usize = 32;
+const MOST_FAULTS: usize = 100;
+
+/// Reads the input as a `klopf.toml`.
+pub fn klopf_toml(input: &[u8]) {
+    let read = native::parse_bytes("klopf.toml", input);
+    let checked = check("klopf.toml", input);
+    assert_eq!(read.is_ok(), checked.faults.is_empty(), "check says what the daemon does");
+    shown(&checked.faults, input);
+    shown(&checked.warnings, input);
+    match read {
+        Ok(read) => {
+            assert_eq!(read.warnings, checked.warnings);
+            sensible(&read.config);
+        }
+        Err(faults) => {
+            assert!(faults.iter().eq(&checked.faults));
+        }
+    }
+}
+
+/// Holds for each file without faults.
+fn sensible(config: &native::Config) {
+    for range in &config.daemon.service_ports {
+        assert!(range.first <= range.last);
+    }
+    for (place, door) in config.doors.iter().enumerate() {
+        assert!((1..=64).contains(&door.name.len()) && door.name.is_ascii() && !door.name.contains(char::is_control));
+        assert!(config.doors.iter().skip(place + 1).all(|other| other.name != door.name));
+        assert!((1..=MOST_PORTS).contains(&door.sequence.len()));
+        assert!(door.sequence.iter().all(|port| port.number > 0));
+        assert!(!door.within.is_zero() && door.within <= Duration::from_secs(3600));
+        let longest = Duration::from_secs(30 * 86400);
+        assert!(door.open_for.is_none_or(|time| !time.is_zero() && time <= longest));
+        for command in [&door.on_open, &door.on_close].into_iter().flatten() {
+            assert!(command.first().is_some_and(|program| program.starts_with('/')));
+        }
+        for network in &door.always_allow {
+            assert!(network.contains(network.address), "no host bits");
+            assert!(network.prefix <= if network.address.is_ipv4() { 32 } else { 128 });
+        }
+    }
+}
+
+/// Reads the input as a `knockd.conf`, and as a file of one-time sequences.
+pub fn knockd_conf(input: &[u8]) {
+    let read = knockd::parse(input);
+    let checked = check("knockd.conf", input);
+    assert_eq!(read.is_ok(), checked.faults.is_empty(), "check says what the daemon does");
+    shown(&checked.faults, input);
+    shown(&checked.warnings, input);
+    match read {
+        Ok(read) => {
+            assert_eq!(read.warnings.len(), checked.warnings.len());
+            for door in &read.config.doors {
+                assert!((1..=127).contains(&door.name.chars().count()), "at most 127 bytes of the file");
+                match &door.sequence {
+                    Sequence::Fixed(ports) => assert!((1..=MOST_PORTS).contains(&ports.len())),
+                    Sequence::OneTime(path) => assert!(!path.is_empty()),
+                }
+            }
+        }
+        Err(faults) => assert_eq!(faults.len(), checked.faults.len()),
+    }
+    let _ = knockd::debug_lines(input);
+    one_time(input);
+}
+
+/// A line whose first byte becomes `#` is used up, and no other.
+fn one_time(input: &[u8]) {
+    let lines = one_time_lines(input);
+    assert!(lines.is_sorted_by(|line, next| line.offset < next.offset));
+    assert!(lines.iter().all(|line| (1..=MOST_PORTS).contains(&line.ports.len())));
+    let Some((first, rest)) = lines.split_first() else { return };
+    let mut marked = input.to_vec();
+    marked[first.offset] = b'#';
+    assert_eq!(one_time_lines(&marked), rest);
+}
+
+/// Faults are few, in the file, and no harm to a terminal.
+fn shown(faults: &[Fault], input: &[u8]) {
+    assert!(faults.len() <= MOST_FAULTS);
+    let lines = input.split(|byte| *byte == b'\n').count();
+    for fault in faults {
+        assert!((1..=lines).contains(&fault.line) && fault.column > 0, "{}:{}", fault.line, fault.column);
+    }
+    // Few, for it takes far longer than to find them.
+    for fault in faults.iter().take(3) {
+        let text = fault.to_string();
+        assert!(!text.contains(|c: char| c.is_control() && c != '\n'), "{text:?}");
+    }
+}

@@ -1,0 +1,33 @@
+//! What every fuzz target does with its input: a function each, which panics where something does not hold.
+//!
+//! `cargo +nightly fuzz run TARGET fuzz/corpus/TARGET fuzz/seeds/TARGET` looks for inputs that make it panic; `cargo
+//! test --manifest-path fuzz/Cargo.toml` plays the known ones on any compiler.
+
+mod command_line;
+mod config;
+mod engine;
+mod packet;
+
+pub use command_line::command_line;
+pub use config::{klopf_toml, knockd_conf};
+pub use engine::frame_to_engine;
+pub use packet::packet;
+
+/// The program of a target: libFuzzer's under cargo-fuzz, else one that plays the files it is given.
+#[macro_export]
+macro_rules! target {
+    ($target:ident) => {
+        #[cfg(fuzzing)]
+        libfuzzer_sys::fuzz_target!(|input: &[u8]| {
+            $crate::$target(input);
+        });
+
+        #[cfg(not(fuzzing))]
+        fn main() -> std::io::Result<()> {
+            for path in std::env::args_os().skip(1) {
+                $crate::$target(&std::fs::read(path)?);
+            }
+            Ok(())
+        }
+    };
+}

@@ -1,0 +1,67 @@
+//! Plays the seeds, and what a fuzzer has found on this machine, on any compiler.
+
+use std::path::{Path, PathBuf};
+use std::{fs, io};
+
+/// What is in these directories: committed inputs, found ones, and those that made a target panic.
+const PLACES: [&str; 3] = ["seeds", "corpus", "artifacts"];
+
+/// The inputs of a target in one of the places, none if it is not there.
+fn inputs(place: &str, target: &str) -> Vec<(PathBuf, Vec<u8>)> {
+    let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join(place).join(target);
+    let files = match fs::read_dir(&directory) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Vec::new(),
+        files => files.unwrap(),
+    };
+    let read = |path: PathBuf| (path.clone(), fs::read(path).unwrap());
+    files.map(|file| read(file.unwrap().path())).collect()
+}
+
+fn replay<T>(target: &str, run: fn(&[u8]) -> T) {
+    assert!(!inputs("seeds", target).is_empty(), "{target} has seeds");
+    for (path, input) in PLACES.into_iter().flat_map(|place| inputs(place, target)) {
+        println!("{}", path.display()); // the last one is shown when it fails
+        run(&input);
+    }
+}
+
+#[test]
+fn frame_to_engine() {
+    replay("frame_to_engine", klopf_fuzz::frame_to_engine);
+}
+
+#[test]
+fn packet() {
+    replay("packet", klopf_fuzz::packet);
+}
+
+#[test]
+fn klopf_toml() {
+    replay("klopf_toml", klopf_fuzz::klopf_toml);
+}
+
+#[test]
+fn knockd_conf() {
+    replay("knockd_conf", klopf_fuzz::knockd_conf);
+}
+
+#[test]
+fn command_line() {
+    replay("command_line", klopf_fuzz::command_line);
+}
+
+/// A target that never gets anywhere finds nothing. With `--nocapture` this shows how far it gets.
+#[test]
+fn the_seeds_reach_all_that_the_engine_counts() {
+    for place in PLACES {
+        let all = inputs(place, "frame_to_engine").into_iter().map(|(_, input)| klopf_fuzz::frame_to_engine(&input));
+        let mut sums = klopf_engine::Counters::default().named();
+        for counters in all {
+            for ((_, sum), (_, count)) in sums.iter_mut().zip(counters.named()) {
+                *sum += count;
+            }
+        }
+        println!("{place}: {sums:?}");
+        assert!(place != "seeds" || sums.iter().all(|(_, sum)| *sum > 0), "{sums:?}");
+    }
+}
