@@ -10,7 +10,7 @@ use klopf_config::knockd::{Door as Configured, Sequence, Target};
 use klopf_engine::{Door, DoorId};
 use klopf_gate::{Command, Order};
 
-use super::log::Line;
+use super::log::{Line, address_text};
 use super::one_time::{OneTime, Used};
 use crate::face::Ordered;
 use crate::plan::Ids;
@@ -176,7 +176,7 @@ fn replaced(line: &[u8], address: IpAddr) -> Vec<u8> {
     while let Some((&byte, after)) = rest.split_first() {
         match rest.strip_prefix(PLACE) {
             Some(after) => {
-                result.extend(address.to_string().bytes());
+                result.extend(address_text(address).bytes());
                 rest = after;
             }
             None => {

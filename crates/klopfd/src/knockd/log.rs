@@ -2,7 +2,7 @@
 
 use std::fs::{File, OpenOptions};
 use std::io::Write;
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr};
 use std::os::fd::BorrowedFd;
 use std::path::PathBuf;
 
@@ -45,7 +45,7 @@ impl Line {
     }
 
     fn named(&self, name: Option<&str>) -> String {
-        let text = match (self.address, name) {
+        let text = match (self.address.map(address_text), name) {
             (Some(address), Some(name)) => format!("{address} ({name}): {}", self.text),
             (Some(address), None) => format!("{address}: {}", self.text),
             (None, _) => self.text.clone(),
@@ -53,6 +53,18 @@ impl Line {
         let text = escaped(&text);
         let end = (0..=MOST.min(text.len())).rev().find(|&end| text.is_char_boundary(end)).unwrap_or(0);
         text.split_at(end).0.to_owned()
+    }
+}
+
+/// An address as inet_ntop(3) writes it, in logs and commands: unlike Rust it ends `::10.1.2.3` as IPv4 does.
+pub(super) fn address_text(address: IpAddr) -> String {
+    match address {
+        IpAddr::V6(v6) => match v6.segments() {
+            [0, 0, 0, 0, 0, 0, 0, 0 | 1] => v6.to_string(),
+            [0, 0, 0, 0, 0, 0, high, low] => format!("::{}", Ipv4Addr::from(u32::from(high) << 16 | u32::from(low))),
+            _ => v6.to_string(),
+        },
+        IpAddr::V4(v4) => v4.to_string(),
     }
 }
 
@@ -193,6 +205,23 @@ impl Sinks {
         if let Some(file) = &mut self.file {
             let blank = if blank { "\n" } else { "" };
             let _ = file.write_all(format!("[{}] {text}\n{blank}", clock::local_minute()).as_bytes());
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn addresses_are_written_as_by_the_c_library() {
+        for text in ["192.0.2.7", "::", "::1", "::0.0.0.2", "::10.1.2.3", "::ffff:10.1.2.3", "2001:db8::1", "fe80::1:2"]
+        {
+            let address = match text.strip_prefix("::").and_then(|v4| v4.parse::<Ipv4Addr>().ok()) {
+                Some(v4) => IpAddr::from(u128::from(u32::from(v4)).to_be_bytes()),
+                None => text.parse().unwrap(),
+            };
+            assert_eq!(address_text(address), text);
         }
     }
 }
