@@ -91,7 +91,10 @@ struct Keeper<'a, F: Face> {
     /// Interfaces that were missing or without address when last looked.
     unusable: Vec<String>,
     services_read: u64,
+    /// Whether services, and perhaps more, must be read again.
     services_stale: bool,
+    /// Whether the watch does not know the doors of the plan yet.
+    doors_stale: bool,
     counts: Vec<(&'static str, u64)>,
     background: Option<Background>,
     pid_file: Option<PathBuf>,
@@ -120,6 +123,7 @@ impl<'a, F: Face> Keeper<'a, F> {
             unusable: Vec::new(),
             services_read: 0,
             services_stale: false,
+            doors_stale: true,
             counts: Vec::new(),
             background: means.background,
             pid_file: means.pid_file,
@@ -318,21 +322,22 @@ impl<'a, F: Face> Keeper<'a, F> {
     /// Puts the face's plan into force.
     fn apply_anew(&mut self) {
         self.plan = self.face.plan();
-        self.look(true);
-    }
-
-    fn look_anew(&mut self) {
-        self.look(false);
+        self.doors_stale = true;
+        self.look_anew();
     }
 
     /// Reads interfaces, addresses and services, and tells the watch and the kernel's filter; of the doors, too, if they
-    /// have changed.
-    fn look(&mut self, doors_changed: bool) {
+    /// have changed. What cannot be read now is read again in a while.
+    fn look_anew(&mut self) {
+        self.services_read = clock::monotonic_ms();
         let found = match interfaces() {
             Ok(found) => found,
-            Err(error) => return self.face.tell(&Event::Trouble(&format!("cannot read the interfaces: {error}"))),
+            Err(error) => {
+                self.services_stale = true;
+                return self.face.tell(&Event::Trouble(&format!("cannot read the interfaces: {error}")));
+            }
         };
-        (self.services_read, self.services_stale) = (clock::monotonic_ms(), false);
+        self.services_stale = false;
         let services = self.plan.strict().then(klopf_sys::services).transpose().unwrap_or_else(|error| {
             if !std::mem::replace(&mut self.services_told, true) {
                 let what = format!("hits on closed ports count as nothing: cannot tell which ports serve: {error}");
@@ -341,11 +346,12 @@ impl<'a, F: Face> Keeper<'a, F> {
             None
         });
         let view = host::view(&self.plan, &found, services.as_ref());
-        // The filter first where it opens, so that the watch knows whatever comes through it a moment later.
+        // The filter goes first: what it lets through before the watch has heard of it, the watch leaves alone.
         if let Err(error) = self.packets.listen(&view.interest, view.outgoing) {
             self.face.tell(&Event::Trouble(&format!("cannot set the packet filter: {error}")));
         }
-        self.watching.tell(view.messages, doors_changed.then_some(&self.plan), &self.plan);
+        let doors_changed = std::mem::take(&mut self.doors_stale);
+        self.watching.tell(view.messages, doors_changed, &self.plan);
 
         let unusable: Vec<String> = view.missing.iter().chain(&view.without_address).cloned().collect();
         for name in view.missing.iter().filter(|name| !self.unusable.contains(name)) {

@@ -10,6 +10,7 @@ use crate::PORTS;
 
 const CONFIG: i32 = 78;
 const NO_PERMISSION: i32 = 77;
+const TEMPORARY: i32 = 75;
 
 /// Each word in capitals is a fault, at the place where it stands.
 const BROKEN: &str = "[door.one]\nsequence = [\"42000\", \"KNOCK\", 1337]\nwithin = \"LONG\"\n\
@@ -20,6 +21,7 @@ pub(crate) fn cases() -> Vec<Case> {
         Case::new("broken_file_exits_78_with_every_place", &[], |stage| broken(stage, &[])),
         Case::new("broken_file_is_found_by_check", &[], |stage| broken(stage, &["--check"])),
         Case::new("good_file_passes_check", &[], good),
+        Case::new("a_second_daemon_with_the_same_state_exits_75", &[], second),
         Case::new("without_rights_exits_77_with_the_capability", &[Need::Program("setpriv", "util-linux")], no_rights),
     ]
 }
@@ -50,6 +52,16 @@ fn good(stage: &Stage) -> Result {
     let mut command = Daemon::Klopfd.command(stage)?;
     command.arg("--check");
     ends_with(stage, command, 0).map(drop)
+}
+
+fn second(stage: &Stage) -> Result {
+    Daemon::Klopfd.configure(stage, &[Door::new("door", &PORTS, Some(30))])?;
+    let first = Daemon::Klopfd.start(stage)?;
+    let mut second = Running::start(Daemon::Klopfd.command(stage)?, &stage.path("second.out"))?;
+    let code = second.until_ended()?;
+    ensure!(code == TEMPORARY, "ended with {code} instead of {TEMPORARY}");
+    ensure!(second.log()?.contains("state-dir"), "it does not say what to do:\n{}", second.log()?);
+    first.terminate().map(drop)
 }
 
 fn no_rights(stage: &Stage) -> Result {

@@ -197,12 +197,12 @@ impl Watching {
 
     /// Tells it where to look, and for what if that has changed. What was told before and not taken in yet is told
     /// anew.
-    pub(super) fn tell(&mut self, sight: Vec<Down>, plan: Option<&Plan>, whole: &Plan) {
-        let plan = if self.unsent.is_empty() { plan } else { Some(whole) };
+    pub(super) fn tell(&mut self, sight: Vec<Down>, doors_changed: bool, plan: &Plan) {
+        let doors_too = doors_changed || !self.unsent.is_empty();
         self.unsent.clear();
         self.post([Down::Begin]);
         self.post(sight);
-        if let Some(plan) = plan {
+        if doors_too {
             for (_, door) in &plan.doors {
                 let sequences = door.sequences.iter().map(|ports| Down::Sequence(ports.clone()));
                 self.post([Down::Door(door.clone())].into_iter().chain(sequences));
