@@ -154,6 +154,7 @@ impl<'a, F: Face> Keeper<'a, F> {
             if self.services_stale && now.saturating_sub(self.services_read) >= SERVICES_PAUSE {
                 self.look_anew();
             }
+            self.watching.kill_overdue(now);
             if self.watching.due(now) {
                 self.start_watch_again();
             }

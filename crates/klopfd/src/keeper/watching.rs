@@ -16,6 +16,8 @@ const FIRST_PAUSE: u64 = 50;
 const LONGEST_PAUSE: u64 = 10_000;
 /// A watch that lived for so long has earned a quick restart.
 const LONG_LIFE: u64 = 60_000;
+/// Milliseconds that a watch may take to end after it has closed its end of the pair.
+const TO_END: u64 = 1000;
 /// Lines that a watch may cause at once, and a second: some more than it allows itself.
 const LINES: (u32, u32) = (2048, 64);
 /// The same for grants.
@@ -41,6 +43,7 @@ pub(super) struct Watching {
     started: u64,
     pause: u64,
     start_at: Option<u64>,
+    kill_at: Option<u64>,
     given_up: bool,
     stopping: bool,
     lines: Budget,
@@ -62,6 +65,7 @@ impl Watching {
             started: 0,
             pause: FIRST_PAUSE,
             start_at: None,
+            kill_at: None,
             given_up: false,
             stopping: false,
             lines: Budget::new(LINES.0, LINES.1),
@@ -97,7 +101,7 @@ impl Watching {
 
     /// All it had to say has been heard. One that never worked in a daemon that never was ready is not tried again.
     pub(super) fn ended(&mut self, now: u64, was_ready: bool) {
-        self.pair = None;
+        (self.pair, self.kill_at) = (None, None);
         self.counts_asked = 0;
         self.given_up = !was_ready;
         self.later(now);
@@ -133,9 +137,17 @@ impl Watching {
         self.pid.is_some()
     }
 
-    /// When it is to be started again.
+    /// When it is to be started again, or ended.
     pub(super) fn next(&self) -> Option<u64> {
-        self.start_at
+        self.start_at.or(self.kill_at)
+    }
+
+    /// Ends one that has closed its end of the pair and goes on all the same.
+    pub(super) fn kill_overdue(&mut self, now: u64) {
+        if self.kill_at.is_some_and(|at| at <= now) {
+            self.kill_at = None;
+            self.kill();
+        }
     }
 
     pub(super) fn due(&self, now: u64) -> bool {
@@ -157,10 +169,10 @@ impl Watching {
         let mut bytes = [0; UP_SIZE];
         let length = match pair.receive(&mut bytes) {
             Received::Nothing => return Told::Nothing,
-            // It has ended, which is heard of by SIGCHLD, or must.
+            // It is ending, which will be heard of by SIGCHLD, or must be made to.
             Received::Closed => {
                 self.pair = None;
-                self.kill();
+                self.kill_at = Some(clock::monotonic_ms() + TO_END);
                 return Told::Nothing;
             }
             Received::Message(length) => length,
