@@ -127,9 +127,5 @@ fn hits_arrive_over_ipv4() {
 
 #[test]
 fn hits_arrive_over_ipv6() {
-    if UdpSocket::bind((Ipv6Addr::LOCALHOST, 0)).is_err() {
-        eprintln!("skipped: no IPv6 loopback");
-        return;
-    }
     hits_arrive(Ipv6Addr::LOCALHOST.into());
 }
