@@ -21,11 +21,9 @@ pub(crate) enum Event<'a> {
     WatchEnded(Ended),
     /// The watch has ended before it ever looked; without it there is no daemon.
     NeverWatched(Ended),
-    /// An interface that is wanted is not there.
-    Missing(&'a str),
-    /// An interface that is wanted has no address.
-    NoAddress(&'a str),
-    /// An interface that was missing or without address can be used now.
+    /// An interface that is named cannot be used now, and why.
+    Unusable(&'a str, &'static str),
+    /// An interface that could not be used can be now.
     Found(&'a str),
     /// An origin has got further at a door.
     Stage { door: &'a str, origin: IpAddr, stage: u8 },

@@ -16,10 +16,8 @@ pub(crate) struct View {
     pub(crate) outgoing: bool,
     /// For the watch.
     pub(crate) messages: Vec<Down>,
-    /// Interfaces that are wanted and not there.
-    pub(crate) missing: Vec<String>,
-    /// Interfaces that are wanted and there, and have no address.
-    pub(crate) without_address: Vec<String>,
+    /// Interfaces that are named and cannot be used now, and why.
+    pub(crate) unusable: Vec<(String, &'static str)>,
 }
 
 /// Fits a plan to the host. `services` are the ports that serve, none if the kernel does not tell.
@@ -29,10 +27,15 @@ pub(crate) fn view(plan: &Plan, interfaces: &[Interface], services: Option<&Port
         None => !interface.port_of_another,
     };
     let looked_at: Vec<&Interface> = interfaces.iter().filter(wanted).collect();
-    let names = plan.interfaces.iter().flatten();
-    let missing = names.filter(|name| !interfaces.iter().any(|i| i.name == **name)).cloned().collect();
     let all = plan.interfaces.is_none();
-    let without_address = looked_at.iter().filter(|i| i.addresses.is_empty() && !all).map(|i| i.name.clone()).collect();
+    let why_not = |name: &String| match interfaces.iter().find(|interface| interface.name == *name) {
+        None => Some("there is no interface of that name"),
+        Some(interface) if !interface.up => Some("it is down"),
+        Some(interface) if interface.addresses.is_empty() => Some("it has no address"),
+        Some(_) => None,
+    };
+    let named = plan.interfaces.iter().flatten();
+    let unusable = named.filter_map(|name| Some((name.clone(), why_not(name)?))).collect();
     // With all interfaces in sight there is nothing to tell apart, unless some show packets of others again.
     let every_one = all && looked_at.len() == interfaces.len();
 
@@ -57,7 +60,7 @@ pub(crate) fn view(plan: &Plan, interfaces: &[Interface], services: Option<&Port
     }
     messages.push(Down::CommitSight(services.is_some()));
     let outgoing = plan.doors.iter().any(|(_, door)| door.target.is_some());
-    View { interest, outgoing, messages, missing, without_address }
+    View { interest, outgoing, messages, unusable }
 }
 
 /// The ports of all doors; with strict doors among them also those at which nothing serves.
@@ -104,7 +107,8 @@ mod tests {
     fn named_interfaces_count_by_themselves() {
         let view = view(&plan(Some(&["eth0", "tun0", "ppp0"]), false), &host(), None);
         assert_eq!(view.interest.interfaces, Some(vec![2, 3]));
-        assert_eq!((view.missing, view.without_address), (vec!["ppp0".to_owned()], vec!["tun0".to_owned()]));
+        let unusable: Vec<(&str, &str)> = view.unusable.iter().map(|(name, why)| (name.as_str(), *why)).collect();
+        assert_eq!(unusable, [("tun0", "it has no address"), ("ppp0", "there is no interface of that name")]);
         assert!(view.messages.contains(&Down::Local(2, "192.0.2.1".parse().unwrap())));
         assert!(!view.messages.contains(&Down::Local(1, "127.0.0.1".parse().unwrap())));
     }

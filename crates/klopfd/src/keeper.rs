@@ -88,8 +88,8 @@ struct Keeper<'a, F: Face> {
     changes: Changes,
     watching: Watching,
     gate: Gate,
-    /// Interfaces that were missing or without address when last looked.
-    unusable: Vec<String>,
+    /// Interfaces that could not be used when last looked, and why.
+    unusable: Vec<(String, &'static str)>,
     services_read: u64,
     /// Whether services, and perhaps more, must be read again.
     services_stale: bool,
@@ -354,17 +354,14 @@ impl<'a, F: Face> Keeper<'a, F> {
         let doors_changed = std::mem::take(&mut self.doors_stale);
         self.watching.tell(view.messages, doors_changed, &self.plan);
 
-        let unusable: Vec<String> = view.missing.iter().chain(&view.without_address).cloned().collect();
-        for name in view.missing.iter().filter(|name| !self.unusable.contains(name)) {
-            self.face.tell(&Event::Missing(name));
+        for (name, why) in view.unusable.iter().filter(|unusable| !self.unusable.contains(unusable)) {
+            self.face.tell(&Event::Unusable(name, why));
         }
-        for name in view.without_address.iter().filter(|name| !self.unusable.contains(name)) {
-            self.face.tell(&Event::NoAddress(name));
-        }
-        for name in self.unusable.iter().filter(|name| !unusable.contains(name)) {
+        let still = |name: &String| view.unusable.iter().any(|(unusable, _)| unusable == name);
+        for (name, _) in self.unusable.iter().filter(|(name, _)| !still(name)) {
             self.face.tell(&Event::Found(name));
         }
-        self.unusable = unusable;
+        self.unusable = view.unusable;
     }
 
     fn tell_gate(&mut self) {

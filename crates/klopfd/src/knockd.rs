@@ -220,8 +220,11 @@ impl Face for Knockd {
             Event::WatchEnded(how) => {
                 log.write(&Line::text(format!("the watch has ended ({}) and is started again", Ending(how))));
             }
-            Event::Missing(name) => self.waiting(name, "no such interface"),
-            Event::NoAddress(name) => self.waiting(name, "the interface has no address"),
+            Event::Unusable(name, why) => {
+                let text = format!("could not open {name}: {why}; waiting for it");
+                crate::say(&text);
+                log.write(&Line::text(text));
+            }
             Event::Found(name) => log.write(&Line::text(format!("{name} can be used now"))),
             Event::Stage { door, origin, stage } => {
                 log.write(&Line::of(origin, format!("{door}: Stage {stage}")));
@@ -280,12 +283,6 @@ impl Face for Knockd {
 }
 
 impl Knockd {
-    fn waiting(&mut self, name: &str, why: &str) {
-        let text = format!("could not open {name}: {why}; waiting for it");
-        crate::say(&text);
-        self.log.write(&Line::text(text));
-    }
-
     /// Logs what the doors have to say.
     fn tell_doors(&mut self) {
         for line in self.doors.messages() {

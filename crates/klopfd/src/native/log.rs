@@ -72,8 +72,7 @@ pub(super) fn tell(event: &Event<'_>) {
         }
         Event::NeverWatched(how) => error!("{}", Event::never_watched(how)),
         Event::WatchEnded(how) => error!("the watch has ended ({}) and is started again", Ending(how)),
-        Event::Missing(name) => warn!("interface {name}: there is none of that name; waiting for it"),
-        Event::NoAddress(name) => warn!("interface {name}: it has no address; waiting for one"),
+        Event::Unusable(name, why) => warn!("interface {name}: {why}; waiting for it"),
         Event::Found(name) => info!("interface {name}: it can be used now"),
         Event::Stage { door, origin, stage } => debug!(door, ip = %origin, "door {door}: {origin}: hit {stage}"),
         Event::TimedOut { door, origin, stage } => {
