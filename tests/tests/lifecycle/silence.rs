@@ -3,7 +3,8 @@
 use std::net::IpAddr;
 
 use klopf_tests::{
-    CLIENT4, CLIENT6, Case, Daemon, Door, Need, Result, Running, SERVER4, SERVER6, Stage, Wire, ensure, packet, until,
+    CLIENT4, CLIENT6, Case, Daemon, Door, Need, Result, Running, SERVER4, SERVER6, Signal, Stage, Wire, ensure, packet,
+    until,
 };
 
 use crate::{PORTS, both};
@@ -54,6 +55,8 @@ fn silence(stage: &Stage, daemon: Daemon) -> Result {
         Ok(stage.noted("open door 10.99.0.9") > 0)
     })?;
 
+    counted(stage, &running)?;
+
     // The capture works: it shows what the server does send.
     stage.server.run("python3", &["-c", "import socket; socket.socket(2, 2).sendto(b'x', ('10.99.0.2', 9))"])?;
     capture.until("the capture shows the server's own datagram", |log| log.contains("10.99.0.2.9:"))?;
@@ -61,6 +64,21 @@ fn silence(stage: &Stage, daemon: Daemon) -> Result {
     let sent: Vec<&str> = log.lines().filter(|line| line.contains(" IP") && !line.contains("10.99.0.2.9:")).collect();
     ensure!(sent.is_empty(), "the server has sent:\n{}", sent.join("\n"));
     running.terminate().map(drop)
+}
+
+/// Broken packets are counted, by the kind of their fault, and none of them has a line of its own in the log.
+fn counted(stage: &Stage, running: &Running) -> Result {
+    running.signal(Signal::USR1)?;
+    let said = || -> Result<String> { Ok(running.log()? + &stage.text("knockd.log")) };
+    until("the counters are logged", || Ok(said()?.contains("counters: ")))?;
+    let said = said()?;
+    let counters = said.lines().find(|line| line.contains("counters: ")).unwrap_or_default();
+    let none = |name: &str| counters.split_whitespace().any(|word| word == format!("{name}=0"));
+    ensure!(counters.contains("bad-network-header="), "no broken packets among the counters: {counters}");
+    ensure!(!(none("bad-network-header") && none("bad-transport-header")), "nothing broken was counted: {counters}");
+    let lines = said.lines().count();
+    ensure!(lines < usize::try_from(JUNK_FRAMES)? / 2, "{lines} lines for {JUNK_FRAMES} broken packets");
+    Ok(())
 }
 
 /// Frames that are nearly packets: good ones with bytes changed and ends cut off, the same in each run.
