@@ -42,11 +42,31 @@ fn sensible(config: &native::Config) {
         for command in [&door.on_open, &door.on_close].into_iter().flatten() {
             assert!(command.first().is_some_and(|program| program.starts_with('/')));
         }
+        guarded(door);
         for network in &door.always_allow {
             assert!(network.contains(network.address), "no host bits");
             assert!(network.prefix <= if network.address.is_ipv4() { 32 } else { 128 });
         }
     }
+}
+
+/// Holds for what a door says of its guard.
+fn guarded(door: &native::Door) {
+    assert!(door.guard.len() <= 64);
+    for (place, range) in door.guard.iter().enumerate() {
+        assert!(0 < range.first && range.first <= range.last);
+        assert!(door.guard.iter().skip(place + 1).all(|other| range.common(other).is_none()));
+    }
+    assert!((8..=32).contains(&door.allow_prefix) && (16..=128).contains(&door.allow_prefix6));
+    assert_ne!(door.max_leases, Some(0));
+    if let Some(to) = door.forward {
+        assert!(!to.address.is_loopback() && !to.address.is_unspecified() && !to.address.is_multicast());
+        let single = door.guard.len() == 1 && door.guard.iter().all(|range| range.first == range.last);
+        assert!(to.port.is_none_or(|port| port > 0 && single));
+    }
+    let kinds = [".service", ".socket", ".target"];
+    assert!(door.start.as_ref().is_none_or(|unit| unit.len() < 256 && kinds.iter().any(|kind| unit.ends_with(kind))));
+    assert!(!door.guard.is_empty() || door.forward.is_none() && door.start.is_none());
 }
 
 /// Reads the input as a `knockd.conf`, and as a file of one-time sequences.

@@ -92,6 +92,12 @@ impl Play {
                     self.stage_holds(door, stage);
                     origin
                 }
+                Effect::Broken { door, origin, stage, at } => {
+                    self.stage_holds(door, stage);
+                    assert!(self.doors.get(door).strict, "knockd's doors do not tell");
+                    assert_eq!(at, seen.knock.port, "the packet in hand broke it");
+                    origin
+                }
                 Effect::Grant(grant) => {
                     self.grant_holds(&grant);
                     grant.address

@@ -1,6 +1,6 @@
-//! What comes in at the server, as bytes.
+//! What comes in at a host, as bytes.
 
-use crate::{Need, Result, Running, Stage};
+use crate::{Host, Need, Result, Running, Stage};
 
 /// A running capture of TCP and UDP over IPv4 and IPv6.
 #[derive(Debug)]
@@ -15,8 +15,16 @@ impl Capture {
     /// # Errors
     /// If that does not work.
     pub fn start(stage: &Stage) -> Result<Self> {
-        let mut command = stage.server.command("tcpdump");
-        command.args(["-i", "eth0", "-Q", "in", "-n", "-l", "-x", "--immediate-mode", "tcp or udp"]);
+        Self::at(stage, &stage.server, "tcp or udp")
+    }
+
+    /// Starts to capture what comes in at a host's `eth0` and passes a filter.
+    ///
+    /// # Errors
+    /// If that does not work.
+    pub fn at(stage: &Stage, host: &Host, filter: &str) -> Result<Self> {
+        let mut command = host.command("tcpdump");
+        command.args(["-i", "eth0", "-Q", "in", "-n", "-l", "-x", "--immediate-mode", filter]);
         let mut running = Running::start(command, &stage.path("tcpdump.out"))?;
         running.until_says("listening")?;
         Ok(Self(running))

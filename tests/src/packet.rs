@@ -12,10 +12,16 @@ const UDP: u8 = 17;
 /// An IP packet with a SYN, always the same for the same arguments: twice the same is a retransmission.
 #[must_use]
 pub fn syn(source: IpAddr, destination: IpAddr, port: u16) -> Vec<u8> {
+    segment(source, destination, port, SYN)
+}
+
+/// The same with these flags, as in the TCP header.
+#[must_use]
+pub fn segment(source: IpAddr, destination: IpAddr, port: u16, flags: u8) -> Vec<u8> {
     let mut segment = vec![0; 20];
     put(&mut segment, 0, &(40_000 + port % 1000).to_be_bytes());
     put(&mut segment, 2, &port.to_be_bytes());
-    put(&mut segment, 4, &[0, 0, 0, 1, 0, 0, 0, 0, 5 << 4, SYN, 4, 0]);
+    put(&mut segment, 4, &[0, 0, 0, 1, 0, 0, 0, 0, 5 << 4, flags, 4, 0]);
     ip(source, destination, TCP, &with_checksum(segment, 16, source, destination, TCP))
 }
 
@@ -28,6 +34,20 @@ pub fn datagram(source: IpAddr, destination: IpAddr, port: u16, payload: &[u8]) 
     put(&mut segment, 4, &length(8 + payload.len()));
     segment.extend_from_slice(payload);
     ip(source, destination, UDP, &with_checksum(segment, 6, source, destination, UDP))
+}
+
+/// An IP packet with another traffic class, or type of service.
+#[must_use]
+pub fn of_class(mut packet: Vec<u8>, class: u8) -> Vec<u8> {
+    if packet.first().is_some_and(|byte| byte >> 4 == 6) {
+        put(&mut packet, 0, &[0x60 | class >> 4, class << 4]);
+        return packet;
+    }
+    put(&mut packet, 1, &[class]);
+    put(&mut packet, 10, &[0, 0]);
+    let sum = checksum(packet.get(..20).unwrap_or_default());
+    put(&mut packet, 10, &sum.to_be_bytes());
+    packet
 }
 
 /// The Ethernet frame that carries an IP packet to the server.
@@ -80,7 +100,8 @@ fn with_checksum(mut segment: Vec<u8>, at: usize, source: IpAddr, destination: I
 }
 
 /// The Internet checksum, RFC 1071.
-fn checksum(bytes: &[u8]) -> u16 {
+#[must_use]
+pub fn checksum(bytes: &[u8]) -> u16 {
     let words = bytes.chunks(2).map(|pair| match *pair {
         [high, low] => u32::from(u16::from_be_bytes([high, low])),
         [high] => u32::from(high) << 8,

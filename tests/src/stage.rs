@@ -22,6 +22,11 @@ pub const SERVER6: IpAddr = IpAddr::V6(Ipv6Addr::new(0xfd00, 0x99, 0, 0, 0, 0, 0
 /// The client's.
 pub const CLIENT6: IpAddr = IpAddr::V6(Ipv6Addr::new(0xfd00, 0x99, 0, 0, 0, 0, 0, 2));
 
+/// The address of the host behind the server, if there is one.
+pub const THIRD4: IpAddr = IpAddr::V4(Ipv4Addr::new(10, 98, 0, 2));
+/// Its IPv6 address.
+pub const THIRD6: IpAddr = IpAddr::V6(Ipv6Addr::new(0xfd00, 0x98, 0, 0, 0, 0, 0, 2));
+
 /// How long a test may take in all.
 const LIMIT: Duration = Duration::from_secs(120);
 
@@ -32,6 +37,8 @@ pub struct Stage {
     pub server: Host,
     /// Who knocks.
     pub client: Host,
+    /// The namespace of the host behind the server, if a test wants one.
+    behind: String,
     directory: PathBuf,
     _guard: Guard,
 }
@@ -55,12 +62,13 @@ impl Stage {
         let tag = format!("{}_{}", std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed));
         let directory = std::env::temp_dir().join(format!("klopf-test-{tag}"));
         let (server, client) = (format!("kt{tag}s"), format!("kt{tag}c"));
-        let guard = Guard::start(&directory, &[&server, &client])?;
+        let behind = format!("kt{tag}b");
+        let guard = Guard::start(&directory, &[&server, &client, &behind])?;
         fs::create_dir(&directory)?;
         // Programs that have given up root look into it.
         fs::set_permissions(&directory, fs::Permissions::from_mode(0o755))?;
         let (server, client) = (Host::create(server)?, Host::create(client)?);
-        let stage = Self { server, client, directory, _guard: guard };
+        let stage = Self { server, client, behind, directory, _guard: guard };
         stage.link("eth0")?;
         stage.server.ip(&format!("addr add {SERVER4}/24 dev eth0"))?;
         stage.server.ip(&format!("addr add {SERVER6}/64 dev eth0 nodad"))?;
@@ -79,6 +87,28 @@ impl Stage {
         self.server.ip(&format!("link add {name} address {mac} type veth peer name {name} netns {peer}"))?;
         self.client.ip(&format!("link set {name} up"))?;
         self.server.ip(&format!("link set {name} up"))
+    }
+
+    /// Makes a third host, behind the server, which is a router from now on: a link of the server's `eth1` to its `eth0`
+    /// with addresses, and routes to and from the client.
+    ///
+    /// # Errors
+    /// If there is one already.
+    pub fn third(&self) -> Result<Host> {
+        let third = Host::create(self.behind.clone())?;
+        self.server.ip(&format!("link add eth1 type veth peer name eth0 netns {}", third.netns()))?;
+        for (host, link, last) in [(&self.server, "eth1", 1), (&third, "eth0", 2)] {
+            host.ip(&format!("link set {link} up"))?;
+            host.ip(&format!("addr add 10.98.0.{last}/24 dev {link}"))?;
+            host.ip(&format!("addr add fd00:98::{last}/64 dev {link} nodad"))?;
+        }
+        self.server
+            .run("sh", &["-c", "cd /proc/sys/net && echo 1 > ipv4/ip_forward && echo 1 > ipv6/conf/all/forwarding"])?;
+        third.ip("route add default via 10.98.0.1")?;
+        third.ip("-6 route add default via fd00:98::1")?;
+        self.client.ip(&format!("route add 10.98.0.0/24 via {SERVER4}"))?;
+        self.client.ip(&format!("-6 route add fd00:98::/64 via {SERVER6}"))?;
+        Ok(third)
     }
 
     /// A path in the scratch directory.

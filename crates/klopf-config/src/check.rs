@@ -49,7 +49,7 @@ mod tests {
 
     #[test]
     fn native_faults_show_their_place() {
-        let text = "[daemon]\nlog = \"jornal\"\n\n[door.ssh]\nguard = [\"tcp/22\"]\nsequence = [\"42000\", \"23000:udp\", \
+        let text = "[daemon]\nlog = \"jornal\"\n\n[door.ssh]\nguard = [\"22/tcp\"]\nsequence = [\"42000\", \"23000:udp\", \
             1337]\n\talways-allow = [\"192.0.2.1/24\"]\non-open = [\"/bin/ä\", \"{IP}\"]\n";
         insta::assert_snapshot!(shown("klopf.toml", text), @r#"
         error: cannot log to `jornal`
@@ -60,13 +60,13 @@ mod tests {
           |
           = help: did you mean `journal`?
 
-        error: this version cannot guard ports yet; the door can only run commands
-         --> klopf.toml:5:1
+        error: `22/tcp` is not a protocol and its ports
+         --> klopf.toml:5:10
           |
-        5 | guard = ["tcp/22"]
-          | ^^^^^
+        5 | guard = ["22/tcp"]
+          |          ^^^^^^^^
           |
-          = help: remove `guard`, and open the port with `on-open`
+          = help: write `tcp/22`
 
         error: `23000:udp` is not a port
          --> klopf.toml:6:22

@@ -2,6 +2,8 @@
 
 use std::net::IpAddr;
 
+use klopf_wire::Port;
+
 use crate::attempts::Attempts;
 use crate::decide::decide;
 use crate::recognise::{Doors, Recogniser};
@@ -47,6 +49,17 @@ pub enum Effect {
         origin: IpAddr,
         /// How many hits there were.
         stage: u8,
+    },
+    /// A wrong hit has ended an attempt at a strict door.
+    Broken {
+        /// The door.
+        door: DoorId,
+        /// Who knocked.
+        origin: IpAddr,
+        /// How many hits there were.
+        stage: u8,
+        /// The port that was wrong.
+        at: Port,
     },
     /// The door is to be opened.
     Grant(Grant),

@@ -209,6 +209,10 @@ impl Recogniser {
                 Step::Repeated => self.busy.push(attempt.door),
                 Step::Wrong => {
                     self.counters.wrong_hits += 1;
+                    if door.strict {
+                        let (door, stage) = (door.id, attempt.stage);
+                        out.push(Effect::Broken { door, origin: knock.origin, stage, at: knock.port });
+                    }
                     self.attempts.remove(slot);
                 }
             }

@@ -57,7 +57,7 @@ fn play(engine: &mut Engine, from: u64, hits: impl IntoIterator<Item = Observati
 fn opened(effects: &[Effect]) -> Vec<(u32, IpAddr)> {
     let grants = effects.iter().filter_map(|effect| match effect {
         Effect::Grant(grant) => Some((grant.door.0, grant.address)),
-        Effect::Stage { .. } | Effect::TimedOut { .. } | Effect::Refuse { .. } => None,
+        Effect::Stage { .. } | Effect::TimedOut { .. } | Effect::Broken { .. } | Effect::Refuse { .. } => None,
     });
     grants.collect()
 }
@@ -169,6 +169,20 @@ fn strict_doors_are_closed_to_scans() {
     assert_eq!(opens(ascending(), &[7000, 7001, 8000, 9000]), 0, "a closed port is a wrong hit");
     let scan: Vec<u16> = (6990..9010).collect();
     assert_eq!(opens(ascending(), &scan), 0);
+}
+
+#[test]
+fn a_wrong_hit_at_a_strict_door_is_told_with_its_port() {
+    let (id, origin) = (DoorId(1), IpAddr::from([192, 0, 2, 9]));
+    let stage = |stage| Effect::Stage { door: id, origin, stage };
+    let broken = |stage, at| Effect::Broken { door: id, origin, stage, at: Port::tcp(at) };
+    let played = |door, ports: [u16; 4]| play(&mut engine(vec![door]), 1, ports.map(|port| hit(9, port)));
+    let tough = || strict(1, &[7, 8, 9]);
+    assert_eq!(played(tough(), [7, 8, 100, 9]), [stage(1), stage(2), broken(2, 100)], "a closed port");
+    assert_eq!(played(tough(), [7, 9, 7, 8]), [stage(1), broken(1, 9), stage(1), stage(2)], "out of turn");
+    assert_eq!(played(tough(), [7, 8, 7, 8]), [stage(1), stage(2), broken(2, 7), stage(1), stage(2)], "begun anew");
+    assert_eq!(played(tough(), [7, 7, 8, 8]), [stage(1), stage(2)], "a repeated packet");
+    assert_eq!(played(door(1, &[7, 8, 9]), [7, 9, 9, 9]), [stage(1)], "knockd's doors do not tell");
 }
 
 #[test]

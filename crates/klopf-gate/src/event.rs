@@ -5,6 +5,8 @@ use std::net::IpAddr;
 
 use klopf_sys::Ended;
 
+use crate::firewall::{FirewallError, Network};
+
 /// Why an order was not carried out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Refusal {
@@ -12,6 +14,10 @@ pub enum Refusal {
     TooManyCommands,
     /// As many doors are open as may be.
     TooManyLeases,
+    /// As many leases of the door are in force as its `max-leases` says.
+    DoorIsFull,
+    /// The kernel has not taken the lease.
+    NotTaken,
 }
 
 impl Refusal {
@@ -21,8 +27,38 @@ impl Refusal {
         match self {
             Self::TooManyCommands => "too-many-commands",
             Self::TooManyLeases => "too-many-leases",
+            Self::DoorIsFull => "max-leases",
+            Self::NotTaken => "not-taken-by-the-kernel",
         }
     }
+
+    /// The same in words.
+    #[must_use]
+    pub const fn text(self) -> &'static str {
+        match self {
+            Self::TooManyCommands => "as many commands are running as may",
+            Self::TooManyLeases => "as many leases are in force as may be",
+            Self::DoorIsFull => "as many leases of this door are in force as its max-leases says",
+            Self::NotTaken => "the kernel has not taken the lease",
+        }
+    }
+}
+
+/// Why a lease ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Why {
+    /// Its time has come.
+    Time,
+    /// The administrator has ended it.
+    Revoked,
+    /// The last connection under it has ended.
+    Disconnected,
+    /// Its door is gone.
+    NoDoor,
+    /// The daemon ends.
+    Stopping,
+    /// Nobody is let in any more, and no connection is up.
+    Unused,
 }
 
 /// Something that happened at the gate.
@@ -73,12 +109,32 @@ pub enum Event {
         /// For whom.
         address: IpAddr,
     },
-    /// A lease is at its end; the closing command follows.
+    /// A lease is at its end; if there is a closing command, it follows.
     Due {
         /// The door.
         door: String,
         /// For whom.
         address: IpAddr,
+        /// Why.
+        why: Why,
+    },
+    /// The door's address is let through its guard.
+    LetIn {
+        /// The door.
+        door: String,
+        /// For whom.
+        network: Network,
+        /// Milliseconds that it lasts.
+        hold: u64,
+    },
+    /// So many leases were taken over from before.
+    Adopted(usize),
+    /// The kernel has not done what it was told about guards.
+    Firewall(FirewallError),
+    /// Another program has changed Klopf's table, which is restored.
+    Restored {
+        /// The program.
+        by: String,
     },
     /// An order was not carried out.
     Refused {

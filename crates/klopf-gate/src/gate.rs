@@ -1,14 +1,19 @@
-//! Leases and running commands.
+//! Leases: what opens them, how long they last, and what closes them.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+mod guarding;
+
+use std::collections::{BTreeSet, HashMap};
 use std::io;
-use std::net::IpAddr;
-use std::os::fd::{AsFd, BorrowedFd};
+use std::net::{IpAddr, Ipv4Addr};
+use std::os::fd::BorrowedFd;
 
-use klopf_sys::{Ended, Output, Outputs, PassOn};
+use klopf_sys::Ended;
 
+use crate::event::Why;
+use crate::firewall::Firewall;
 use crate::journal::Pending;
-use crate::{Command, Event, Journal, Refusal};
+use crate::runner::{Runner, Running};
+use crate::{Connections, Event, Guarded, Journal, Lease, Order, Refusal};
 
 /// Opening commands that may run at the same time, and how many of them of one door. Closing ones have a bound of
 /// their own, so that no number of hanging openings keeps a door open.
@@ -17,28 +22,9 @@ pub(crate) const MOST_OPENING_OF_A_DOOR: usize = 64;
 /// Closing commands that may run at the same time.
 const MOST_CLOSING: usize = 256;
 /// Leases that may be open at the same time.
-const MOST_LEASES: usize = 65_536;
-/// Outputs of ended commands that somebody still writes to; with more, the oldest is left alone.
-const MOST_LEFT_BEHIND: usize = 256;
-
-/// Everything about one opening, filled in and ready.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Order {
-    /// The door's name.
-    pub door: String,
-    /// For whom it opens.
-    pub address: IpAddr,
-    /// What opens it.
-    pub open: Option<Command>,
-    /// What closes it. Without it there is nothing to remember, unless there is a lease.
-    pub close: Option<Command>,
-    /// Milliseconds from opening to closing.
-    pub hold: u64,
-    /// Whether the time counts from the end of the opening command (`knockd.conf`) or from the grant.
-    pub from_end: bool,
-    /// Whether a further order for the same door and address only makes the lease longer.
-    pub renews: bool,
-}
+const MOST_LEASES: usize = 1 << 20;
+/// For whom a door's service runs: nobody alone.
+const SERVICE: IpAddr = IpAddr::V4(Ipv4Addr::UNSPECIFIED);
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Phase {
@@ -50,42 +36,57 @@ enum Phase {
     Closing,
 }
 
-struct Lease {
+struct Held {
     order: Order,
     phase: Phase,
+    /// When it was granted; not known of one from before.
+    opened: Option<u64>,
     due: u64,
+    /// Why it ends before its time.
+    why: Why,
     /// Whether the opening command has failed, so that a renewal tries it again.
     failed: bool,
+    /// Whether a connection under it was seen.
+    connected: bool,
     /// What was asked for while it was being closed.
     next: Option<Box<Order>>,
 }
 
-struct Running {
-    door: String,
-    address: IpAddr,
-    lease: Option<u64>,
-    opens: bool,
-    /// One for both of its outputs, or one for each.
-    outputs: Vec<(u64, Output)>,
+impl Held {
+    fn new(order: Order, phase: Phase, now: Option<u64>, due: u64) -> Self {
+        Self { order, phase, opened: now, due, why: Why::Time, failed: false, connected: false, next: None }
+    }
+
+    /// Whether it stays as it is when the daemon ends: the kernel keeps it, and the next daemon takes it over.
+    fn outlives(&self) -> bool {
+        self.order.pass.is_some() || self.order.address == SERVICE
+    }
 }
 
-/// Starts commands, keeps leases, and closes what it opened. All times are milliseconds since boot.
+/// Keeps leases: lets addresses through guards, starts commands, and closes what it opened. All times are milliseconds
+/// since boot.
 pub struct Gate {
     journal: Option<Journal>,
-    leases: HashMap<u64, Lease>,
+    leases: HashMap<u64, Held>,
     /// Ends of the leases that are open.
     ends: BTreeSet<(u64, u64)>,
     /// The lease that a further order of the same door and address renews.
     renewable: HashMap<(String, IpAddr), u64>,
-    running: HashMap<u32, Running>,
-    /// Whether what commands print is passed on to the daemon's own outputs.
-    pass_on: bool,
-    outputs: Outputs,
-    next_output: u64,
-    left_behind: BTreeMap<u64, Output>,
+    runner: Runner,
     next_id: u64,
     closing_down: bool,
     events: Vec<Event>,
+    firewall: Option<Firewall>,
+    guarded: HashMap<String, Guarded>,
+    /// Leases that let somebody through a guard, by door.
+    passes: HashMap<String, usize>,
+    connections: Option<Connections>,
+    /// Whether it was told that connections cannot be known.
+    connections_told: bool,
+    /// When connections are looked at again.
+    next_look: Option<u64>,
+    /// When the next sign of life is due.
+    next_beat: u64,
 }
 
 impl Gate {
@@ -102,18 +103,21 @@ impl Gate {
             leases: HashMap::new(),
             ends: BTreeSet::new(),
             renewable: HashMap::new(),
-            running: HashMap::new(),
-            pass_on,
-            outputs: Outputs::new()?,
-            next_output: 0,
-            left_behind: BTreeMap::new(),
+            runner: Runner::new(pass_on)?,
             closing_down: false,
             events: Vec::new(),
+            firewall: None,
+            guarded: HashMap::new(),
+            passes: HashMap::new(),
+            connections: None,
+            connections_told: false,
+            next_look: None,
+            next_beat: 0,
         };
-        for Pending { id, door, address, due, hold, close, opened, .. } in pending {
-            let renews = matches!(close, Command::Vector(_));
-            let order = Order { door, address, open: None, close: Some(close), hold, from_end: false, renews };
-            gate.keep(id, Lease { order, phase: Phase::Open, due, failed: !opened, next: None });
+        for Pending { id, door, address, due, hold, close, pass, opened, .. } in pending {
+            let renews = pass.is_some() || matches!(close, Some(crate::Command::Vector(_)));
+            let order = Order { door, address, open: None, close, hold, from_end: false, renews, pass };
+            gate.keep(id, Held { failed: !opened, ..Held::new(order, Phase::Open, None, due) });
         }
         Ok(gate)
     }
@@ -121,25 +125,28 @@ impl Gate {
     /// What to wait for; [`Gate::listen`] when it is ready.
     #[must_use]
     pub fn fd(&self) -> BorrowedFd<'_> {
-        self.outputs.as_fd()
+        self.runner.fd()
     }
 
     /// Takes in what commands print.
     pub fn listen(&mut self) {
-        for number in self.outputs.ready() {
-            let of_running = self.running.values_mut().flat_map(|running| &mut running.outputs);
-            match of_running.into_iter().find(|(own, _)| *own == number) {
-                // Its end is the command's end.
-                Some((_, output)) => drop(output.drain()),
-                None if self.left_behind.get_mut(&number).is_some_and(Output::drain) => {}
-                None => drop(self.left_behind.remove(&number)),
-            }
-        }
+        self.runner.listen();
     }
 
     /// What has happened since the last call.
     pub fn events(&mut self) -> Vec<Event> {
         std::mem::take(&mut self.events)
+    }
+
+    /// The leases in force.
+    pub fn in_force(&self) -> impl Iterator<Item = Lease> {
+        self.leases.values().filter(|held| held.order.address != SERVICE).map(|held| self.lease(held))
+    }
+
+    fn lease(&self, held: &Held) -> Lease {
+        let Order { door, address, pass, .. } = &held.order;
+        let address = self.network(door, *address);
+        Lease { door: door.clone(), address, pass: pass.clone(), opened: held.opened, due: held.due }
     }
 
     /// Carries an order out.
@@ -156,29 +163,35 @@ impl Gate {
         if leased && self.leases.len() >= MOST_LEASES {
             return self.events.push(refuse(Refusal::TooManyLeases));
         }
+        if order.pass.is_some() && self.is_full(&order.door) {
+            return self.events.push(refuse(Refusal::DoorIsFull));
+        }
         let Some(id) = leased.then_some(self.next_id) else {
             self.run(&order, true, None);
             return;
         };
         self.next_id = self.next_id.saturating_add(1);
         let due = now.saturating_add(order.hold);
-        if let Some(close) = order.close.clone() {
+        if order.pass.is_some() && !self.serve(now, &order.door) && !self.let_in(id, &order, due, now) {
+            return self.events.push(refuse(Refusal::NotTaken));
+        }
+        if order.close.is_some() || order.pass.is_some() {
             let ((door, address), hold) = (key, order.hold);
-            let pending = Pending { id, door, address, due, hold, close, opened: false, this_boot: true };
+            let (close, pass) = (order.close.clone(), order.pass.clone());
+            let pending = Pending { id, door, address, due, hold, close, pass, opened: false, this_boot: true };
             self.write(|journal| journal.begin(pending));
         }
         let started = self.run(&order, true, Some(id));
         let phase = if started { Phase::Opening } else { Phase::Open };
-        self.keep(id, Lease { failed: !started && order.open.is_some(), order, phase, due, next: None });
+        let failed = !started && order.open.is_some();
+        self.keep(id, Held { failed, ..Held::new(order, phase, Some(now), due) });
     }
 
     /// Takes in that a process has ended.
     pub fn ended(&mut self, now: u64, pid: u32, how: Ended) {
-        let Some(Running { door, address, lease, opens, outputs }) = self.running.remove(&pid) else { return };
-        let printed: Vec<Vec<u8>> = outputs.into_iter().map(|output| self.leave(output)).collect();
-        // What it complained of says more than what it said.
-        let output = printed.into_iter().rfind(|printed| !printed.is_empty()).unwrap_or_default();
-        self.events.push(Event::Ended { door, address, how, output });
+        let Some((Running { door, address, lease, opens }, output)) = self.runner.ended(pid) else { return };
+        let started = opens && address == SERVICE;
+        self.events.push(Event::Ended { door: door.clone(), address, how, output });
         if let Some((id, lease)) = lease.and_then(|id| Some((id, self.leases.get_mut(&id)?))) {
             match lease.phase {
                 Phase::Closing if opens => {} // it took so long that its door was closed meanwhile
@@ -188,29 +201,37 @@ impl Gate {
                     lease.failed = how != Ended::Status(0);
                     let (well, hold) = (!lease.failed, lease.order.hold);
                     let from_now = lease.order.from_end.then(|| now.saturating_add(hold));
+                    let stop = self.closing_down && !lease.outlives();
                     if well {
                         self.write(|journal| journal.opened(id));
                     }
                     match from_now {
-                        _ if self.closing_down => self.end_at(id, now),
+                        _ if stop => self.end_at(id, now, Why::Stopping),
                         Some(due) => self.reschedule(id, due, hold),
                         None => self.ask_again(id),
                     }
                 }
             }
         }
+        if started {
+            self.served(now, &door);
+        }
         self.tick(now);
     }
 
-    /// Closes what is due.
+    /// Closes what is due, and does what is to be done from time to time.
     pub fn tick(&mut self, now: u64) {
+        self.look_around(now);
         while let Some(&(due, id)) = self.ends.first().filter(|(due, _)| *due <= now && self.may_close()) {
             self.ends.remove(&(due, id));
             // Not before the opening command has ended; that asks again.
-            let Some(lease) = self.leases.get_mut(&id).filter(|lease| lease.phase == Phase::Open) else { continue };
-            lease.phase = Phase::Closing;
-            let order = lease.order.clone();
-            self.events.push(Event::Due { door: order.door.clone(), address: order.address });
+            let Some(held) = self.leases.get_mut(&id).filter(|held| held.phase == Phase::Open) else { continue };
+            held.phase = Phase::Closing;
+            let (order, why) = (held.order.clone(), held.why);
+            self.events.push(Event::Due { door: order.door.clone(), address: order.address, why });
+            if let Some(firewall) = self.firewall.as_mut().filter(|_| order.pass.is_some()) {
+                firewall.shut_out(id, now);
+            }
             if !self.run(&order, false, Some(id)) {
                 self.closed(now, id);
             }
@@ -220,15 +241,29 @@ impl Gate {
     /// When [`Gate::tick`] has something to do, in milliseconds since boot.
     #[must_use]
     pub fn next_due(&self) -> Option<u64> {
-        self.ends.first().map(|&(due, _)| due).filter(|_| self.may_close())
+        let end = self.ends.first().map(|&(due, _)| due).filter(|_| self.may_close());
+        [end, self.next_look, self.beat_due()].into_iter().flatten().min()
     }
 
-    /// Closes everything that is open, whatever time it has left; opening commands that still run are waited for.
+    /// Ends leases before their time; how many.
+    pub fn revoke(&mut self, now: u64, which: &dyn Fn(&Lease) -> bool) -> usize {
+        let leases = self.leases.iter().filter(|(_, held)| held.order.address != SERVICE);
+        let chosen: Vec<u64> = leases.filter(|(_, held)| which(&self.lease(held))).map(|(&id, _)| id).collect();
+        for &id in &chosen {
+            self.end_at(id, now, Why::Revoked);
+        }
+        self.tick(now);
+        chosen.len()
+    }
+
+    /// Closes everything that is open, whatever time it has left; opening commands that still run are waited for. Leases
+    /// through guards go on: the kernel keeps them, and the next daemon takes them over.
     pub fn close_all(&mut self, now: u64) {
         self.closing_down = true;
-        let open: Vec<u64> = self.leases.iter().filter(|(_, l)| l.phase == Phase::Open).map(|(&id, _)| id).collect();
+        let open = |held: &Held| held.phase == Phase::Open && !held.outlives();
+        let open: Vec<u64> = self.leases.iter().filter(|(_, held)| open(held)).map(|(&id, _)| id).collect();
         for id in open {
-            self.end_at(id, now);
+            self.end_at(id, now, Why::Stopping);
         }
         self.tick(now);
     }
@@ -249,13 +284,13 @@ impl Gate {
     /// Commands that are running.
     #[must_use]
     pub fn running(&self) -> usize {
-        self.running.len()
+        self.runner.running().count()
     }
 
-    /// Doors that are open.
+    /// Doors that are open and must be closed before the end.
     #[must_use]
     pub fn leases(&self) -> usize {
-        self.leases.len()
+        self.leases.values().filter(|held| !held.outlives()).count()
     }
 
     fn renew(&mut self, now: u64, id: u64, order: Order) {
@@ -267,9 +302,15 @@ impl Gate {
             return self.events.push(Event::Held { door, address });
         }
         let again = lease.failed && lease.phase == Phase::Open && may_open;
+        lease.why = Why::Time;
         lease.order = Order { close: lease.order.close.take().or_else(|| order.close.clone()), ..order.clone() };
+        let due = now.saturating_add(order.hold);
+        if order.pass.is_some() && !self.is_starting(&door) && !self.let_in(id, &order, due, now) {
+            // It stands as long as before.
+            return self.events.push(Event::Refused { door, address, why: Refusal::NotTaken });
+        }
         self.events.push(Event::Renewed { door, address });
-        self.reschedule(id, now.saturating_add(order.hold), order.hold);
+        self.reschedule(id, due, order.hold);
         let again = again && self.run(&order, true, Some(id));
         if let Some(lease) = self.leases.get_mut(&id).filter(|_| again) {
             (lease.phase, lease.failed) = (Phase::Opening, false);
@@ -277,34 +318,37 @@ impl Gate {
     }
 
     fn may_open(&self, door: &str) -> bool {
-        let opening = self.running.values().filter(|running| running.opens);
+        let opening = self.runner.running().filter(|running| running.opens);
         let of_this = opening.clone().filter(|running| running.door == door).count();
         of_this < MOST_OPENING_OF_A_DOOR && opening.count() < MOST_OPENING
     }
 
     fn may_close(&self) -> bool {
-        self.running.values().filter(|running| !running.opens).count() < MOST_CLOSING
+        self.runner.running().filter(|running| !running.opens).count() < MOST_CLOSING
     }
 
-    fn keep(&mut self, id: u64, lease: Lease) {
-        self.ends.insert((lease.due, id));
-        if lease.order.renews {
-            self.renewable.insert((lease.order.door.clone(), lease.order.address), id);
+    fn keep(&mut self, id: u64, held: Held) {
+        self.ends.insert((held.due, id));
+        if held.order.renews {
+            self.renewable.insert((held.order.door.clone(), held.order.address), id);
         }
-        self.leases.insert(id, lease);
+        if held.order.pass.is_some() {
+            *self.passes.entry(held.order.door.clone()).or_default() += 1;
+        }
+        self.leases.insert(id, held);
     }
 
     /// Changes a lease's end.
     fn reschedule(&mut self, id: u64, due: u64, hold: u64) {
-        self.end_at(id, due);
+        self.end_at(id, due, Why::Time);
         self.write(|journal| journal.change(id, due, hold));
     }
 
     /// Changes a lease's end without writing it down.
-    fn end_at(&mut self, id: u64, due: u64) {
+    fn end_at(&mut self, id: u64, due: u64, why: Why) {
         if let Some(lease) = self.leases.get_mut(&id) {
             self.ends.remove(&(lease.due, id));
-            lease.due = due;
+            (lease.due, lease.why) = (due, why);
             self.ends.insert((due, id));
         }
     }
@@ -318,25 +362,21 @@ impl Gate {
 
     /// Forgets a lease, and opens again if that was asked for meanwhile.
     fn closed(&mut self, now: u64, id: u64) {
-        let Some(lease) = self.leases.remove(&id) else { return };
-        let key = (lease.order.door, lease.order.address);
+        let Some(held) = self.leases.remove(&id) else { return };
+        let key = (held.order.door, held.order.address);
         if self.renewable.get(&key) == Some(&id) {
             self.renewable.remove(&key);
         }
+        if held.order.pass.is_some()
+            && let Some(count) = self.passes.get_mut(&key.0)
+        {
+            *count = count.saturating_sub(1);
+        }
         self.write(|journal| journal.end(id));
-        if let Some(order) = lease.next.filter(|_| !self.closing_down) {
+        self.plan_look(now);
+        if let Some(order) = held.next.filter(|_| !self.closing_down) {
             self.grant(now, *order);
         }
-    }
-
-    /// The end of what a command printed. What it left behind is read on, so that it need not wait.
-    fn leave(&mut self, (number, mut output): (u64, Output)) -> Vec<u8> {
-        let tail = output.ended().to_vec();
-        self.left_behind.insert(number, output);
-        if self.left_behind.len() > MOST_LEFT_BEHIND {
-            self.left_behind.pop_first();
-        }
-        tail
     }
 
     /// Starts a command of an order; whether it runs now.
@@ -347,34 +387,13 @@ impl Gate {
         if command.is_empty() {
             return false;
         }
-        let started = self.outputs().and_then(|outputs| {
-            let ends = outputs.first().zip(outputs.last()).ok_or(io::ErrorKind::InvalidInput)?;
-            let pid = command.start(&door, address, &ends.0.1, &ends.1.1)?;
-            Ok((pid, outputs))
-        });
-        match started {
-            Ok((pid, outputs)) => {
-                self.running.insert(pid, Running { door, address, lease, opens, outputs });
-                true
-            }
+        match self.runner.start(command, Running { door: door.clone(), address, lease, opens }) {
+            Ok(()) => true,
             Err(error) => {
                 self.events.push(Event::NotStarted { door, address, error });
                 false
             }
         }
-    }
-
-    /// Places for what a command prints.
-    fn outputs(&mut self) -> io::Result<Vec<(u64, Output)>> {
-        let kinds: &[PassOn] = if self.pass_on { &[PassOn::Stdout, PassOn::Stderr] } else { &[PassOn::Not] };
-        let mut outputs = Vec::new();
-        for &kind in kinds {
-            let output = Output::new(kind)?;
-            self.next_output += 1;
-            self.outputs.add(&output, self.next_output)?;
-            outputs.push((self.next_output, output));
-        }
-        Ok(outputs)
     }
 
     fn write(&mut self, change: impl FnOnce(&mut Journal) -> io::Result<()>) {

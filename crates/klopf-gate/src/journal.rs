@@ -1,7 +1,7 @@
 //! What is open and how it is closed, on disk, so that it is closed after a kill, too.
 //!
-//! A text file to which lines are added: `+` a lease with its closing command, `o` that it was opened, `=` its new end,
-//! `-` its end. Lines are not synced to the disk one by one: a killed daemon loses none of them, and against a power cut
+//! A text file to which lines are added: `+` a lease with its closing command, `g` that it lets somebody through a guard,
+//! `o` that it was opened, `=` its new end, `-` its end. Lines are not synced to the disk one by one: a killed daemon loses none of them, and against a power cut
 //! it is the commands' effects that are gone.
 
 use std::collections::BTreeMap;
@@ -15,7 +15,7 @@ use std::path::{Path, PathBuf};
 
 use klopf_sys::clock;
 
-use crate::Command;
+use crate::{By, Command, Pass};
 
 /// Up to this size the file only grows; then it is written anew whenever it has become twice as long.
 const SMALL: u64 = 1 << 20;
@@ -32,7 +32,9 @@ pub(crate) struct Pending {
     pub(crate) due: u64,
     /// Milliseconds it may last at most, from now.
     pub(crate) hold: u64,
-    pub(crate) close: Command,
+    pub(crate) close: Option<Command>,
+    /// Set if it lets the address through a guard.
+    pub(crate) pass: Option<Pass>,
     /// Whether its opening command has done well, in this boot.
     pub(crate) opened: bool,
     /// Whether its times are of this boot.
@@ -219,16 +221,22 @@ impl Journal {
     }
 
     fn line(&self, pending: &Pending) -> String {
-        let Pending { id, door, address, due, hold, close, opened, .. } = pending;
+        let Pending { id, door, address, due, hold, close, pass, opened, .. } = pending;
         let wall = clock::wall_ms().saturating_add(due.saturating_sub(clock::boot_ms()));
         let (kind, words): (_, Vec<&OsStr>) = match close {
-            Command::Shell(line) => ("shell", vec![line]),
-            Command::Vector(argv) => ("vector", argv.iter().map(OsString::as_os_str).collect()),
+            None => ("none", Vec::new()),
+            Some(Command::Shell(line)) => ("shell", vec![line]),
+            Some(Command::Vector(argv)) => ("vector", argv.iter().map(OsString::as_os_str).collect()),
         };
         let words: String = words.into_iter().map(|word| format!("\t{}", escape(word.as_bytes()))).collect();
         let (boot, door) = (&self.boot, escape(door.as_bytes()));
         let opened = if *opened { format!("o\t{id}\n") } else { String::new() };
-        format!("+\t{id}\t{boot}\t{due}\t{hold}\t{wall}\t{door}\t{address}\t{kind}{words}\n{opened}")
+        let pass = pass.as_ref().map_or_else(String::new, |Pass { who, origin, by }| {
+            let origin = origin.map_or_else(|| "-".to_owned(), |origin| origin.to_string());
+            let who = who.iter().map(|who| format!("\t{}", escape(who.as_bytes()))).collect::<String>();
+            format!("g\t{id}\t{}\t{origin}{who}\n", by.name())
+        });
+        format!("+\t{id}\t{boot}\t{due}\t{hold}\t{wall}\t{door}\t{address}\t{kind}{words}\n{pass}{opened}")
     }
 
     /// Takes in one line; none if it makes no sense.
@@ -245,13 +253,25 @@ impl Journal {
                 let kind = fields.next()?;
                 let words = fields.map(|word| unescape(word).map(OsString::from_vec)).collect::<Option<Vec<_>>>()?;
                 let close = match (kind, words.as_slice()) {
-                    ("shell", [line]) => Command::Shell(line.clone()),
-                    ("vector", [_, ..]) => Command::Vector(words),
+                    ("none", []) => None,
+                    ("shell", [line]) => Some(Command::Shell(line.clone())),
+                    ("vector", [_, ..]) => Some(Command::Vector(words)),
                     _ => return None,
                 };
                 let this_boot = boot == self.boot;
                 let due = if this_boot { due } else { after_reboot(hold, wall) };
-                self.open.insert(id, Pending { id, door, address, due, hold, close, opened: false, this_boot });
+                let pending = Pending { id, door, address, due, hold, close, pass: None, opened: false, this_boot };
+                self.open.insert(id, pending);
+            }
+            "g" => {
+                let by = By::named(fields.next()?)?;
+                let origin = Some(fields.next()?).filter(|origin| *origin != "-").map(str::parse).transpose().ok()?;
+                let who = fields.next().map(|who| String::from_utf8(unescape(who)?).ok());
+                let who = match who {
+                    Some(None) => return None,
+                    who => who.flatten(),
+                };
+                self.open.get_mut(&id)?.pass = Some(Pass { who, origin, by });
             }
             "o" => {
                 // After a reboot nothing is open, whatever was done before.

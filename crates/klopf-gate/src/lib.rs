@@ -1,18 +1,27 @@
-//! Carries grants out: starts commands, keeps leases, and closes again what it opened.
+//! Carries grants out: guards ports and lets leases through, starts commands, and closes again what it opened.
 //!
-//! The gate knows commands and times, and is told what to do in [`Order`]s that are complete: it knows no key, no
+//! The gate knows the kernel's firewall, commands and times, and is told what to do in [`Order`]s that are complete: it knows no key, no
 //! packet and no configuration, and reads nothing that comes from outside. It never waits: who calls it tells it
 //! the time, and which processes have ended.
 #![forbid(unsafe_code)]
 
 mod command;
+mod connections;
 mod event;
+pub mod firewall;
 mod gate;
 mod journal;
+mod lockfile;
+mod order;
+mod runner;
 #[cfg(test)]
 mod tests;
 
 pub use command::Command;
-pub use event::{Event, Refusal};
-pub use gate::{Gate, Order};
+pub use connections::{Connection, Connections};
+pub use event::{Event, Refusal, Why};
+pub use firewall::{PID_FILE, UnlockError, Unlocked, unlock};
+pub use gate::Gate;
 pub use journal::{Journal, JournalError};
+pub use lockfile::Lockfile;
+pub use order::{By, Guarded, Lease, Order, Pass};

@@ -4,7 +4,7 @@ use std::ffi::OsString;
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 
-use klopf_sys::{Ended, Pair, Wait, wait};
+use klopf_sys::{Ended, Pair, Reaped, Wait, wait};
 
 use crate::{Command, Event, Gate, Journal, JournalError, Order};
 
@@ -47,6 +47,7 @@ fn order(log: &Path) -> Order {
         hold: 1000,
         from_end: false,
         renews: true,
+        pass: None,
     }
 }
 
@@ -67,8 +68,8 @@ fn settle(gate: &mut Gate, now: u64) {
         }
         gate.listen();
         match klopf_sys::reap() {
-            Some((pid, how)) => gate.ended(now, pid, how),
-            None => pause(),
+            Some(Reaped::Ended(pid, how)) => gate.ended(now, pid, how),
+            Some(Reaped::Stopped(_)) | None => pause(),
         }
     }
     panic!("commands do not end");

@@ -18,12 +18,12 @@ pub mod syslog;
 
 pub use filter::Interest;
 pub use names::name_of;
-pub use network::{Changes, Interface, interfaces, services};
+pub use network::{Changes, Interface, end_tcp, established_tcp, force_send_buffer, interfaces, netlink_fd, services};
 pub use output::{Output, Outputs, PassOn, lock};
 pub use pair::{Pair, Received, Wait, wait};
 pub use process::{
-    Background, Ended, Environment, close_stderr, inherited, keep_descriptors, kill, reap, set_name, start_command,
-    start_helper, to_background,
+    Background, Ended, Environment, Reaped, close_stderr, inherited, keep_descriptors, kill, reap, set_name,
+    start_command, start_helper, to_background,
 };
 pub use ring::{Frame, PacketSocket, Ring};
 pub use sandbox::{Confined, SandboxError, User, confine, drop_privileges};

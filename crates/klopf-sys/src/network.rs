@@ -3,14 +3,16 @@
 use std::collections::BTreeMap;
 use std::ffi::CStr;
 use std::io;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::net::{self, IpAddr, Ipv4Addr, Ipv6Addr};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
 
 use klopf_wire::{Port, PortSet, Proto};
-use netlink_packet_core::{NLM_F_DUMP, NLM_F_REQUEST, NetlinkHeader, NetlinkMessage, NetlinkPayload};
-use netlink_packet_sock_diag::SockDiagMessage;
+use netlink_packet_core::{
+    NLM_F_ACK, NLM_F_DUMP, NLM_F_REQUEST, NetlinkHeader, NetlinkMessage, NetlinkPayload, NetlinkSerializable,
+};
 use netlink_packet_sock_diag::constants::{AF_INET, AF_INET6, IPPROTO_TCP, IPPROTO_UDP};
 use netlink_packet_sock_diag::inet::{ExtensionFlags, InetRequest, SocketId, StateFlags};
+use netlink_packet_sock_diag::{SockDiagDestroy, SockDiagMessage};
 use netlink_sys::protocols::{NETLINK_ROUTE, NETLINK_SOCK_DIAG};
 use netlink_sys::{Socket, SocketAddr};
 
@@ -38,6 +40,9 @@ pub struct Changes(Socket);
 
 /// `RTMGRP_LINK`, `RTMGRP_IPV4_IFADDR` and `RTMGRP_IPV6_IFADDR` of linux/rtnetlink.h.
 const GROUPS: u32 = 0x1 | 0x10 | 0x100;
+
+/// How many connections a list holds at most.
+const MOST_CONNECTIONS: usize = 1 << 16;
 
 impl Changes {
     /// Begins to listen for changes.
@@ -68,9 +73,27 @@ impl Changes {
 
 impl AsFd for Changes {
     fn as_fd(&self) -> BorrowedFd<'_> {
-        // SAFETY: the socket is open as long as self, and so as the borrow.
-        unsafe { BorrowedFd::borrow_raw(self.0.as_raw_fd()) }
+        netlink_fd(&self.0)
     }
+}
+
+/// The descriptor of a netlink socket.
+#[must_use]
+pub fn netlink_fd(socket: &Socket) -> BorrowedFd<'_> {
+    // SAFETY: the socket is open as long as it is borrowed.
+    unsafe { BorrowedFd::borrow_raw(socket.as_raw_fd()) }
+}
+
+/// Lets a socket send so many bytes at once, beyond the system's limit. Takes `CAP_NET_ADMIN`.
+///
+/// # Errors
+/// As setsockopt(2).
+pub fn force_send_buffer(socket: BorrowedFd<'_>, bytes: u32) -> io::Result<()> {
+    let (level, name) = (libc::SOL_SOCKET, libc::SO_SNDBUFFORCE);
+    let length = libc::socklen_t::try_from(size_of::<u32>()).unwrap_or(0);
+    // SAFETY: the option is a number of four bytes, which lives through the call.
+    check(unsafe { libc::setsockopt(socket.as_raw_fd(), level, name, (&raw const bytes).cast(), length) })?;
+    Ok(())
 }
 
 /// All interfaces, by number.
@@ -138,20 +161,86 @@ fn is_port(name: &str) -> bool {
 pub fn services() -> io::Result<PortSet> {
     let mut ports = PortSet::default();
     for family in [AF_INET, AF_INET6] {
-        dump(family, IPPROTO_TCP, StateFlags::LISTEN, Proto::Tcp, &mut ports)?;
-        dump(family, IPPROTO_UDP, StateFlags::all(), Proto::Udp, &mut ports)?;
+        let mut add = |proto, socket: &SocketId| ports.insert(Port { proto, number: socket.source_port });
+        dump(family, IPPROTO_TCP, StateFlags::LISTEN, |socket| add(Proto::Tcp, socket))?;
+        dump(family, IPPROTO_UDP, StateFlags::all(), |socket| add(Proto::Udp, socket))?;
     }
     Ok(ports)
 }
 
-fn dump(family: u8, protocol: u8, states: StateFlags, proto: Proto, ports: &mut PortSet) -> io::Result<()> {
+/// The TCP connections of this host's own sockets that are up, with a local port in one of the ranges (first and last):
+/// the local end and the other one. At most 65,536; the rest is left out.
+///
+/// # Errors
+/// As [`services`].
+pub fn established_tcp(ports: &[(u16, u16)]) -> io::Result<Vec<(net::SocketAddr, net::SocketAddr)>> {
+    let wanted = |port| ports.iter().any(|&(first, last)| (first..=last).contains(&port));
+    let mut found = Vec::new();
+    for family in [AF_INET, AF_INET6] {
+        dump(family, IPPROTO_TCP, StateFlags::ESTABLISHED, |socket| {
+            if wanted(socket.source_port) && found.len() < MOST_CONNECTIONS {
+                found.push(ends(socket));
+            }
+        })?;
+    }
+    Ok(found)
+}
+
+/// Ends TCP connections of this host's own sockets with a reset to both ends: those that are wanted, by their local end
+/// and the other one. How many there were.
+///
+/// # Errors
+/// The kernel cannot (`EOPNOTSUPP`, no CONFIG_INET_DIAG_DESTROY), no right (`EPERM`, CAP_NET_ADMIN), or as [`services`].
+pub fn end_tcp(wanted: impl Fn(net::SocketAddr, net::SocketAddr) -> bool) -> io::Result<usize> {
+    let mut ended = 0;
+    for family in [AF_INET, AF_INET6] {
+        let mut found = Vec::new();
+        dump(family, IPPROTO_TCP, StateFlags::ESTABLISHED | StateFlags::CLOSE_WAIT, |socket| {
+            let (local, peer) = ends(socket);
+            if wanted(local, peer) {
+                found.push(socket.clone());
+            }
+        })?;
+        // The cookie in it keeps the kernel from taking another socket, even a listening one, for one that is gone.
+        for socket in found {
+            let request = SockDiagDestroy::new(request(family, IPPROTO_TCP, StateFlags::all(), socket));
+            match ask(request, NLM_F_ACK, |_| {}) {
+                Err(error) if matches!(error.raw_os_error(), Some(libc::ENOENT | libc::ESTALE)) => {}
+                answer => {
+                    answer?;
+                    ended += 1;
+                }
+            }
+        }
+    }
+    Ok(ended)
+}
+
+fn ends(socket: &SocketId) -> (net::SocketAddr, net::SocketAddr) {
+    let end = |address: IpAddr, port| net::SocketAddr::new(address.to_canonical(), port);
+    (end(socket.source_address, socket.source_port), end(socket.destination_address, socket.destination_port))
+}
+
+fn dump(family: u8, protocol: u8, states: StateFlags, take: impl FnMut(&SocketId)) -> io::Result<()> {
+    let any = if family == AF_INET { SocketId::new_v4() } else { SocketId::new_v6() };
+    ask(request(family, protocol, states, any), NLM_F_DUMP, take)
+}
+
+fn request(family: u8, protocol: u8, states: StateFlags, socket_id: SocketId) -> SockDiagMessage {
+    let extensions = ExtensionFlags::empty();
+    SockDiagMessage::InetRequest(InetRequest { family, protocol, extensions, states, socket_id })
+}
+
+/// Asks the kernel, and shows the sockets it tells of.
+fn ask<M>(request: M, flags: u16, mut take: impl FnMut(&SocketId)) -> io::Result<()>
+where
+    M: NetlinkSerializable + Into<NetlinkPayload<M>>,
+{
     let mut socket = Socket::new(NETLINK_SOCK_DIAG)?;
     socket.bind_auto()?;
-    let socket_id = if family == AF_INET { SocketId::new_v4() } else { SocketId::new_v6() };
-    let request = InetRequest { family, protocol, extensions: ExtensionFlags::empty(), states, socket_id };
     let mut header = NetlinkHeader::default();
-    header.flags = NLM_F_REQUEST | NLM_F_DUMP;
-    let mut message = NetlinkMessage::new(header, SockDiagMessage::InetRequest(request).into());
+    header.flags = NLM_F_REQUEST | flags;
+    let mut message = NetlinkMessage::new(header, request.into());
     message.finalize();
     let mut bytes = vec![0; message.buffer_len()];
     message.serialize(&mut bytes);
@@ -163,10 +252,10 @@ fn dump(family: u8, protocol: u8, states: StateFlags, proto: Proto, ports: &mut 
             let message = NetlinkMessage::<SockDiagMessage>::deserialize(rest).map_err(io::Error::other)?;
             match message.payload {
                 NetlinkPayload::InnerMessage(SockDiagMessage::InetResponse(response)) => {
-                    ports.insert(Port { proto, number: response.header.socket_id.source_port });
+                    take(&response.header.socket_id);
                 }
                 NetlinkPayload::Error(error) if error.code.is_some() => return Err(error.to_io()),
-                NetlinkPayload::Done(_) => return Ok(()),
+                NetlinkPayload::Done(_) | NetlinkPayload::Error(_) => return Ok(()),
                 _ => {}
             }
             let length = usize::try_from(message.header.length).unwrap_or(usize::MAX).next_multiple_of(4);
@@ -177,7 +266,8 @@ fn dump(family: u8, protocol: u8, states: StateFlags, proto: Proto, ports: &mut 
 
 #[cfg(test)]
 mod tests {
-    use std::net::{TcpListener, UdpSocket};
+    use std::io::Read;
+    use std::net::{TcpListener, TcpStream, UdpSocket};
 
     use super::*;
 
@@ -195,5 +285,39 @@ mod tests {
         let found = services().unwrap();
         assert!(found.contains(Port::tcp(tcp.local_addr().unwrap().port())));
         assert!(found.contains(Port::udp(udp.local_addr().unwrap().port())));
+    }
+
+    #[test]
+    fn connections_that_are_up_are_found_by_their_local_port() {
+        for (bound, reached) in [("127.0.0.1", "127.0.0.1"), ("::1", "::1"), ("::", "127.0.0.1")] {
+            let Ok(listener) = TcpListener::bind((bound, 0)) else { continue }; // a host without IPv6
+            let port = listener.local_addr().unwrap().port();
+            let client = TcpStream::connect((reached, port)).unwrap();
+            let _server = listener.accept().unwrap();
+            let ends = (client.peer_addr().unwrap(), client.local_addr().unwrap());
+            assert_eq!(established_tcp(&[(port, port)]).unwrap(), [ends]);
+            let others = established_tcp(&[(1, port - 1), (port + 1, u16::MAX)]).unwrap();
+            assert!(!others.contains(&ends) && others.contains(&(ends.1, ends.0)), "the client's end is one, too");
+        }
+    }
+
+    #[test]
+    fn connections_are_ended_and_their_listener_stays() {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let mut clients = [(); 2].map(|()| TcpStream::connect(("127.0.0.1", port)).unwrap());
+        let _servers = [(); 2].map(|()| listener.accept().unwrap());
+        let first = clients[0].local_addr().unwrap();
+        match end_tcp(|local, peer| (local.port(), peer) == (port, first)) {
+            Ok(ended) => assert_eq!(ended, 1),
+            // Without the right, or on a kernel that cannot.
+            Err(error) => return eprintln!("skipped: {error}"),
+        }
+        clients[0].set_read_timeout(Some(std::time::Duration::from_secs(10))).unwrap();
+        let reset = clients[0].read(&mut [0]).unwrap_err();
+        assert_eq!(reset.kind(), io::ErrorKind::ConnectionReset);
+        let left = (clients[1].peer_addr().unwrap(), clients[1].local_addr().unwrap());
+        assert_eq!(established_tcp(&[(port, port)]).unwrap(), [left]);
+        TcpStream::connect(("127.0.0.1", port)).unwrap();
     }
 }

@@ -21,6 +21,15 @@ pub enum Ended {
     Signal(i32),
 }
 
+/// What has become of a child.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reaped {
+    /// The process with this number is gone.
+    Ended(u32, Ended),
+    /// It was stopped, and is still there.
+    Stopped(u32),
+}
+
 /// The environment of a command.
 #[derive(Clone, Debug)]
 pub enum Environment {
@@ -143,12 +152,12 @@ pub fn inherited(number: RawFd) -> Option<OwnedFd> {
     open.then(|| unsafe { OwnedFd::from_raw_fd(number) })
 }
 
-/// Takes in one child that has ended.
+/// Takes in one child that has ended, or was stopped.
 #[must_use]
-pub fn reap() -> Option<(u32, Ended)> {
-    let (pid, status) = rustix::process::wait(WaitOptions::NOHANG).ok().flatten()?;
+pub fn reap() -> Option<Reaped> {
+    let (pid, status) = rustix::process::wait(WaitOptions::NOHANG | WaitOptions::UNTRACED).ok().flatten()?;
     let pid = u32::try_from(pid.as_raw_nonzero().get()).ok()?;
-    Some((pid, ended(status)))
+    Some(if status.stopped() { Reaped::Stopped(pid) } else { Reaped::Ended(pid, ended(status)) })
 }
 
 /// Ends a process at once.
@@ -228,5 +237,36 @@ fn ended(status: WaitStatus) -> Ended {
         (Some(code), _) => Ended::Status(code),
         (None, Some(signal)) => Ended::Signal(signal),
         (None, None) => Ended::Status(-1),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::{Duration, Instant};
+
+    use super::*;
+
+    #[test]
+    fn a_child_that_is_stopped_is_told_of_and_can_be_killed() {
+        let mut child = Command::new("sleep").arg("60").spawn().unwrap();
+        rustix::process::kill_process(Pid::from_child(&child), rustix::process::Signal::STOP).unwrap();
+        let stopped = reaped(child.id());
+        kill(child.id());
+        let ended = reaped(child.id());
+        let _ = child.wait();
+        assert_eq!(stopped, Some(Reaped::Stopped(child.id())));
+        assert_eq!(ended, Some(Reaped::Ended(child.id(), Ended::Signal(libc::SIGKILL))));
+    }
+
+    /// Waits until something is known of a child.
+    fn reaped(own: u32) -> Option<Reaped> {
+        let until = Instant::now() + Duration::from_secs(10);
+        while Instant::now() < until {
+            match reap() {
+                Some(reaped @ (Reaped::Ended(pid, _) | Reaped::Stopped(pid))) if pid == own => return Some(reaped),
+                _ => std::thread::yield_now(),
+            }
+        }
+        None
     }
 }

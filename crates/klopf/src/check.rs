@@ -10,7 +10,8 @@ use klopf_config::Check;
 use crate::cli::fail;
 use crate::say;
 
-const NATIVE: &str = "/etc/klopf/klopf.toml";
+/// The daemon's own file.
+pub(crate) const NATIVE: &str = "/etc/klopf/klopf.toml";
 const KNOCKD: &str = "/etc/knockd.conf";
 
 pub(crate) fn run(file: Option<&Path>) -> ExitCode {
@@ -21,7 +22,7 @@ pub(crate) fn run(file: Option<&Path>) -> ExitCode {
     };
     match text {
         Ok(text) => report(&name, &text),
-        Err(error) => fail(format_args!("cannot read {name}: {error}; {}", mend(&error)), 66),
+        Err(error) => fail(format_args!("cannot read {name}: {error}; {}", mend(&error, "klopf check FILE")), 66),
     }
 }
 
@@ -42,11 +43,12 @@ fn default_file() -> (String, io::Result<Vec<u8>>) {
     }
 }
 
-fn mend(error: &io::Error) -> &'static str {
+/// What to do about a file that cannot be read; `how` names another one.
+pub(crate) fn mend(error: &io::Error, how: &str) -> String {
     match error.kind() {
-        ErrorKind::PermissionDenied => "run it as a user who may, such as root",
-        ErrorKind::NotFound => "name the file: klopf check FILE",
-        _ => "name a readable file: klopf check FILE",
+        ErrorKind::PermissionDenied => "run it as a user who may, such as root".to_owned(),
+        ErrorKind::NotFound => format!("name the file: {how}"),
+        _ => format!("name a readable file: {how}"),
     }
 }
 

@@ -11,9 +11,11 @@ use clap::{Args, CommandFactory, Parser, Subcommand, ValueHint};
 use clap_complete::Shell;
 use klopf_wire::Proto;
 
+#[cfg(target_os = "linux")]
+use crate::daemon;
 use crate::hits::{self, Hit};
 use crate::send::{self, Family, SendError};
-use crate::{check, complain, man, say};
+use crate::{check, complain, export, man, say};
 
 const KNOCK_HELP: &str = "\
 Examples:
@@ -48,7 +50,7 @@ Exit codes:
   66  the file cannot be read
   78  the file has a fault";
 
-/// Knock on the doors of a Klopf or knockd server, and look after its files
+/// Knock on the doors of a Klopf or knockd server, and look after those of this host
 #[derive(Parser)]
 #[command(name = "klopf", version, arg_required_else_help = true)]
 struct Cli {
@@ -67,6 +69,18 @@ enum Task {
         /// The file, or - for standard input
         #[arg(value_hint = ValueHint::FilePath)]
         file: Option<PathBuf>,
+    },
+    #[cfg(target_os = "linux")]
+    #[command(flatten)]
+    Daemon(daemon::Task),
+    /// Print the doors as a ruleset that needs no daemon
+    #[command(after_help = export::HELP)]
+    Export {
+        /// For which program
+        format: export::Format,
+        /// The file with the doors
+        #[arg(short, long, value_name = "FILE", default_value = check::NATIVE, value_hint = ValueHint::FilePath)]
+        config: PathBuf,
     },
     /// Print a completion script for a shell
     Completions {
@@ -128,6 +142,9 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
             Err(error) => fail(&error, error.exit_code()),
         },
         Task::Check { file } => check::run(file.as_deref()),
+        #[cfg(target_os = "linux")]
+        Task::Daemon(task) => daemon::run(task),
+        Task::Export { format, config } => export::run(format, &config),
         Task::Completions { shell } => completions(shell),
         Task::Man { dir } => match man::write(&dir) {
             Ok(()) => ExitCode::SUCCESS,

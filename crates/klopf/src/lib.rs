@@ -1,11 +1,14 @@
 //! The command a person types, on Linux, macOS and Windows, and the face of the old `knock`.
 //!
-//! Sends knocks and checks files. It knows nothing of the gate or the daemon, and needs nothing that only one
-//! system has.
+//! Sends knocks, checks files, and on Linux asks the daemon of this host. Only that part needs anything that only one
+//! system has, and only `unlock` knows of the gate: it must work when nothing else does.
 #![forbid(unsafe_code)]
 
 mod check;
 mod cli;
+#[cfg(target_os = "linux")]
+mod daemon;
+mod export;
 mod face;
 mod hits;
 mod man;

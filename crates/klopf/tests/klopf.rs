@@ -78,6 +78,26 @@ fn a_file_is_checked() {
 }
 
 #[test]
+fn doors_are_exported() {
+    let dir = Dir::new("export");
+    let door = "[door.ssh]\nguard = [\"tcp/22\"]\nsequence = [\"42000\", \"1337\", \"23000/udp\"]\n";
+    let file = dir.file("klopf.toml", door);
+    let (code, stdout, stderr) = klopf(&format!("export nft --config {file}"));
+    assert!(code == 0 && stderr.is_empty(), "{stderr}");
+    assert!(stdout.contains("table inet klopf_knock {") && stdout.contains("tcp dport 22 drop"), "{stdout}");
+
+    for (file, code, message) in [
+        ("/no/such/klopf.toml".to_owned(), 66, "error: cannot read /no/such/klopf.toml: "),
+        (dir.file("broken.toml", &format!("{door}colour = \"red\"\n")), 78, "colour"),
+        (dir.file("empty.toml", ""), 78, "guard = [\"tcp/22\"]"),
+    ] {
+        let (got, stdout, stderr) = klopf(&format!("export nft -c {file}"));
+        assert_eq!((got, stdout.as_str()), (code, ""), "{stderr}");
+        assert!(stderr.contains(message), "{stderr}");
+    }
+}
+
+#[test]
 fn every_shell_has_completions() {
     for shell in ["bash", "elvish", "fish", "powershell", "zsh"] {
         let (code, script, _) = klopf(&format!("completions {shell}"));
@@ -93,7 +113,13 @@ fn man_pages_say_what_help_says() {
     let mut names: Vec<_> =
         fs::read_dir(dir.path()).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
     names.sort();
-    assert_eq!(names, ["klopf-check.1", "klopf-completions.1", "klopf-knock.1", "klopf.1", "knock.1"]);
+    let everywhere = ["check", "completions", "export", "knock"].as_slice();
+    let linux: &[&str] =
+        if cfg!(target_os = "linux") { &["grant", "lock", "reload", "revoke", "status", "unlock"] } else { &[] };
+    let mut expected: Vec<_> = [everywhere, linux].concat().iter().map(|task| format!("klopf-{task}.1")).collect();
+    expected.sort();
+    expected.extend(["klopf.1".into(), "knock.1".into()]);
+    assert_eq!(names, expected);
 
     let page = |name: &str| fs::read_to_string(dir.path().join(name)).unwrap();
     let (_, usage, _) = common::run(cargo_bin_cmd!("knock"), "-h");

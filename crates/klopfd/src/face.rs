@@ -3,10 +3,11 @@
 use std::net::IpAddr;
 use std::os::fd::BorrowedFd;
 
+use klopf_control::DoorStatus;
 use klopf_engine::DoorId;
 use klopf_gate::{JournalError, Order};
 use klopf_sys::{Confined, Ended};
-use klopf_wire::Knock;
+use klopf_wire::{Knock, Port};
 
 use crate::plan::Plan;
 
@@ -29,6 +30,8 @@ pub(crate) enum Event<'a> {
     Stage { door: &'a str, origin: IpAddr, stage: u8 },
     /// An attempt has run out of time.
     TimedOut { door: &'a str, origin: IpAddr, stage: u8 },
+    /// A wrong hit has ended an attempt.
+    Broken { door: &'a str, origin: IpAddr, stage: u8, at: Port },
     /// A door is opened.
     Granted { door: &'a str, address: IpAddr },
     /// A completed sequence was refused.
@@ -57,6 +60,10 @@ pub(crate) enum Event<'a> {
     Stopped,
     /// Something the keeper needs cannot be had just now.
     Trouble(&'a str),
+    /// Something the administrator should know of.
+    Warning(&'a str),
+    /// Something that has happened.
+    Notice(&'a str),
 }
 
 impl Event<'_> {
@@ -92,6 +99,15 @@ pub(crate) struct Ordered {
     pub(crate) replan: bool,
 }
 
+/// A door, for who asks.
+#[derive(Clone, Debug)]
+pub(crate) struct Described {
+    /// How it stands; what only the keeper knows is left open.
+    pub(crate) status: DoorStatus,
+    /// Its sequence, as `klopf knock` takes it.
+    pub(crate) sequence: String,
+}
+
 /// One configuration format with its way of telling things.
 pub(crate) trait Face {
     /// Reads the configuration again; on a fault tells it all, changes nothing and returns false.
@@ -105,6 +121,23 @@ pub(crate) trait Face {
 
     /// Tells of an event.
     fn tell(&mut self, event: &Event<'_>);
+
+    /// The doors, for who asks.
+    fn doors(&self) -> Vec<Described> {
+        Vec::new()
+    }
+
+    /// What it leads to that the administrator opens a door, for so many milliseconds or as long as it says; none if
+    /// there is no such door.
+    fn by_hand(&mut self, _door: &str, _address: IpAddr, _hold: Option<u64>) -> Option<Order> {
+        None
+    }
+
+    /// Goes back to the configuration from before the last reload, if that was not kept.
+    fn undo_reload(&mut self) {}
+
+    /// The configuration of the last reload stays.
+    fn keep_reloaded(&mut self) {}
 
     /// A descriptor that the face waits for.
     fn waits_for(&self) -> Option<BorrowedFd<'_>> {

@@ -96,7 +96,8 @@ mod tests {
             strict,
         };
         let interfaces = interfaces.map(|names| names.iter().map(ToString::to_string).collect());
-        Plan { doors: vec![("ssh".into(), door)], interfaces, only_ipv4: false, services: PortSet::default() }
+        let (doors, services) = (vec![("ssh".into(), door)], PortSet::default());
+        Plan { doors, interfaces, only_ipv4: false, services, guards: Vec::new(), share_table: false }
     }
 
     fn host() -> Vec<Interface> {

@@ -1,6 +1,10 @@
 //! The keeper: the process with rights. It starts the watch, tells it where to look, checks what it says against its
 //! own doors, and runs the gate. It parses nothing that comes from outside.
 
+mod answers;
+mod guarding;
+mod lock;
+mod rehearsal;
 mod shutdown;
 mod watching;
 
@@ -8,11 +12,19 @@ use std::os::fd::{AsFd, BorrowedFd};
 use std::path::PathBuf;
 use std::time::Duration;
 
+use klopf_gate::firewall::Firewall;
 use klopf_gate::{Gate, Journal, JournalError};
-use klopf_sys::{Background, Changes, Ended, PacketSocket, Signal, Signals, User, Wait, clock, interfaces, wait};
+use klopf_sys::{
+    Background, Changes, Ended, PacketSocket, Reaped, Signal, Signals, User, Wait, clock, interfaces, wait,
+};
 
+use self::answers::Memory;
+use self::lock::State;
+pub(crate) use self::lock::TRIAL;
+use self::rehearsal::Rehearsal;
 use self::watching::{Told, Watching};
-use crate::face::{Event, Face};
+use crate::control::Server;
+use crate::face::{Event, Face, Ordered};
 use crate::host;
 use crate::message::Up;
 use crate::plan::Plan;
@@ -45,6 +57,20 @@ pub(crate) struct Means {
     pub(crate) background: Option<Background>,
     /// Where to write the process id.
     pub(crate) pid_file: Option<PathBuf>,
+    /// What only a face needs that guards ports.
+    pub(crate) guarding: Option<Guarding>,
+}
+
+/// What guarding takes.
+pub(crate) struct Guarding {
+    /// The way to the kernel, if any door guards ports at the start.
+    pub(crate) firewall: Option<Firewall>,
+    /// Where it is noted that doors are unlocked.
+    pub(crate) state_dir: PathBuf,
+    /// Where the control socket is.
+    pub(crate) runtime_dir: PathBuf,
+    /// How long a trial is.
+    pub(crate) trial: Duration,
 }
 
 /// Why the keeper ended.
@@ -58,6 +84,8 @@ pub(crate) enum Finished {
     Failed,
     /// Another daemon uses the journal.
     InUse,
+    /// The kernel has not taken the guards.
+    Unguarded,
 }
 
 /// Keeps watch until told to end.
@@ -72,7 +100,10 @@ pub(crate) fn run(face: &mut impl Face, means: Means) -> Finished {
         }
     };
     match Keeper::begin(face, means, journal) {
-        Ok(keeper) => keeper.run(),
+        Ok(mut keeper) => {
+            keeper.listen();
+            keeper.run()
+        }
         Err(error) => {
             crate::say(&format!("cannot begin: {error}"));
             Finished::Failed
@@ -102,6 +133,25 @@ struct Keeper<'a, F: Face> {
     ready: bool,
     /// Whether it was told that services cannot be known.
     services_told: bool,
+    /// The way to the kernel, until the gate has it.
+    firewall: Option<Firewall>,
+    state: State,
+    state_dir: PathBuf,
+    runtime_dir: Option<PathBuf>,
+    /// Milliseconds.
+    trial_ms: u64,
+    control: Option<Server>,
+    memory: Memory,
+    rehearsal: Option<Rehearsal>,
+    /// Whether the counts that come were asked for over the control socket, and are not for the log.
+    counts_wanted: bool,
+    /// When it began, in milliseconds since boot.
+    began: u64,
+    /// Milliseconds between two signs of life to the service manager.
+    watchdog: Option<u64>,
+    next_watchdog: u64,
+    /// Why it must end.
+    ending: Option<Finished>,
 }
 
 impl<'a, F: Face> Keeper<'a, F> {
@@ -112,6 +162,12 @@ impl<'a, F: Face> Keeper<'a, F> {
         let watching = Watching::new(means.user, means.seccomp_optional, means.debug);
         let gate = Gate::new(journal, means.pass_on_outputs)?;
         let plan = face.plan();
+        let guarding = means.guarding;
+        let trial = guarding.as_ref().map_or(TRIAL, |guarding| guarding.trial);
+        let state_dir = guarding.as_ref().map(|guarding| guarding.state_dir.clone()).unwrap_or_default();
+        let runtime_dir = guarding.as_ref().map(|guarding| guarding.runtime_dir.clone());
+        // Twice as often as is asked for.
+        let watchdog = sd_notify::watchdog_enabled().map(|most| milliseconds(most) / 2);
         let mut keeper = Self {
             face,
             plan,
@@ -129,9 +185,35 @@ impl<'a, F: Face> Keeper<'a, F> {
             pid_file: means.pid_file,
             ready: false,
             services_told: false,
+            firewall: guarding.and_then(|guarding| guarding.firewall),
+            state: State::Locked,
+            state_dir,
+            runtime_dir,
+            trial_ms: milliseconds(trial),
+            control: None,
+            memory: Memory::default(),
+            rehearsal: None,
+            counts_wanted: false,
+            began: clock::boot_ms(),
+            watchdog,
+            next_watchdog: 0,
+            ending: None,
         };
         keeper.start_watch();
         Ok(keeper)
+    }
+
+    /// Opens the control socket, and says where this process is to be found. Without them doors open all the same.
+    fn listen(&mut self) {
+        let Some(directory) = self.runtime_dir.clone() else { return };
+        match Server::bind(&directory) {
+            Ok(server) => self.control = Some(server),
+            Err(error) => self.trouble(&format!("no control socket: {error}")),
+        }
+        let path = directory.join(klopf_gate::PID_FILE);
+        if let Err(error) = std::fs::write(&path, format!("{}\n", std::process::id())) {
+            self.trouble(&format!("cannot write {}: {}", path.display(), reason(&error)));
+        }
     }
 
     fn run(mut self) -> Finished {
@@ -140,8 +222,11 @@ impl<'a, F: Face> Keeper<'a, F> {
             while let Some(signal) = self.signals.next() {
                 match signal {
                     Signal::Child => self.reap(),
-                    Signal::Hangup => self.reload(),
-                    Signal::User1 => self.watching.ask_counts(),
+                    Signal::Hangup => drop(self.reload()),
+                    Signal::User1 => {
+                        self.watching.ask_counts();
+                        self.counts_wanted = false;
+                    }
                     Signal::Terminate => return self.finish(Finished::Terminated),
                     Signal::Interrupt => return self.finish(Finished::Interrupted),
                 }
@@ -159,9 +244,16 @@ impl<'a, F: Face> Keeper<'a, F> {
                 self.start_watch_again();
             }
             self.gate.listen();
+            self.gate.heard(clock::boot_ms());
             self.gate.tick(clock::boot_ms());
             self.tell_gate();
+            self.look_at_trial();
+            self.answer();
+            self.show_life(now);
             self.face.work();
+            if let Some(why) = self.ending {
+                return self.finish(why);
+            }
             if self.watching.given_up() {
                 return self.finish(Finished::Failed);
             }
@@ -171,9 +263,12 @@ impl<'a, F: Face> Keeper<'a, F> {
     fn wait_for_something(&mut self) {
         let (now, boot) = (clock::monotonic_ms(), clock::boot_ms());
         let services = self.services_stale.then(|| self.services_read + SERVICES_PAUSE);
-        let monotonic = [self.face.next(), self.watching.next(), services].into_iter().flatten().min();
+        let watchdog = self.watchdog.map(|_| self.next_watchdog);
+        let others = [self.face.next(), self.watching.next(), services, watchdog, self.memory.next()];
+        let monotonic = others.into_iter().flatten().min();
         // Leases end by a clock that goes on while the host sleeps, which waiting does not: look up in between.
-        let gate = self.gate.next_due().map(|due| due.saturating_sub(boot).min(LONGEST_NAP));
+        let gate = [self.gate.next_due(), self.state.next()].into_iter().flatten().min();
+        let gate = gate.map(|due| due.saturating_sub(boot).min(LONGEST_NAP));
         let most = [monotonic.map(|at| at.saturating_sub(now)), gate].into_iter().flatten().min();
         let fallback: BorrowedFd<'_> = self.signals.as_fd();
         let fds = [
@@ -182,6 +277,8 @@ impl<'a, F: Face> Keeper<'a, F> {
             Wait { fd: self.watching.fd().unwrap_or(fallback), write: self.watching.unsent() },
             Wait { fd: self.face.waits_for().unwrap_or(fallback), write: false },
             Wait { fd: self.gate.fd(), write: false },
+            Wait { fd: self.gate.news().unwrap_or(fallback), write: false },
+            Wait { fd: self.control.as_ref().map_or(fallback, Server::as_fd), write: false },
         ];
         // All of them are looked at in any case; an error here would be one of the descriptors' own.
         let _ = wait(fds, most.map(Duration::from_millis));
@@ -214,19 +311,36 @@ impl<'a, F: Face> Keeper<'a, F> {
             }
             // A door that is not there was there when the watch wrote, before a reload.
             Up::Stage { door, origin, stage } => {
-                name(door).into_iter().for_each(|door| self.face.tell(&Event::Stage { door, origin, stage }));
+                let Some((door, of)) = name(door).map(|name| (name.to_owned(), self.length(door))) else { return true };
+                self.face.tell(&Event::Stage { door: &door, origin, stage });
+                self.hit_in_trial(&door, origin, stage, of);
             }
             Up::TimedOut { door, origin, stage } => {
-                name(door).into_iter().for_each(|door| self.face.tell(&Event::TimedOut { door, origin, stage }));
+                let Some(door) = name(door).map(str::to_owned) else { return true };
+                self.face.tell(&Event::TimedOut { door: &door, origin, stage });
+                let text = format!("too slow: the time ran out after hit {stage}");
+                self.memory.refused(&door, origin, "timeout", text);
+            }
+            Up::Broken { door, origin, stage, at } => {
+                let Some(door) = name(door).map(str::to_owned) else { return true };
+                self.face.tell(&Event::Broken { door: &door, origin, stage, at });
+                let text = format!("a wrong hit, {at}, after hit {stage}");
+                self.memory.refused(&door, origin, "wrong-hit", text);
             }
             Up::Refused { door, origin } => {
                 let why = klopf_engine::Refusal::TooManyGrants.name();
-                name(door).into_iter().for_each(|door| self.face.tell(&Event::Refused { door, origin, why }));
+                let Some(door) = name(door).map(str::to_owned) else { return true };
+                self.face.tell(&Event::Refused { door: &door, origin, why });
+                self.memory.refused(&door, origin, why, "too many doors were opened in a short time".to_owned());
             }
             Up::Grant { door: id, address, uses_up } => {
                 let Some(door) = name(id) else { return true };
                 self.face.tell(&Event::Granted { door, address });
-                let ordered = self.face.order(id, address, uses_up);
+                let rehearsed = self.rehearsal.as_ref().and_then(|rehearsal| rehearsal.order(id, address));
+                let ordered = match rehearsed {
+                    Some(order) => Some(Ordered { order: Some(order), replan: false }),
+                    None => self.face.order(id, address, uses_up),
+                };
                 let replan = ordered.as_ref().is_some_and(|ordered| ordered.replan);
                 if let Some(order) = ordered.and_then(|ordered| ordered.order) {
                     self.gate.grant(clock::boot_ms(), order);
@@ -238,6 +352,7 @@ impl<'a, F: Face> Keeper<'a, F> {
             }
             Up::Silenced(count) => self.face.tell(&Event::Silenced(count)),
             Up::Strange => self.services_stale = true,
+            Up::Pong(number) => self.watching.answered(number),
             Up::Packet(knock) => self.face.tell(&Event::Packet(knock)),
             Up::Count(which, value) => {
                 let names = crate::watch::count_names();
@@ -246,8 +361,12 @@ impl<'a, F: Face> Keeper<'a, F> {
                 if self.counts.len() >= names.len() {
                     let lost = u64::from(self.packets.lost().unwrap_or(0));
                     self.counts.push(("lost-since-last-asked", lost));
-                    self.face.tell(&Event::Counts(&self.counts));
+                    self.memory.counted(&self.counts);
+                    if !std::mem::take(&mut self.counts_wanted) {
+                        self.face.tell(&Event::Counts(&self.counts));
+                    }
                     self.counts.clear();
+                    self.give_status();
                 }
             }
         }
@@ -257,6 +376,12 @@ impl<'a, F: Face> Keeper<'a, F> {
     /// The first time the watch looks, the daemon is ready.
     fn get_ready(&mut self) {
         if std::mem::replace(&mut self.ready, true) {
+            return;
+        }
+        if let Err(error) = self.first_guard() {
+            crate::say(&format!("error: the doors cannot be guarded, and stay as they were: {error}"));
+            self.trouble(&format!("the doors cannot be guarded, and stay as they were: {error}"));
+            self.ending = Some(Finished::Unguarded);
             return;
         }
         if let Some(path) = &self.pid_file
@@ -272,11 +397,15 @@ impl<'a, F: Face> Keeper<'a, F> {
     }
 
     fn reap(&mut self) {
-        while let Some((pid, how)) = klopf_sys::reap() {
-            if self.watching.reaped(pid) {
-                self.watch_ended(how);
-            } else {
-                self.gate.ended(clock::boot_ms(), pid, how);
+        while let Some(reaped) = klopf_sys::reap() {
+            match reaped {
+                Reaped::Ended(pid, how) if self.watching.reaped(pid) => self.watch_ended(how),
+                Reaped::Ended(pid, how) => self.gate.ended(clock::boot_ms(), pid, how),
+                Reaped::Stopped(pid) if self.watching.is(pid) => {
+                    self.trouble("the watch was stopped; it is started again");
+                    self.watching.kill();
+                }
+                Reaped::Stopped(_) => {}
             }
         }
         self.tell_gate();
@@ -311,20 +440,60 @@ impl<'a, F: Face> Keeper<'a, F> {
         self.apply_anew();
     }
 
-    /// Reads the configuration again; a broken one changes nothing.
-    fn reload(&mut self) {
+    /// Reads the configuration again; a broken one changes nothing, and false is returned.
+    fn reload(&mut self) -> bool {
         self.face.tell(&Event::Reloading);
-        if self.face.reload() {
+        let read = self.face.reload();
+        if read {
+            self.face.keep_reloaded();
             self.apply_anew();
             self.face.tell(&Event::Reloaded);
         }
+        read
     }
 
     /// Puts the face's plan into force.
     fn apply_anew(&mut self) {
         self.plan = self.face.plan();
+        if let Some(rehearsal) = &self.rehearsal {
+            rehearsal.add_to(&mut self.plan);
+        }
         self.doors_stale = true;
+        if self.ready {
+            let done = self.put_guards();
+            self.tell_unguarded(done);
+        }
         self.look_anew();
+    }
+
+    /// Says that something is wrong, and remembers it for who asks.
+    fn trouble(&mut self, what: &str) {
+        self.face.tell(&Event::Trouble(what));
+        self.memory.trouble(what);
+    }
+
+    /// Says what the administrator should know of.
+    fn warn(&mut self, what: &str) {
+        self.face.tell(&Event::Warning(what));
+    }
+
+    /// How many hits a door takes.
+    fn length(&self, door: klopf_engine::DoorId) -> usize {
+        let door = self.plan.doors.iter().find(|(_, known)| known.id == door);
+        door.and_then(|(_, door)| door.sequences.first()).map_or(0, Vec::len)
+    }
+
+    /// Tells the service manager that all is well, and asks the watch whether it is.
+    fn show_life(&mut self, now: u64) {
+        if let Some(every) = self.watchdog.filter(|_| self.next_watchdog <= now) {
+            self.next_watchdog = now + every;
+            crate::notify(&[sd_notify::NotifyState::Watchdog]);
+            if self.watching.is_hung(now) {
+                self.trouble("the watch does not answer; it is started again");
+                self.watching.kill();
+            }
+            self.watching.ping(now);
+        }
     }
 
     /// Reads interfaces, addresses and services, and tells the watch and the kernel's filter; of the doors, too, if they
@@ -365,7 +534,25 @@ impl<'a, F: Face> Keeper<'a, F> {
     }
 
     fn tell_gate(&mut self) {
-        for event in self.gate.events() {
+        let events = self.gate.events();
+        self.tell_gate_of(events);
+    }
+
+    fn tell_gate_of(&mut self, events: Vec<klopf_gate::Event>) {
+        for event in events {
+            match &event {
+                klopf_gate::Event::Refused { door, address, why } => {
+                    self.memory.refused(door, *address, why.name(), why.text().to_owned());
+                }
+                klopf_gate::Event::Firewall(error) => self.memory.trouble(&format!("the kernel's firewall: {error}")),
+                klopf_gate::Event::JournalFailed(error) => {
+                    self.memory.trouble(&format!("the journal cannot be written: {}", reason(error)));
+                }
+                klopf_gate::Event::Restored { by } => {
+                    self.memory.trouble(&format!("{by} has changed or removed the guards' table; it was restored"));
+                }
+                _ => {}
+            }
             self.face.tell(&Event::Gate(event));
         }
     }
@@ -400,6 +587,10 @@ fn open_journal(face: &mut impl Face, paths: &[PathBuf]) -> Result<Journal, Jour
         face.tell(&Event::Journal(journal.len(), journal.damaged()));
     }
     Ok(journal)
+}
+
+fn milliseconds(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }
 
 /// An error as the C library words it, without Rust's number behind it.

@@ -94,12 +94,13 @@ fn run(cli: Cli) -> Result<ExitCode, ()> {
         pass_on_outputs: !cli.daemon,
         pid_file: pid_file.filter(|_| cli.daemon),
         background,
+        guarding: None,
     };
     let mut face = Knockd { cli, path, directory, interface, log, doors };
     Ok(ExitCode::from(match keeper::run(&mut face, means) {
         Finished::Terminated => TERMINATED,
         Finished::Interrupted => INTERRUPTED,
-        Finished::Failed | Finished::InUse => FAILED,
+        Finished::Failed | Finished::InUse | Finished::Unguarded => FAILED,
     }))
 }
 
@@ -187,7 +188,8 @@ impl Face for Knockd {
 
     fn plan(&mut self) -> Plan {
         let interfaces = (self.interface != ANY_INTERFACE).then(|| vec![self.interface.clone()]);
-        Plan { doors: self.doors.plan(), interfaces, only_ipv4: self.cli.only_ipv4, services: PortSet::default() }
+        let (doors, only_ipv4, services) = (self.doors.plan(), self.cli.only_ipv4, PortSet::default());
+        Plan { doors, interfaces, only_ipv4, services, guards: Vec::new(), share_table: false }
     }
 
     fn order(&mut self, door: DoorId, address: IpAddr, uses_up: Option<u16>) -> Option<Ordered> {
@@ -216,7 +218,9 @@ impl Face for Knockd {
                 crate::say(&text);
                 log.write(&Line::text(text));
             }
-            Event::Reloaded => {}
+            // Its doors are not strict.
+            Event::Reloaded | Event::Broken { .. } => {}
+            Event::Warning(what) | Event::Notice(what) => log.write(&Line::text(what.to_owned())),
             Event::WatchEnded(how) => {
                 log.write(&Line::text(format!("the watch has ended ({}) and is started again", Ending(how))));
             }
@@ -312,10 +316,12 @@ fn tell_gate(log: &mut Log, event: &Gate) {
         Gate::NotStarted { door, error, .. } => {
             log.write(&Line::text(format!("{door}: command cannot be started: {}", reason(error))));
         }
-        Gate::Due { door, address } => log.write(&Line::of(*address, format!("{door}: command timeout"))),
+        Gate::Due { door, address, .. } => log.write(&Line::of(*address, format!("{door}: command timeout"))),
         Gate::Refused { door, address, why } => {
             log.write(&Line::of(*address, format!("{door}: refused: {}", why.name())));
         }
+        // Its doors guard nothing.
+        Gate::LetIn { .. } | Gate::Adopted(_) | Gate::Firewall(_) | Gate::Restored { .. } => {}
         Gate::Held { .. } | Gate::Renewed { .. } => {}
         Gate::JournalFailed(error) => {
             log.write(&Line::text(format!("cannot write the journal: {}", reason(error))));

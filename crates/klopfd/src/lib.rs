@@ -6,6 +6,7 @@
 #![forbid(unsafe_code)]
 #![cfg(target_os = "linux")]
 
+mod control;
 mod exit;
 mod face;
 mod host;
@@ -16,6 +17,7 @@ mod names;
 mod native;
 mod plan;
 mod role;
+mod unit;
 mod watch;
 
 use std::io::Write;

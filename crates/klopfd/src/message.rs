@@ -39,6 +39,8 @@ pub(crate) enum Down {
     CommitSight(bool),
     /// Tell the counts.
     Count,
+    /// Say this number back, to show that all is well.
+    Ping(u64),
 }
 
 /// To the keeper.
@@ -50,11 +52,13 @@ pub(crate) enum Up {
     Stage { door: DoorId, origin: IpAddr, stage: u8 },
     /// An attempt has run out of time.
     TimedOut { door: DoorId, origin: IpAddr, stage: u8 },
+    /// A wrong hit has ended an attempt.
+    Broken { door: DoorId, origin: IpAddr, stage: u8, at: Port },
     /// Open a door.
     Grant { door: DoorId, address: IpAddr, uses_up: Option<u16> },
     /// A completed sequence that was not granted.
     Refused { door: DoorId, origin: IpAddr },
-    /// So many stages and time-outs were not told, because there were too many.
+    /// So many stages, time-outs and wrong hits were not told, because there were too many.
     Silenced(u64),
     /// There was a wrong hit: the services may have changed.
     Strange,
@@ -62,6 +66,8 @@ pub(crate) enum Up {
     Count(u8, u64),
     /// A packet, for debugging.
     Packet(Knock),
+    /// The number of the last [`Down::Ping`].
+    Pong(u64),
 }
 
 impl Down {
@@ -90,6 +96,7 @@ impl Down {
             Self::Count => drop(out.u8(8)),
             Self::Begin => drop(out.u8(9)),
             Self::Interface(interface) => drop(out.u8(10).u32(*interface)),
+            Self::Ping(number) => drop(out.u8(11).u64(*number)),
         }
         out.bytes
     }
@@ -120,6 +127,7 @@ impl Down {
             8 => Self::Count,
             9 => Self::Begin,
             10 => Self::Interface(from.u32()?),
+            11 => Self::Ping(from.u64()?),
             _ => return None,
         })
     }
@@ -143,6 +151,10 @@ impl Up {
             Self::Packet(Knock { origin, from_port, to, port, flags }) => {
                 out.u8(9).address(origin).u16(from_port).address(to).port(port).u8(flags.0);
             }
+            Self::Broken { door, origin, stage, at } => {
+                out.u8(10).u32(door.0).address(origin).u8(stage).port(at);
+            }
+            Self::Pong(number) => drop(out.u8(11).u64(number)),
         }
         out.bytes
     }
@@ -166,6 +178,11 @@ impl Up {
                 let (to, port) = (from.address()?, from.port()?);
                 Self::Packet(Knock { origin, from_port, to, port, flags: TcpFlags(from.u8()?) })
             }
+            10 => {
+                let (door, origin) = (DoorId(from.u32()?), from.address()?);
+                Self::Broken { door, origin, stage: from.u8()?, at: from.port()? }
+            }
+            11 => Self::Pong(from.u64()?),
             _ => return None,
         })
     }
@@ -294,6 +311,7 @@ mod tests {
             Down::Service(Proto::Udp, 1, 65535),
             Down::CommitSight(true),
             Down::Count,
+            Down::Ping(u64::MAX - 1),
         ] {
             assert_eq!(Down::decode(&down.encode()), Some(down));
         }
@@ -314,6 +332,8 @@ mod tests {
             Up::Strange,
             Up::Count(4, 1 << 40),
             Up::Packet(knock),
+            Up::Broken { door, origin, stage: 2, at: Port::udp(65535) },
+            Up::Pong(1 << 63),
         ] {
             assert_eq!(Up::decode(&up.encode()), Some(up));
         }
@@ -326,7 +346,7 @@ mod tests {
         }
 
         #[test]
-        fn any_message_of_the_right_size_is_decoded_without_panic(tag in 0u8..12, rest: [u8; 32]) {
+        fn any_message_of_the_right_size_is_decoded_without_panic(tag in 0u8..13, rest: [u8; 32]) {
             let fill = |size| [tag].into_iter().chain(rest.into_iter().cycle()).take(size).collect::<Vec<u8>>();
             if let Some(up) = Up::decode(&fill(UP_SIZE)) {
                 prop_assert_eq!(Up::decode(&up.encode()), Some(up));

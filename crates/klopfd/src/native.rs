@@ -7,17 +7,20 @@ mod log;
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::time::Duration;
 
 use klopf_config::native::{self as config, Config};
 use klopf_engine::DoorId;
+use klopf_gate::Order;
+use klopf_gate::firewall::{Firewall, FirewallError};
 use klopf_sys::{PacketSocket, User};
 use sd_notify::NotifyState;
 
 use self::doors::Doors;
 pub(crate) use self::log::{escaped, last_line};
 use crate::exit;
-use crate::face::{Event, Face, Ordered};
-use crate::keeper::{self, Finished, Means, reason};
+use crate::face::{Described, Event, Face, Ordered};
+use crate::keeper::{self, Finished, Guarding, Means, reason};
 use crate::plan::Plan;
 
 /// Runs `klopfd`.
@@ -73,7 +76,21 @@ fn run(path: &Path) -> ExitCode {
             return ExitCode::from(exit::CONFIG);
         }
     };
-    let journal = Path::new(&config.daemon.state_dir).join("doors.journal");
+    let guards = config.doors.iter().any(|door| !door.guard.is_empty());
+    let firewall = match guards.then(|| Firewall::open(config.daemon.share_table)).transpose() {
+        Ok(firewall) => firewall,
+        Err(error) => return cannot_guard(&error),
+    };
+    if let Some(door) = config.doors.iter().find(|door| door.start.is_some())
+        && !crate::unit::available()
+    {
+        let name = &door.name;
+        tracing::warn!("door {name}: `start` needs systemd, which does not run this host; use on-open and on-close");
+    }
+    let state_dir = PathBuf::from(&config.daemon.state_dir);
+    let journal = state_dir.join("doors.journal");
+    let guarding =
+        Guarding { firewall, state_dir, runtime_dir: PathBuf::from(&config.daemon.runtime_dir), trial: trial_length() };
     let means = Means {
         packets,
         journals: vec![journal],
@@ -84,11 +101,13 @@ fn run(path: &Path) -> ExitCode {
         pass_on_outputs: false,
         background: None,
         pid_file: None,
+        guarding: Some(guarding),
     };
-    let mut native = Native { path: path.to_owned(), doors: Doors::new(config) };
+    let mut native = Native { path: path.to_owned(), doors: Doors::new(config), before: None };
     match keeper::run(&mut native, means) {
         Finished::Terminated | Finished::Interrupted => ExitCode::SUCCESS,
         Finished::Failed => ExitCode::from(exit::OS_ERROR),
+        Finished::Unguarded => ExitCode::from(exit::OS_ERROR),
         Finished::InUse => {
             crate::say("error: another klopfd is running with this state directory");
             crate::say("help: stop that one, or give this one a `state-dir` of its own under [daemon]");
@@ -109,6 +128,25 @@ fn cannot_listen(error: &std::io::Error) -> ExitCode {
     }
     crate::say(&format!("error: cannot open a packet socket: {}", reason(error)));
     ExitCode::from(exit::OS_ERROR)
+}
+
+/// What to do when nothing can be guarded.
+fn cannot_guard(error: &FirewallError) -> ExitCode {
+    crate::say(&format!("error: no port can be guarded: {error}"));
+    if error.error.kind() == std::io::ErrorKind::PermissionDenied {
+        crate::say("help: the capability CAP_NET_ADMIN is missing: run it as root, or give the program the capability");
+        return ExitCode::from(exit::NO_PERMISSION);
+    }
+    crate::say(
+        "help: load the kernel's module nf_tables, or remove `guard` and open ports with `on-open` and another firewall",
+    );
+    ExitCode::from(exit::OS_ERROR)
+}
+
+/// How long a trial is: `KLOPF_TRIAL_SECONDS`, else two minutes.
+fn trial_length() -> Duration {
+    let seconds = std::env::var("KLOPF_TRIAL_SECONDS").ok().and_then(|text| text.parse().ok());
+    seconds.filter(|seconds| (1..=86_400).contains(seconds)).map_or(keeper::TRIAL, Duration::from_secs)
 }
 
 /// Whom the watch becomes: the user of the configuration, else `klopf`, else `nobody`.
@@ -141,6 +179,8 @@ fn read(path: &Path) -> Result<(Config, String), (u8, String)> {
 struct Native {
     path: PathBuf,
     doors: Doors,
+    /// The configuration before the last reload.
+    before: Option<Config>,
 }
 
 impl Face for Native {
@@ -148,6 +188,7 @@ impl Face for Native {
         match read(&self.path) {
             Ok((config, warnings)) => {
                 log::lines(tracing::Level::WARN, &warnings);
+                self.before = Some(self.doors.config().clone());
                 for key in self.doors.replace(config) {
                     tracing::warn!("[daemon] {key} has changed; that takes effect with a restart");
                 }
@@ -168,6 +209,24 @@ impl Face for Native {
 
     fn order(&mut self, door: DoorId, address: IpAddr, _: Option<u16>) -> Option<Ordered> {
         self.doors.order(door, address).map(|order| Ordered { order: Some(order), replan: false })
+    }
+
+    fn doors(&self) -> Vec<Described> {
+        self.doors.described()
+    }
+
+    fn by_hand(&mut self, door: &str, address: IpAddr, hold: Option<u64>) -> Option<Order> {
+        self.doors.by_hand(door, address, hold)
+    }
+
+    fn undo_reload(&mut self) {
+        if let Some(before) = self.before.take() {
+            self.doors.replace(before);
+        }
+    }
+
+    fn keep_reloaded(&mut self) {
+        self.before = None;
     }
 
     fn tell(&mut self, event: &Event<'_>) {

@@ -1,6 +1,7 @@
 //! What a face wants the daemon to do: the doors as the engine knows them, and where to look.
 
 use klopf_engine::{Door, DoorId};
+use klopf_gate::Guarded;
 use klopf_wire::PortSet;
 
 /// A configuration in the daemon's terms.
@@ -14,6 +15,10 @@ pub(crate) struct Plan {
     pub(crate) only_ipv4: bool,
     /// Ports that serve although no socket of this host listens there.
     pub(crate) services: PortSet,
+    /// The doors that guard ports.
+    pub(crate) guards: Vec<Guarded>,
+    /// Whether other programs may change the guards' table.
+    pub(crate) share_table: bool,
 }
 
 impl Plan {

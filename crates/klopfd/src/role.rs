@@ -7,7 +7,7 @@ use std::process::ExitCode;
 
 use klopf_sys::{PacketSocket, Pair, User};
 
-use crate::{exit, names, watch};
+use crate::{exit, names, unit, watch};
 
 /// Runs the helper that this process was started as; none if it was started by somebody else.
 pub(crate) fn helper() -> Option<ExitCode> {
@@ -15,7 +15,7 @@ pub(crate) fn helper() -> Option<ExitCode> {
     let (role, rest) = arguments.split_first()?;
     let rest: Vec<&str> = rest.iter().filter_map(|word| word.to_str()).collect();
     let role = role.to_str()?;
-    if role != watch::ROLE && role != names::ROLE {
+    if ![watch::ROLE, names::ROLE, unit::ROLE].contains(&role) {
         return None;
     }
     let started = start(role, &rest);
@@ -26,6 +26,9 @@ pub(crate) fn helper() -> Option<ExitCode> {
 }
 
 fn start(role: &str, arguments: &[&str]) -> Option<ExitCode> {
+    if role == unit::ROLE {
+        return unit::main(arguments);
+    }
     let (&settings, descriptors) = arguments.split_first()?;
     let mut descriptors = descriptors.iter().map(|number| klopf_sys::inherited(number.parse().ok()?));
     let (user, flags) = decode(settings)?;

@@ -176,7 +176,10 @@ impl Watch {
                 Effect::TimedOut { door, origin, stage } if self.telling.may(now) => {
                     self.post(Up::TimedOut { door, origin, stage });
                 }
-                Effect::Stage { .. } | Effect::TimedOut { .. } => {}
+                Effect::Broken { door, origin, stage, at } if self.telling.may(now) => {
+                    self.post(Up::Broken { door, origin, stage, at });
+                }
+                Effect::Stage { .. } | Effect::TimedOut { .. } | Effect::Broken { .. } => {}
                 Effect::Grant(grant) => {
                     self.post(Up::Grant { door: grant.door, address: grant.address, uses_up: grant.uses_up });
                 }
@@ -256,6 +259,8 @@ impl Watch {
                 self.staged_sight = Sight::default();
             }
             Down::Count => self.post_counts(),
+            // However much waits to be said, this must not: the keeper would take the watch for hung.
+            Down::Ping(number) => self.outbox.push_front(Up::Pong(number).encode()),
         }
     }
 

@@ -1,5 +1,5 @@
 //! Plays a kernel that lacks something: `old-kernel landlock,seccomp PROGRAM [ARGUMENT]...` executes the program so that
-//! it, and all that it starts, finds no such system calls.
+//! it, and all that it starts, finds no such system calls; `nftables` is a netlink family that is not there.
 #![forbid(unsafe_code)]
 
 use std::collections::BTreeMap;
@@ -23,6 +23,7 @@ fn main() -> Result<(), Box<dyn Error>> {
 /// A filter by which the system calls of these are not there.
 fn without(lacking: &str) -> Result<BpfProgram, Box<dyn Error>> {
     let mut rules = BTreeMap::new();
+    let mut missing = libc::ENOSYS;
     for name in lacking.split(',') {
         match name {
             "landlock" => {
@@ -31,15 +32,23 @@ fn without(lacking: &str) -> Result<BpfProgram, Box<dyn Error>> {
                 rules.extend(calls.map(|call| (call, Vec::new())));
             }
             "seccomp" => {
-                let mode = u64::try_from(libc::PR_SET_SECCOMP)?;
-                let mode = SeccompCondition::new(0, SeccompCmpArgLen::Dword, SeccompCmpOp::Eq, mode)?;
-                rules.insert(libc::SYS_prctl, vec![SeccompRule::new(vec![mode])?]);
+                rules.insert(libc::SYS_prctl, vec![SeccompRule::new(vec![equals(0, libc::PR_SET_SECCOMP)?])?]);
                 rules.insert(libc::SYS_seccomp, Vec::new());
+            }
+            "nftables" => {
+                let netlink = equals(0, libc::AF_NETLINK)?;
+                let netfilter = equals(2, libc::NETLINK_NETFILTER)?;
+                rules.insert(libc::SYS_socket, vec![SeccompRule::new(vec![netlink, netfilter])?]);
+                missing = libc::EPROTONOSUPPORT;
             }
             other => return Err(format!("cannot play a kernel without {other}").into()),
         }
     }
-    let missing = SeccompAction::Errno(libc::ENOSYS.unsigned_abs());
+    let missing = SeccompAction::Errno(missing.unsigned_abs());
     let architecture = TargetArch::try_from(env::consts::ARCH)?;
     Ok(SeccompFilter::new(rules, SeccompAction::Allow, missing, architecture)?.try_into()?)
+}
+
+fn equals(argument: u8, value: i32) -> Result<SeccompCondition, Box<dyn Error>> {
+    Ok(SeccompCondition::new(argument, SeccompCmpArgLen::Dword, SeccompCmpOp::Eq, u64::try_from(value)?)?)
 }

@@ -6,8 +6,8 @@ use super::report::{Report, Value, Wrong, in_order};
 use super::{Daemon, LogTarget, values};
 use crate::suggest::nearest;
 
-pub(super) const KEYS: [&str; 7] =
-    ["interfaces", "state-dir", "runtime-dir", "user", "log", "service-ports", "seccomp"];
+pub(super) const KEYS: [&str; 8] =
+    ["interfaces", "state-dir", "runtime-dir", "user", "log", "service-ports", "seccomp", "share-table"];
 
 /// The longest name the kernel has for an interface, in bytes.
 const INTERFACE_BYTES: usize = 15;
@@ -22,6 +22,7 @@ impl Default for Daemon {
             log: None,
             service_ports: Vec::new(),
             seccomp_optional: false,
+            share_table: false,
         }
     }
 }
@@ -42,7 +43,11 @@ pub(super) fn read(table: &DeTable<'_>, report: &mut Report<'_>) -> Daemon {
                     daemon.service_ports.extend(range);
                 }
             }
-            "seccomp" => daemon.seccomp_optional = seccomp(value, report),
+            "seccomp" => {
+                let choices = [("required", false), ("optional", true)];
+                daemon.seccomp_optional = report.choice("seccomp", value, choices).unwrap_or_default();
+            }
+            name @ "share-table" => daemon.share_table = report.boolean(name, value).unwrap_or_default(),
             _ => report.unknown_key(key, "`[daemon]`", &KEYS),
         }
     }
@@ -93,18 +98,6 @@ fn log(value: &Value<'_>, report: &mut Report<'_>) -> Option<LogTarget> {
             };
             report.fault(value.span(), Wrong::new(format!("cannot log to `{other}`"), help));
             None
-        }
-    }
-}
-
-fn seccomp(value: &Value<'_>, report: &mut Report<'_>) -> bool {
-    match report.string("seccomp", value, r#""required""#) {
-        Some("optional") => true,
-        Some("required") | None => false,
-        Some(other) => {
-            let text = format!("`seccomp` cannot be `{other}`");
-            report.fault(value.span(), Wrong::new(text, "write `required` or `optional`"));
-            false
         }
     }
 }

@@ -6,34 +6,36 @@ use std::time::Duration;
 use klopf_wire::Port;
 use toml::de::DeTable;
 
-use super::report::{Key, Report, Value, Wrong, in_order};
-use super::{Door, values};
+use super::report::{Entry, Key, Report, Value, Wrong, in_order};
+use super::{Closed, Door, IfKlopfdDies, guard, values};
 use crate::scan;
 use crate::suggest::nearest;
 
-pub(super) const KEYS: [&str; 6] = ["sequence", "within", "on-open", "on-close", "open-for", "always-allow"];
+pub(super) const KEYS: [&str; 16] = [
+    "sequence",
+    "within",
+    "guard",
+    "open-for",
+    "closed",
+    "if-klopfd-dies",
+    "extend-while-connected",
+    "close-on-disconnect",
+    "max-leases",
+    "allow-prefix",
+    "allow-prefix6",
+    "forward",
+    "always-allow",
+    "start",
+    "on-open",
+    "on-close",
+];
 
 /// Keys that are known but not yet read, why not, and what to do.
-pub(super) const LATER: [(&str, &str, &str); 5] = [
-    (
-        "guard",
-        "this version cannot guard ports yet; the door can only run commands",
-        "remove `guard`, and open the port with `on-open`",
-    ),
+pub(super) const LATER: [(&str, &str, &str); 2] = [
     (
         "keys",
         "this version cannot open sealed knocks yet; the door opens by its sequence",
         "remove `keys`, and give the door a `sequence`",
-    ),
-    (
-        "closed",
-        "this version cannot guard ports yet, so it cannot choose how a closed one looks",
-        "remove `closed`, and drop or reject with the host's own firewall",
-    ),
-    (
-        "if-klopfd-dies",
-        "this version cannot guard ports yet, so there is nothing to open when klopfd dies",
-        "remove `if-klopfd-dies`",
     ),
     ("via", "this version knows only one way to knock, the sequence", "remove `via`"),
 ];
@@ -63,25 +65,28 @@ pub(super) fn read_all(table: &DeTable<'_>, report: &mut Report<'_>) -> Vec<Door
     }
     let sequences: Vec<_> = doors.iter().map(|door| ((), door.name.as_str(), door.sequence.as_slice())).collect();
     for (index, text) in scan::shared(&sequences) {
-        let place = places.get(index).cloned().unwrap_or_default();
+        let place = places.get(index).map(|place| place.sequence.clone()).unwrap_or_default();
         report.warn(place, Wrong::new(text, "fine if that is meant; else change one of the sequences"));
+    }
+    for (index, wrong) in guard::conflicts(&doors) {
+        report.missing(places.get(index).map(|place| place.guard.clone()).unwrap_or_default(), wrong);
     }
     doors
 }
 
-/// The door and where its sequence is. A sequence with faults is empty.
-fn read(name: &Key<'_>, table: &DeTable<'_>, report: &mut Report<'_>) -> (Door, Range<usize>) {
-    let mut door = Door {
-        name: name.get_ref().to_string(),
-        sequence: Vec::new(),
-        within: WITHIN,
-        on_open: None,
-        on_close: None,
-        open_for: None,
-        always_allow: Vec::new(),
-    };
-    let mut sequence_at = None;
-    for (key, value) in in_order(table) {
+/// Where in the file; empty if a door has none.
+struct Place {
+    sequence: Range<usize>,
+    guard: Range<usize>,
+}
+
+/// The door and its place. A sequence with faults is empty, and so is a guard of which not everything is known.
+fn read(name: &Key<'_>, table: &DeTable<'_>, report: &mut Report<'_>) -> (Door, Place) {
+    let mut door = unwritten(name.get_ref().to_string());
+    let (mut sequence_at, mut guard_at) = (None, None);
+    let mut terms_known = true;
+    let entries = in_order(table);
+    for (key, value) in &entries {
         match key.get_ref().as_ref() {
             "sequence" => {
                 sequence_at = Some(value.span());
@@ -98,11 +103,22 @@ fn read(name: &Key<'_>, table: &DeTable<'_>, report: &mut Report<'_>) -> (Door, 
                     door.always_allow.extend(network);
                 }
             }
+            "guard" => {
+                guard_at = Some(value.span());
+                door.guard = guard::ports(value, report).unwrap_or_default();
+            }
+            name if guard::NEED_GUARD.contains(&name) => {
+                let known = guard::read(name, value, &mut door, report).is_some();
+                terms_known &= known || !guard::TERMS.contains(&name);
+            }
             other => match LATER.iter().find(|(later, ..)| *later == other) {
                 Some((_, text, help)) => report.fault(key.span(), Wrong::new(*text, *help)),
                 None => {
-                    if nearest(other, &KEYS) == Some("sequence") {
-                        sequence_at = Some(key.span());
+                    match nearest(other, &KEYS) {
+                        Some("sequence") => sequence_at = Some(key.span()),
+                        Some("guard") => guard_at = Some(key.span()),
+                        Some(meant) => terms_known &= !guard::TERMS.contains(&meant),
+                        None => {}
                     }
                     report.unknown_key(key, &format!("door `{}`", door.name), &KEYS);
                 }
@@ -113,11 +129,51 @@ fn read(name: &Key<'_>, table: &DeTable<'_>, report: &mut Report<'_>) -> (Door, 
         let help = r#"add a line such as `sequence = ["42000", "1337", "23000/udp"]`"#;
         report.missing(name.span(), Wrong::new(format!("door `{}` has no sequence", door.name), help));
     }
-    if !in_order(table).iter().any(|(key, _)| matches!(key.get_ref().as_ref(), "on-open" | "on-close")) {
-        let text = format!("nothing happens when door `{}` opens", door.name);
-        report.warn(name.span(), Wrong::new(text, r#"add `on-open`, e.g. `on-open = ["/etc/init.d/ssh", "start"]`"#));
+    match guard_at {
+        Some(_) => guard::check_forward(&entries, &door, report),
+        None => without_guard(name, &entries, report),
     }
-    (door, sequence_at.unwrap_or_default())
+    if !terms_known {
+        door.guard.clear();
+    }
+    (door, Place { sequence: sequence_at.unwrap_or_default(), guard: guard_at.unwrap_or_default() })
+}
+
+/// A door of which nothing but the name is written.
+fn unwritten(name: String) -> Door {
+    Door {
+        name,
+        sequence: Vec::new(),
+        within: WITHIN,
+        on_open: None,
+        on_close: None,
+        open_for: None,
+        always_allow: Vec::new(),
+        guard: Vec::new(),
+        closed: Closed::Drop,
+        if_klopfd_dies: IfKlopfdDies::StayClosed,
+        extend_while_connected: false,
+        close_on_disconnect: false,
+        max_leases: None,
+        allow_prefix: 32,
+        allow_prefix6: 128,
+        forward: None,
+        start: None,
+    }
+}
+
+/// Looks for what needs a guard, and for commands, without which nothing is left.
+fn without_guard(name: &Key<'_>, entries: &[Entry<'_, '_>], report: &mut Report<'_>) {
+    for (key, _) in entries.iter().filter(|(key, _)| guard::NEED_GUARD.contains(&key.get_ref().as_ref())) {
+        let text = format!("`{}` needs `guard`", key.get_ref());
+        let help = r#"add the ports to close, e.g. `guard = ["tcp/22"]`, or remove it"#;
+        report.missing(key.span(), Wrong::new(text, help));
+    }
+    if !entries.iter().any(|(key, _)| matches!(key.get_ref().as_ref(), "on-open" | "on-close")) {
+        let text = format!("nothing happens when door `{}` opens", name.get_ref());
+        let help = r#"add `guard = ["tcp/22"]`, or a command: `on-open = ["/etc/init.d/ssh", "start"]`"#;
+        report.warn(name.span(), Wrong::new(text, help));
+    }
 }
 
 fn check_name(key: &Key<'_>, report: &mut Report<'_>) {

@@ -2,9 +2,11 @@
 
 mod daemon;
 mod doors;
+mod guard;
 mod report;
 mod values;
 
+use std::fmt;
 use std::net::IpAddr;
 use std::time::Duration;
 
@@ -43,6 +45,8 @@ pub struct Daemon {
     pub service_ports: Vec<PortRange>,
     /// Whether to run where the kernel has no seccomp.
     pub seccomp_optional: bool,
+    /// Whether other programs may change Klopf's table in the kernel; it is then restored when they do.
+    pub share_table: bool,
 }
 
 /// Where log lines go.
@@ -69,6 +73,23 @@ pub struct PortRange {
     pub last: u16,
 }
 
+impl PortRange {
+    /// The ports that are in both.
+    #[must_use]
+    pub fn common(&self, other: &Self) -> Option<Self> {
+        let (first, last) = (self.first.max(other.first), self.last.min(other.last));
+        (self.proto == other.proto && first <= last).then_some(Self { proto: self.proto, first, last })
+    }
+}
+
+/// As in the file: `tcp/443` or `udp/60000-61000`.
+impl fmt::Display for PortRange {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { proto, first, last } = self;
+        if first == last { write!(f, "{proto}/{first}") } else { write!(f, "{proto}/{first}-{last}") }
+    }
+}
+
 /// A network; the host bits of `address` are clear, `prefix` is at most 32 or 128.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Network {
@@ -84,6 +105,35 @@ impl Network {
     pub fn contains(&self, address: IpAddr) -> bool {
         address.is_ipv4() == self.address.is_ipv4() && values::masked(address, self.prefix) == self.address
     }
+}
+
+/// What somebody without a lease sees of a guarded port.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Closed {
+    /// Nothing.
+    #[default]
+    Drop,
+    /// What a port without a service answers.
+    Reject,
+}
+
+/// What becomes of a guard when klopfd dies or hangs.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum IfKlopfdDies {
+    /// It stays.
+    #[default]
+    StayClosed,
+    /// The kernel forgets it.
+    Open,
+}
+
+/// Where a lease leads instead of to this host.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Forward {
+    /// Another host; never an IPv4 address written as an IPv6 one.
+    pub address: IpAddr,
+    /// Its port, only with a single guarded one. `None`: the port that was asked for.
+    pub port: Option<u16>,
 }
 
 /// `[door.NAME]`: what opens it and what then happens.
@@ -103,6 +153,27 @@ pub struct Door {
     pub open_for: Option<Duration>,
     /// Who is never shut out.
     pub always_allow: Vec<Network>,
+    /// Ports closed to all without a lease, at most 64 ranges, none touching another. Empty: the door only runs commands,
+    /// and what follows has its defaults. Doors with a port in common agree in `closed`, `if_klopfd_dies` and `forward`.
+    pub guard: Vec<PortRange>,
+    /// What a guarded port looks like.
+    pub closed: Closed,
+    /// Whether the guard outlives klopfd.
+    pub if_klopfd_dies: IfKlopfdDies,
+    /// Whether a lease is renewed while a connection under it is up.
+    pub extend_while_connected: bool,
+    /// Whether a lease ends with its last connection.
+    pub close_on_disconnect: bool,
+    /// How many leases it may have at once, 1 or more.
+    pub max_leases: Option<u32>,
+    /// A lease is for all IPv4 addresses with as many first bits in common; 8 to 32.
+    pub allow_prefix: u8,
+    /// The same for IPv6; 16 to 128.
+    pub allow_prefix6: u8,
+    /// Where a lease leads.
+    pub forward: Option<Forward>,
+    /// A systemd unit that runs while there are leases: `NAME.service`, `.socket` or `.target`, at most 255 characters.
+    pub start: Option<String>,
 }
 
 /// A file without faults.

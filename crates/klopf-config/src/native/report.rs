@@ -11,6 +11,7 @@ use crate::{Fault, Level};
 
 pub(super) type Key<'a> = Spanned<DeString<'a>>;
 pub(super) type Value<'a> = Spanned<DeValue<'a>>;
+pub(super) type Entry<'t, 'a> = (&'t Key<'a>, &'t Value<'a>);
 
 /// What is wrong and what to do.
 pub(super) struct Wrong {
@@ -115,6 +116,45 @@ impl<'s> Report<'s> {
         Some(text)
     }
 
+    /// A whole number of `least` to `most`. `example` is one.
+    pub(super) fn integer<N: TryFrom<i64>>(
+        &mut self,
+        key: &str,
+        value: &Value<'_>,
+        (least, most): (i64, i64),
+        example: &str,
+    ) -> Option<N> {
+        let Some(number) = value.get_ref().as_integer() else {
+            self.mistyped(key, value, "an integer", example);
+            return None;
+        };
+        let number = i64::from_str_radix(number.as_str(), number.radix()).ok();
+        let number = number.filter(|n| (least..=most).contains(n)).and_then(|n| n.try_into().ok());
+        if number.is_none() {
+            let wrong = Wrong::new(format!("`{key}` is {least} to {most}"), "write another number, or remove the line");
+            self.fault(value.span(), wrong);
+        }
+        number
+    }
+
+    /// `true` or `false`.
+    pub(super) fn boolean(&mut self, key: &str, value: &Value<'_>) -> Option<bool> {
+        let boolean = value.get_ref().as_bool();
+        if boolean.is_none() {
+            self.mistyped(key, value, "true or false", "true");
+        }
+        boolean
+    }
+
+    /// One of two words.
+    pub(super) fn choice<T>(&mut self, key: &str, value: &Value<'_>, choices: [(&str, T); 2]) -> Option<T> {
+        let [(one, _), (other, _)] = choices;
+        let text = self.string(key, value, &format!("\"{one}\""))?;
+        let help = format!("write `{one}` or `{other}`");
+        let choice = choices.into_iter().find(|(word, _)| *word == text).map(|(_, choice)| choice);
+        self.checked(value.span(), choice.ok_or_else(|| Wrong::new(format!("`{key}` cannot be `{text}`"), help)))
+    }
+
     /// The elements of a list.
     pub(super) fn list<'v, 'a>(
         &mut self,
@@ -150,7 +190,7 @@ impl<'s> Report<'s> {
 }
 
 /// Keys and values in file order.
-pub(super) fn in_order<'t, 'a>(table: &'t DeTable<'a>) -> Vec<(&'t Key<'a>, &'t Value<'a>)> {
+pub(super) fn in_order<'t, 'a>(table: &'t DeTable<'a>) -> Vec<Entry<'t, 'a>> {
     let mut entries: Vec<_> = table.iter().collect();
     entries.sort_by_key(|(key, _)| key.span().start);
     entries

@@ -14,14 +14,25 @@ user = "klopf"
 log = "syslog"
 service-ports = ["tcp/443", "udp/60000-61000"]
 seccomp = "optional"
+share-table = true
 
 [door.ssh]
+guard = ["tcp/22", "udp/60000-61000"]
 sequence = ["42000", "23000/udp", 1337, "0x"]
 within = "10s"
 on-open = ["/etc/init.d/ssh", "start", "{ip} {door}"]
 on-close = ["/etc/init.d/ssh", "stop"]
 open-for = "30s"
 always-allow = ["192.0.2.0/24", "2001:db8::1"]
+closed = "reject"
+if-klopfd-dies = "open"
+extend-while-connected = true
+close-on-disconnect = true
+max-leases = 10
+allow-prefix = 24
+allow-prefix6 = 56
+forward = "fd00::5"
+start = "ssh.service"
 "#;
 
 fn full() -> String {
@@ -57,6 +68,7 @@ fn every_key_is_read() {
             log: Some(LogTarget::Syslog),
             service_ports: vec![range(Proto::Tcp, 443, 443), range(Proto::Udp, 60000, 61000)],
             seccomp_optional: true,
+            share_table: true,
         },
         doors: vec![Door {
             name: "ssh".into(),
@@ -66,6 +78,16 @@ fn every_key_is_read() {
             on_close: vector(&["/etc/init.d/ssh", "stop"]),
             open_for: Some(Duration::from_secs(30)),
             always_allow: vec![network("192.0.2.0", 24), network("2001:db8::1", 128)],
+            guard: vec![range(Proto::Tcp, 22, 22), range(Proto::Udp, 60000, 61000)],
+            closed: Closed::Reject,
+            if_klopfd_dies: IfKlopfdDies::Open,
+            extend_while_connected: true,
+            close_on_disconnect: true,
+            max_leases: Some(10),
+            allow_prefix: 24,
+            allow_prefix6: 56,
+            forward: Some(Forward { address: "fd00::5".parse().unwrap(), port: None }),
+            start: Some("ssh.service".into()),
         }],
     };
     assert_eq!(read(&full()), expected);
@@ -148,6 +170,7 @@ fn wrong_values_are_told() {
         ("service-ports = [\"443/tcp\"]", "`443/tcp` is not a protocol and its ports"),
         ("seccomp = \"off\"", "`seccomp` cannot be `off`"),
         ("seccomp = 2020-01-01", "`seccomp` must be a string, not a date"),
+        ("share-table = \"yes\"", "`share-table` must be true or false, not a string"),
     ] {
         let column = line.find("= ").unwrap() + 3 + usize::from(line.contains("= ["));
         assert_eq!(faults(&format!("[daemon]\n{line}")), [format!("2:{column}: {expected}")]);
@@ -241,6 +264,7 @@ fn odd_files_are_warned_of() {
         assert_eq!(warnings(&format!("[door.a]\non-open=[\"/x\"]\n{text}")), expected, "{text}");
     }
     assert_eq!(warnings("[door.a]\nsequence=[9,5,7]"), ["nothing happens when door `a` opens"]);
+    assert_eq!(warnings("[door.a]\nsequence=[9,5,7]\nguard=[\"tcp/22\"]"), [""; 0]);
     for (argument, expected) in [
         ("{ip} {door} {} {awk} {print $1} {ip", None),
         ("{key}", Some("a sequence has nothing to put in place of `{key}`")),
@@ -271,7 +295,7 @@ proptest! {
     #[test]
     fn anything_like_a_file_is_fine(
         lines in prop::collection::vec(
-            "(\\[{1,2}(door\\.)?[a\"]{0,2}\\]{0,2}|(sequence|within|on-open|[a-z.]{0,3}) = [\\[\"{0-9smd/,'ä=}\\]]{0,9})",
+            "(\\[{1,2}(door\\.)?[a\"]{0,2}\\]{0,2}|(sequence|within|guard|on-open|[a-z.]{0,3}) = [\\[\"{0-9smd/,'ä=}\\]]{0,9})",
             0..9,
         ),
     ) {

@@ -1,12 +1,15 @@
 //! The values of `klopf.toml`.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
 use klopf_wire::{Port, Proto};
 
 use super::report::Wrong;
-use super::{Network, PortRange};
+use super::{Forward, Network, PortRange};
+
+/// The longest name systemd has for a unit.
+const UNIT_BYTES: usize = 255;
 
 /// `42000` or `23000/udp`.
 pub(super) fn port(text: &str) -> Result<Port, Wrong> {
@@ -97,6 +100,44 @@ pub(super) fn network(text: &str) -> Result<Network, Wrong> {
     }
     let text = format!("`{text}` is an address within a network");
     Err(Wrong::new(text, format!("write `{}/{prefix}` for the network, or `{address}` alone", network.address)))
+}
+
+/// `10.0.0.5:22`, `[fd00::5]:22`, or an address alone.
+pub(super) fn forward(text: &str) -> Result<Forward, Wrong> {
+    let alone = text.parse::<IpAddr>().ok().map(|address| Forward { address, port: None });
+    let with_port = || text.parse::<SocketAddr>().ok().filter(|to| to.port() > 0 && !text.contains('%'));
+    let Some(Forward { address, port }) =
+        alone.or_else(|| with_port().map(|to| Forward { address: to.ip(), port: Some(to.port()) }))
+    else {
+        let help = "write it like `10.0.0.5:22` or `[fd00::5]:22`, or the address alone";
+        return Err(Wrong::new(format!("`{text}` is not an address and its port"), help));
+    };
+    let address = address.to_canonical();
+    let broadcast = address == IpAddr::V4(Ipv4Addr::BROADCAST);
+    if broadcast || address.is_loopback() || address.is_unspecified() || address.is_multicast() {
+        let help = "write the address of a host behind this one; without `forward` a lease leads to this host";
+        return Err(Wrong::new(format!("nothing can be forwarded to {address}"), help));
+    }
+    Ok(Forward { address, port })
+}
+
+/// The name of a systemd unit that can be started and stopped: `ssh.service`.
+pub(super) fn unit(text: &str) -> Result<String, Wrong> {
+    let wrong = |help: &str| Err(Wrong::new(format!("`{text}` is not a unit that can be started"), help));
+    let name = "write a name as `systemctl` shows it: `ssh.service`";
+    let plain = |b: u8| b.is_ascii_alphanumeric() || b":_.@\\-".contains(&b);
+    if text.len() > UNIT_BYTES || !text.bytes().all(plain) {
+        return wrong(name);
+    }
+    match text.rsplit_once('.') {
+        Some(("", _)) => wrong(name),
+        Some((_, "service" | "socket" | "target")) => Ok(text.to_owned()),
+        Some((_, "automount" | "device" | "mount" | "path" | "scope" | "slice" | "swap" | "timer")) => {
+            wrong("name one that ends in `.service`, `.socket` or `.target`")
+        }
+        None if text.is_empty() => wrong(name),
+        Some(_) | None => wrong(&format!("write `{text}.service`")),
+    }
 }
 
 /// The address with all but the first `prefix` bits clear.
@@ -235,6 +276,64 @@ mod tests {
             ("192.0.2/24", "write it like `192.0.2.0/24` or `2001:db8::/32`"),
         ] {
             assert_eq!(help(network(text)), what, "{text}");
+        }
+    }
+
+    #[test]
+    fn forwards_are_read() {
+        for (text, address, port) in [
+            ("10.0.0.5:22", "10.0.0.5", Some(22)),
+            ("10.0.0.5", "10.0.0.5", None),
+            ("[fd00::5]:22", "fd00::5", Some(22)),
+            ("fd00::5", "fd00::5", None),
+            ("fd00::5:22", "fd00::5:22", None),
+            ("::ffff:10.0.0.5", "10.0.0.5", None),
+        ] {
+            let expected = Forward { address: address.parse().unwrap(), port };
+            assert_eq!(forward(text).ok(), Some(expected), "{text}");
+        }
+        let form = "write it like `10.0.0.5:22` or `[fd00::5]:22`, or the address alone";
+        let here = "write the address of a host behind this one; without `forward` a lease leads to this host";
+        for (text, what) in [
+            ("", form),
+            ("host:22", form),
+            ("10.0.0.5:0", form),
+            ("10.0.0.5:", form),
+            ("10.0.0.5:65536", form),
+            ("[fd00::5]", form),
+            ("[fe80::1%2]:22", form),
+            ("127.0.0.1:22", here),
+            ("[::1]:22", here),
+            ("::ffff:127.0.0.1", here),
+            ("0.0.0.0", here),
+            ("[::]:22", here),
+            ("224.0.0.1", here),
+            ("ff02::1", here),
+            ("255.255.255.255", here),
+        ] {
+            assert_eq!(help(forward(text)), what, "{text}");
+        }
+    }
+
+    #[test]
+    fn units_are_read() {
+        let longest = format!("{}.service", "n".repeat(247));
+        for text in ["ssh.service", "a@b:c_d-e.socket", r"x\x2dy.target", "a.b.service", &longest] {
+            assert_eq!(unit(text).ok().as_deref(), Some(text));
+        }
+        let form = "write a name as `systemctl` shows it: `ssh.service`";
+        for (text, what) in [
+            ("ssh", "write `ssh.service`"),
+            ("org.example.daemon", "write `org.example.daemon.service`"),
+            ("ssh.timer", "name one that ends in `.service`, `.socket` or `.target`"),
+            ("", form),
+            (".service", form),
+            ("a b.service", form),
+            ("../x.service", form),
+            ("ssh.service\n", form),
+            (&format!("n{longest}"), form),
+        ] {
+            assert_eq!(help(unit(text)), what, "{text}");
         }
     }
 

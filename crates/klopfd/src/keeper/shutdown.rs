@@ -17,7 +17,7 @@ impl<F: Face> Keeper<'_, F> {
     /// Closes what is open and ends.
     pub(super) fn finish(mut self, why: Finished) -> Finished {
         self.hear();
-        if why != Finished::Failed {
+        if !matches!(why, Finished::Failed | Finished::Unguarded) {
             self.face.tell(&Event::Stopping);
         }
         self.watching.stop();
@@ -51,6 +51,9 @@ impl<F: Face> Keeper<'_, F> {
         self.face.work();
         if let Some(path) = self.pid_file.as_ref().filter(|_| self.ready) {
             let _ = std::fs::remove_file(path);
+        }
+        if let Some(directory) = &self.runtime_dir {
+            let _ = std::fs::remove_file(directory.join(klopf_gate::PID_FILE));
         }
         self.face.tell(&Event::Stopped);
         self.gate.finish();

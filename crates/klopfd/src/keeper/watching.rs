@@ -18,6 +18,8 @@ const LONGEST_PAUSE: u64 = 10_000;
 const LONG_LIFE: u64 = 60_000;
 /// Milliseconds that a watch may take to end after it has closed its end of the pair.
 const TO_END: u64 = 1000;
+/// Milliseconds without an answer after which it counts as hung.
+const HUNG: u64 = 4000;
 /// Lines that a watch may cause at once, and a second: some more than it allows itself.
 const LINES: (u32, u32) = (2048, 64);
 /// The same for grants.
@@ -51,6 +53,8 @@ pub(super) struct Watching {
     counts_asked: usize,
     /// Nothing it says is believed any more.
     distrusted: bool,
+    /// When it was asked whether all is well, and has not answered yet.
+    pinged: Option<u64>,
 }
 
 impl Watching {
@@ -72,11 +76,13 @@ impl Watching {
             grants: Budget::new(GRANTS.0, GRANTS.1),
             counts_asked: 0,
             distrusted: false,
+            pinged: None,
         }
     }
 
     pub(super) fn start(&mut self, packets: &PacketSocket, now: u64) -> std::io::Result<()> {
         (self.started, self.start_at, self.distrusted) = (now, None, false);
+        self.pinged = None;
         self.unsent.clear();
         match role::start_watch(packets, self.user, self.seccomp_optional, self.debug) {
             Ok((pid, pair)) => {
@@ -90,9 +96,14 @@ impl Watching {
         }
     }
 
+    /// Whether a process is this one.
+    pub(super) fn is(&self, pid: u32) -> bool {
+        self.pid == Some(pid)
+    }
+
     /// Takes in that a process has ended; whether it was this one.
     pub(super) fn reaped(&mut self, pid: u32) -> bool {
-        let own = self.pid == Some(pid);
+        let own = self.is(pid);
         if own {
             self.pid = None;
         }
@@ -111,7 +122,8 @@ impl Watching {
         self.given_up
     }
 
-    fn kill(&mut self) {
+    /// Ends it; another is started.
+    pub(super) fn kill(&mut self) {
         self.pid.into_iter().for_each(klopf_sys::kill);
     }
 
@@ -196,10 +208,30 @@ impl Watching {
             Up::Ready { .. }
             | Up::Stage { .. }
             | Up::TimedOut { .. }
+            | Up::Broken { .. }
+            | Up::Pong(_)
             | Up::Refused { .. }
             | Up::Silenced(_)
             | Up::Strange => self.lines.take(now),
         }
+    }
+
+    /// Asks whether all is well.
+    pub(super) fn ping(&mut self, now: u64) {
+        if self.pair.is_some() && self.pinged.is_none() {
+            self.pinged = Some(now);
+            self.post([Down::Ping(now)]);
+        }
+    }
+
+    /// It has answered.
+    pub(super) fn answered(&mut self, number: u64) {
+        self.pinged = self.pinged.filter(|pinged| *pinged != number);
+    }
+
+    /// Whether it has not answered for too long.
+    pub(super) fn is_hung(&self, now: u64) -> bool {
+        self.pinged.is_some_and(|pinged| now.saturating_sub(pinged) >= HUNG)
     }
 
     pub(super) fn ask_counts(&mut self) {

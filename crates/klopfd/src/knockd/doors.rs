@@ -165,6 +165,7 @@ fn order(door: &Configured, address: IpAddr) -> Result<Option<Order>, &'static s
         hold: door.cmd_timeout_s.saturating_mul(1000),
         from_end: true,
         renews: false,
+        pass: None,
     }))
 }
 

@@ -5,12 +5,16 @@ use std::ffi::OsString;
 use std::net::IpAddr;
 use std::time::Duration;
 
-use klopf_config::native::{Config, Door as Native};
+use klopf_config::native::{self as config, Config, Door as Native, PortRange};
+use klopf_control::DoorStatus;
 use klopf_engine::{Door, DoorId};
-use klopf_gate::{Command, Order};
-use klopf_wire::{FlagMask, Port, PortSet};
+use klopf_gate::firewall::{Guard, Hold, Network, Ports, TCP, UDP};
+use klopf_gate::{By, Command, Guarded, Order, Pass};
+use klopf_wire::{FlagMask, Port, PortSet, Proto};
 
+use crate::face::Described;
 use crate::plan::{Ids, Plan};
+use crate::unit::{self, Wish};
 
 /// How long a door is open that has something to close and says no time.
 const OPEN_FOR: Duration = Duration::from_secs(30);
@@ -35,6 +39,8 @@ impl Doors {
             ("user", old.user != new.user),
             ("log", old.log != new.log),
             ("seccomp", old.seccomp_optional != new.seccomp_optional),
+            ("runtime-dir", old.runtime_dir != new.runtime_dir),
+            ("share-table", old.share_table != new.share_table),
         ];
         self.config = config;
         changes.into_iter().filter(|(_, changed)| *changed).map(|(key, _)| key).collect()
@@ -52,27 +58,107 @@ impl Doors {
             (range.first..=range.last).for_each(|number| services.insert(Port { proto: range.proto, number }));
         }
         let interfaces = Some(daemon.interfaces.clone()).filter(|names| !names.is_empty());
-        Plan { doors, interfaces, only_ipv4: false, services }
+        let guards = self.config.doors.iter().filter(|door| !door.guard.is_empty()).map(guarded).collect();
+        Plan { doors, interfaces, only_ipv4: false, services, guards, share_table: daemon.share_table }
     }
 
     pub(super) fn order(&self, door: DoorId, address: IpAddr) -> Option<Order> {
-        let native = self.by_id.get(&door)?;
-        let fill =
-            |argv: &Vec<String>| Command::Vector(argv.iter().map(|word| filled(word, native, address)).collect());
-        let always = native.always_allow.iter().any(|network| network.contains(address));
-        let close = native.on_close.as_ref().filter(|_| !always).map(fill);
-        Some(Order {
-            door: native.name.clone(),
-            address,
-            open: native.on_open.as_ref().map(fill),
-            hold: milliseconds(native.open_for.unwrap_or(OPEN_FOR)),
-            from_end: false,
-            renews: close.is_some() || (native.open_for.is_some() && !always),
-            close,
-        })
+        Some(order(self.by_id.get(&door)?, address, By::Sequence, None))
+    }
+
+    /// What it leads to that the administrator opens a door.
+    pub(super) fn by_hand(&self, door: &str, address: IpAddr, hold: Option<u64>) -> Option<Order> {
+        let native = self.config.doors.iter().find(|native| native.name == door)?;
+        Some(order(native, address, By::Hand, hold))
+    }
+
+    /// The configuration in force.
+    pub(super) fn config(&self) -> &Config {
+        &self.config
+    }
+
+    /// The doors, for who asks.
+    pub(super) fn described(&self) -> Vec<Described> {
+        self.config.doors.iter().map(described).collect()
     }
 }
 
+/// Everything about one opening of a door.
+fn order(native: &Native, address: IpAddr, by: By, hold: Option<u64>) -> Order {
+    let fill = |argv: &Vec<String>| Command::Vector(argv.iter().map(|word| filled(word, native, address)).collect());
+    // Who is never shut out is not let in, and not shut out after a while either.
+    let always = native.always_allow.iter().any(|network| network.contains(address));
+    let close = native.on_close.as_ref().filter(|_| !always).map(fill);
+    let guards = !native.guard.is_empty() && !always;
+    let origin = (by == By::Sequence).then_some(address);
+    Order {
+        door: native.name.clone(),
+        address,
+        open: native.on_open.as_ref().map(fill),
+        hold: hold.unwrap_or_else(|| milliseconds(native.open_for.unwrap_or(OPEN_FOR))),
+        from_end: false,
+        renews: close.is_some() || guards || (native.open_for.is_some() && !always),
+        pass: guards.then_some(Pass { who: None, origin, by }),
+        close,
+    }
+}
+
+/// A door's guard in the gate's terms.
+fn guarded(native: &Native) -> Guarded {
+    let ports = |range: &PortRange| {
+        let proto = if range.proto == Proto::Tcp { TCP } else { UDP };
+        Ports { proto, first: range.first, last: range.last }
+    };
+    let guard = Guard {
+        door: native.name.clone(),
+        ports: native.guard.iter().map(ports).collect(),
+        reject: native.closed == config::Closed::Reject,
+        hold: match native.if_klopfd_dies {
+            config::IfKlopfdDies::StayClosed => Hold::Firm,
+            config::IfKlopfdDies::Open => Hold::WhileAlive,
+        },
+        always: native.always_allow.iter().map(|one| Network::of(one.address, one.prefix)).collect(),
+        prefix4: native.allow_prefix,
+        prefix6: native.allow_prefix6,
+        forward: native.forward.map(|forward| (forward.address, forward.port)),
+    };
+    Guarded {
+        guard,
+        in_force: true,
+        most: native.max_leases,
+        extend: native.extend_while_connected,
+        until_disconnect: native.close_on_disconnect,
+        service: native.start.as_deref().map(|name| (asking(Wish::Start, name), asking(Wish::Stop, name))),
+    }
+}
+
+fn asking(wish: Wish, name: &str) -> Command {
+    Command::Vector(unit::command(wish, name))
+}
+
+fn described(native: &Native) -> Described {
+    let hit = |port: &Port| match port.proto {
+        Proto::Tcp => port.number.to_string(),
+        Proto::Udp => format!("{}/udp", port.number),
+    };
+    let status = DoorStatus {
+        name: native.name.clone(),
+        guard: native.guard.iter().map(ToString::to_string).collect(),
+        closed: match native.closed {
+            config::Closed::Drop => klopf_control::Closed::Drop,
+            config::Closed::Reject => klopf_control::Closed::Reject,
+        },
+        if_klopfd_dies: match native.if_klopfd_dies {
+            config::IfKlopfdDies::StayClosed => klopf_control::IfKlopfdDies::StayClosed,
+            config::IfKlopfdDies::Open => klopf_control::IfKlopfdDies::Open,
+        },
+        guarded: false,
+        leases: 0,
+        max_leases: native.max_leases,
+        sequence_length: native.sequence.len(),
+    };
+    Described { status, sequence: native.sequence.iter().map(hit).collect::<Vec<_>>().join(" ") }
+}
 fn recognised_by(native: &Native) -> Door {
     Door {
         id: DoorId(0),

@@ -5,7 +5,7 @@ use std::io::{self, Write};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use klopf_config::native::LogTarget;
-use klopf_gate::Event as Gate;
+use klopf_gate::{Event as Gate, Why};
 use klopf_sys::{Ended, syslog};
 use tracing::{Level, debug, error, info, warn};
 use tracing_subscriber::Layer;
@@ -78,6 +78,9 @@ pub(super) fn tell(event: &Event<'_>) {
         Event::TimedOut { door, origin, stage } => {
             debug!(door, ip = %origin, "door {door}: {origin} ran out of time after hit {stage}");
         }
+        Event::Broken { door, origin, stage, at } => {
+            debug!(door, ip = %origin, "door {door}: {origin} hit {at} after hit {stage}, which was wrong");
+        }
         Event::Granted { door, address } => {
             info!(door, ip = %address, "door {door}: opened by its sequence for {address}");
         }
@@ -108,6 +111,8 @@ pub(super) fn tell(event: &Event<'_>) {
         }
         Event::Stopped => info!("ended"),
         Event::Trouble(what) => error!("{what}"),
+        Event::Warning(what) => warn!("{what}"),
+        Event::Notice(what) => info!("{what}"),
     }
 }
 
@@ -132,7 +137,26 @@ fn tell_gate(event: &Gate) {
         Gate::Renewed { door, address } => {
             info!(door, ip = %address, "door {door}: {address} knocked again; it stays open for longer");
         }
-        Gate::Due { door, address } => info!(door, ip = %address, "door {door}: closing for {address}"),
+        Gate::Due { door, address, why } => {
+            let why = match why {
+                Why::Time | Why::Stopping => "",
+                Why::Revoked => ", revoked by hand",
+                Why::Disconnected => ", for its last connection has ended",
+                Why::NoDoor => ", for there is no such door any more",
+                Why::Unused => ", for nobody uses it any more",
+            };
+            info!(door, ip = %address, "door {door}: closing for {address}{why}");
+        }
+        Gate::LetIn { door, network, hold } => {
+            let seconds = hold.div_ceil(1000);
+            info!(door, ip = %network, seconds, "door {door}: {network} is let in for {seconds} s");
+        }
+        Gate::Adopted(leases) => info!("leases found in the kernel and taken over: {leases}"),
+        Gate::Firewall(error) => error!("the kernel's firewall: {error}"),
+        Gate::Restored { by } => {
+            let by = escaped(by);
+            warn!("{by} has changed or removed the table inet klopf; the guards and leases are restored");
+        }
         Gate::Refused { door, address, why } => {
             let why = why.name();
             warn!(door, ip = %address, why, "door {door}: refused to {address}: {why}");

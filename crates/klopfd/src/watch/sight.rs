@@ -39,7 +39,8 @@ impl Sight {
             | Down::Sequence(_)
             | Down::CommitDoors
             | Down::CommitSight(_)
-            | Down::Count => {}
+            | Down::Count
+            | Down::Ping(_) => {}
         }
     }
 

@@ -1,0 +1,332 @@
+//! Which ports are closed, and where in the kernel's sets a lease for a door stands. Pure.
+
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+
+use super::names::Family;
+
+/// TCP, as in an IP header.
+pub const TCP: u8 = 6;
+/// UDP, as in an IP header.
+pub const UDP: u8 = 17;
+
+/// Ports of one protocol (6 or 17), `first` to `last`, both included.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Ports {
+    /// 6 for TCP, 17 for UDP.
+    pub proto: u8,
+    /// The lowest port.
+    pub first: u16,
+    /// The highest port.
+    pub last: u16,
+}
+
+/// Addresses that share their first `prefix` bits; the other bits of `address` are zero.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Network {
+    /// The first address.
+    pub address: IpAddr,
+    /// How many bits are fixed, 32 or 128 at most.
+    pub prefix: u8,
+}
+
+impl Network {
+    /// The network of an address.
+    #[must_use]
+    pub fn of(address: IpAddr, prefix: u8) -> Self {
+        let address = match address {
+            IpAddr::V4(v4) => {
+                let mask = u32::MAX.checked_shl(32_u32.saturating_sub(prefix.into())).unwrap_or(0);
+                IpAddr::V4((v4.to_bits() & mask).into())
+            }
+            IpAddr::V6(v6) => {
+                let mask = u128::MAX.checked_shl(128_u32.saturating_sub(prefix.into())).unwrap_or(0);
+                IpAddr::V6((v6.to_bits() & mask).into())
+            }
+        };
+        Self { address, prefix }
+    }
+
+    /// Whether an address is in it.
+    #[must_use]
+    pub fn contains(&self, address: IpAddr) -> bool {
+        self.address.is_ipv4() == address.is_ipv4() && Self::of(address, self.prefix).address == self.address
+    }
+
+    fn covers(&self, other: &Self) -> bool {
+        self.prefix <= other.prefix && self.contains(other.address)
+    }
+}
+
+impl std::fmt::Display for Network {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match (self.address, self.prefix) {
+            (IpAddr::V4(_), 32) | (IpAddr::V6(_), 128) => self.address.fmt(f),
+            (address, prefix) => write!(f, "{address}/{prefix}"),
+        }
+    }
+}
+
+/// How long a guard holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Hold {
+    /// Until it is taken away, with a daemon or without.
+    Firm,
+    /// As long as the daemon says that it lives.
+    WhileAlive,
+    /// Until its trial ends, unless that is confirmed.
+    OnTrial,
+}
+
+/// The guard of one door.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Guard {
+    /// The door's name.
+    pub door: String,
+    /// What is closed.
+    pub ports: Vec<Ports>,
+    /// Whether a closed port answers as one at which nothing listens.
+    pub reject: bool,
+    /// How long it holds.
+    pub hold: Hold,
+    /// Who is never shut out.
+    pub always: Vec<Network>,
+    /// The bits of a knocker's IPv4 address that count.
+    pub prefix4: u8,
+    /// The bits of a knocker's IPv6 address that count.
+    pub prefix6: u8,
+    /// Where a lease leads to: an address behind this host and a port, the same one if none is named.
+    pub forward: Option<(IpAddr, Option<u16>)>,
+}
+
+impl Guard {
+    /// Whom a lease for an address lets in.
+    #[must_use]
+    pub fn admits(&self, address: IpAddr) -> Network {
+        Network::of(address, if address.is_ipv4() { self.prefix4 } else { self.prefix6 })
+    }
+}
+
+/// Ports that the same doors guard.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Span {
+    pub(super) ports: Ports,
+    /// Indices of the guards, in order.
+    pub(super) guards: Vec<usize>,
+}
+
+/// A set of leases: those for single ports and single addresses share one of a family; a range of ports, or a prefix, has
+/// one of its own, for then the kernel can find a lease by one step in a table.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(super) enum Place {
+    /// By address, protocol and port.
+    Shared(Family),
+    /// By address, of which so many bits count, for these ports.
+    Own(Family, u8, Ports),
+}
+
+impl Place {
+    pub(super) fn new(family: Family, prefix: u8, ports: Ports) -> Self {
+        let plain = prefix == family.bits() && ports.first == ports.last;
+        if plain { Self::Shared(family) } else { Self::Own(family, prefix, ports) }
+    }
+
+    pub(super) fn family(self) -> Family {
+        match self {
+            Self::Shared(family) | Self::Own(family, ..) => family,
+        }
+    }
+}
+
+/// What leases of a place are led to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Target {
+    /// Whether the port changes, too.
+    pub(super) with_port: bool,
+}
+
+/// All guards, laid out for the kernel.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Layout {
+    pub(super) guards: Vec<Guard>,
+    pub(super) spans: Vec<Span>,
+    /// Indices of the spans of each guard.
+    of_guard: Vec<Vec<usize>>,
+    by_door: BTreeMap<String, usize>,
+}
+
+impl Layout {
+    pub(super) fn new(guards: &[Guard]) -> Self {
+        let mut edges: BTreeMap<(u8, u32), (Vec<usize>, Vec<usize>)> = BTreeMap::new();
+        for (index, guard) in guards.iter().enumerate() {
+            for ports in &guard.ports {
+                edges.entry((ports.proto, u32::from(ports.first))).or_default().0.push(index);
+                edges.entry((ports.proto, u32::from(ports.last) + 1)).or_default().1.push(index);
+            }
+        }
+        let mut spans: Vec<Span> = Vec::new();
+        // A guard may name ports twice.
+        let mut inside: BTreeMap<usize, usize> = BTreeMap::new();
+        let mut edges = edges.into_iter().peekable();
+        while let Some(((proto, at), (begin, end))) = edges.next() {
+            for index in end {
+                if let Some(count) = inside.get_mut(&index) {
+                    *count -= 1;
+                    if *count == 0 {
+                        inside.remove(&index);
+                    }
+                }
+            }
+            for index in begin {
+                *inside.entry(index).or_default() += 1;
+            }
+            let next = edges.peek().filter(|((other, _), _)| *other == proto).map(|((_, next), _)| *next);
+            if let (false, Some(next), Ok(first)) = (inside.is_empty(), next, u16::try_from(at)) {
+                let last = u16::try_from(next - 1).unwrap_or(u16::MAX);
+                spans.push(Span { ports: Ports { proto, first, last }, guards: inside.keys().copied().collect() });
+            }
+        }
+        let mut of_guard = vec![Vec::new(); guards.len()];
+        for (number, span) in spans.iter().enumerate() {
+            for &guard in &span.guards {
+                if let Some(list) = of_guard.get_mut(guard) {
+                    list.push(number);
+                }
+            }
+        }
+        let by_door = guards.iter().enumerate().map(|(index, guard)| (guard.door.clone(), index)).collect();
+        Self { guards: guards.to_vec(), spans, of_guard, by_door }
+    }
+
+    pub(super) fn guard(&self, door: &str) -> Option<&Guard> {
+        self.guards.get(*self.by_door.get(door)?)
+    }
+
+    /// The spans that a door guards.
+    pub(super) fn spans_of(&self, door: &str) -> impl Iterator<Item = &Span> {
+        let indices = self.by_door.get(door).and_then(|&guard| self.of_guard.get(guard));
+        indices.into_iter().flatten().filter_map(|&span| self.spans.get(span))
+    }
+
+    /// The span that begins at a port.
+    pub(super) fn span(&self, ports: Ports) -> Option<&Span> {
+        let place = self.spans.binary_search_by_key(&ports, |span| span.ports).ok()?;
+        self.spans.get(place)
+    }
+
+    pub(super) fn guards_of<'a>(&'a self, span: &'a Span) -> impl Iterator<Item = &'a Guard> {
+        span.guards.iter().filter_map(|&guard| self.guards.get(guard))
+    }
+
+    /// How long the guard of a span holds: as the firmest of its doors says.
+    pub(super) fn hold(&self, span: &Span) -> Hold {
+        self.guards_of(span).map(|guard| guard.hold).min().unwrap_or(Hold::Firm)
+    }
+
+    pub(super) fn rejects(&self, span: &Span) -> bool {
+        self.guards_of(span).any(|guard| guard.reject)
+    }
+
+    /// Who always passes at a span. No network in it covers another, for which the kernel has no room.
+    pub(super) fn always(&self, span: &Span) -> Vec<Network> {
+        let mut all: Vec<Network> = self.guards_of(span).flat_map(|guard| guard.always.iter().copied()).collect();
+        all.sort_by_key(|network| network.prefix);
+        let mut kept: Vec<Network> = Vec::new();
+        for network in all {
+            if !kept.iter().any(|wider| wider.covers(&network)) {
+                kept.push(network);
+            }
+        }
+        kept
+    }
+
+    /// All places in which a lease may stand, with what of a host behind this one it leads to.
+    pub(super) fn places(&self) -> BTreeMap<Place, Option<Target>> {
+        let mut places = BTreeMap::new();
+        for span in &self.spans {
+            for guard in self.guards_of(span) {
+                for (family, prefix) in [(Family::V4, guard.prefix4), (Family::V6, guard.prefix6)] {
+                    let place = Place::new(family, prefix, span.ports);
+                    let target = self.forward(span, family).map(|(_, port)| Target { with_port: port.is_some() });
+                    let known = places.entry(place).or_insert(target);
+                    *known = known.or(target);
+                }
+            }
+        }
+        places
+    }
+
+    /// Where leases of a family at a span lead to.
+    pub(super) fn forward(&self, span: &Span, family: Family) -> Option<(IpAddr, Option<u16>)> {
+        self.guards_of(span).filter_map(|guard| guard.forward).find(|(to, _)| family.has(*to))
+    }
+
+    pub(super) fn forwards(&self) -> bool {
+        self.guards.iter().any(|guard| guard.forward.is_some())
+    }
+
+    /// Whether any guard holds only for a time.
+    pub(super) fn has(&self, hold: Hold) -> bool {
+        self.spans.iter().any(|span| self.hold(span) == hold)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn guard(door: &str, ports: &[(u8, u16, u16)]) -> Guard {
+        Guard {
+            door: door.into(),
+            ports: ports.iter().map(|&(proto, first, last)| Ports { proto, first, last }).collect(),
+            reject: false,
+            hold: Hold::Firm,
+            always: Vec::new(),
+            prefix4: 32,
+            prefix6: 128,
+            forward: None,
+        }
+    }
+
+    fn spans(guards: &[Guard]) -> Vec<(u8, u16, u16, Vec<usize>)> {
+        let layout = Layout::new(guards);
+        layout.spans.into_iter().map(|s| (s.ports.proto, s.ports.first, s.ports.last, s.guards)).collect()
+    }
+
+    #[test]
+    fn ports_that_the_same_doors_guard_are_one_span() {
+        let doors = [guard("a", &[(6, 22, 22), (17, 100, 200)]), guard("b", &[(17, 150, 300), (6, 22, 22)])];
+        assert_eq!(
+            spans(&doors),
+            [(6, 22, 22, vec![0, 1]), (17, 100, 149, vec![0]), (17, 150, 200, vec![0, 1]), (17, 201, 300, vec![1]),]
+        );
+        assert_eq!(Layout::new(&doors).spans_of("b").count(), 3);
+    }
+
+    #[test]
+    fn edges_of_the_range_of_ports_are_kept() {
+        assert_eq!(
+            spans(&[guard("a", &[(6, 1, 65535), (6, 65535, 65535)])]),
+            [(6, 1, 65534, vec![0]), (6, 65535, 65535, vec![0])]
+        );
+    }
+
+    #[test]
+    fn networks_within_networks_are_left_out() {
+        let mut one = guard("a", &[(6, 22, 22)]);
+        let net = |text: &str, prefix| Network::of(text.parse().unwrap(), prefix);
+        one.always = vec![net("10.1.0.0", 16), net("10.0.0.0", 8), net("10.0.0.0", 8), net("fd00::", 8)];
+        let layout = Layout::new(&[one]);
+        assert_eq!(layout.always(&layout.spans[0]), [net("10.0.0.0", 8), net("fd00::", 8)]);
+    }
+
+    #[test]
+    fn the_firmest_guard_counts() {
+        let mut doors = [guard("a", &[(6, 22, 22)]), guard("b", &[(6, 22, 23)])];
+        doors[0].hold = Hold::OnTrial;
+        doors[1].hold = Hold::WhileAlive;
+        let layout = Layout::new(&doors);
+        let holds: Vec<Hold> = layout.spans.iter().map(|span| layout.hold(span)).collect();
+        assert_eq!(holds, [Hold::WhileAlive, Hold::WhileAlive]);
+    }
+}

@@ -1,0 +1,244 @@
+//! The table itself, its chains and rules, and taking it away without a daemon.
+
+use std::io;
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use netlink_packet_netfilter::nftables::{
+    ChainAttribute, ChainMessage, Hook, HookNumber, InetHookNumber, NfTablesMessage, RuleAttribute, RuleMessage,
+    SetAttribute, SetMessage, TableAttribute, TableFlags, TableMessage,
+};
+
+use super::layout::Layout;
+use super::names::{CLOSED, FORWARD, GUARD, TABLE};
+use super::rules::{self, Rule};
+use super::socket::{Change, FirewallError, Netlink};
+
+/// The file in the runtime directory that says which process the daemon is.
+pub const PID_FILE: &str = "klopfd.pid";
+/// There is no such thing.
+pub(super) const ENOENT: i32 = 2;
+const EPERM: i32 = 1;
+const EINVAL: i32 = 22;
+const EOPNOTSUPP: i32 = 95;
+/// After connection tracking (-200) and before the translation of destinations (-100).
+const GUARD_PRIORITY: i32 = -110;
+/// Before others translate destinations (-100).
+const FORWARD_PRIORITY: i32 = -105;
+/// Sets of a table that are looked at.
+const MOST_SETS: usize = 1024;
+
+/// What is known of the table.
+pub(super) struct State {
+    flags: TableFlags,
+    /// The netlink port of who owns it.
+    owner: Option<u32>,
+}
+
+/// The table as the kernel has it; none if it is not there.
+pub(super) fn state(netlink: &mut Netlink) -> Result<Option<State>, FirewallError> {
+    let request = NfTablesMessage::GetTable(TableMessage { attributes: vec![TableAttribute::Name(TABLE.into())] });
+    let attributes = match netlink.get(request) {
+        Ok(Some(NfTablesMessage::NewTable(table))) => table.attributes,
+        Ok(_) => return Ok(None),
+        Err(error) if error.raw_os_error() == Some(ENOENT) => return Ok(None),
+        // Without the module nfnetlink does not know whom the request is for.
+        Err(error) if error.raw_os_error() == Some(EINVAL) => {
+            let what = "the kernel has no nf_tables (CONFIG_NF_TABLES, CONFIG_NF_TABLES_INET)";
+            return Err(FirewallError { what, error });
+        }
+        Err(error) => return Err(FirewallError { what: "nf_tables", error }),
+    };
+    let mut state = State { flags: TableFlags::empty(), owner: None };
+    for attribute in attributes {
+        match attribute {
+            TableAttribute::Flags(flags) => state.flags = flags,
+            TableAttribute::Owner(owner) => state.owner = Some(owner),
+            _ => {}
+        }
+    }
+    Ok(Some(state))
+}
+
+/// Whether the table is there, is ours to take, and was left whole.
+pub(super) fn in_order(netlink: &mut Netlink, share: bool) -> Result<bool, FirewallError> {
+    let Some(state) = state(netlink)? else { return Ok(false) };
+    if let Some(owner) = state.owner {
+        let what = format!("the table inet klopf belongs to process {owner}: is another klopfd running?");
+        let error = io::Error::new(io::ErrorKind::ResourceBusy, what);
+        return Err(FirewallError { what: "nf_tables", error });
+    }
+    let fits = state.flags.contains(TableFlags::Persisent) != share;
+    Ok(fits && !sets(netlink)?.iter().any(|name| name.ends_with("_next")))
+}
+
+/// The names of the table's sets.
+pub(super) fn sets(netlink: &mut Netlink) -> io::Result<Vec<String>> {
+    let request = NfTablesMessage::GetSet(SetMessage { attributes: vec![SetAttribute::Table(TABLE.into())] });
+    let mut names = Vec::new();
+    let found = match netlink.dump(request, MOST_SETS) {
+        Err(error) if error.raw_os_error() == Some(ENOENT) => Vec::new(),
+        found => found?,
+    };
+    for message in found {
+        let NfTablesMessage::NewSet(set) = message else { continue };
+        let of_table = set.attributes.contains(&SetAttribute::Table(TABLE.into()));
+        names.extend(set.attributes.into_iter().filter_map(|attribute| match attribute {
+            SetAttribute::Name(name) if of_table => Some(name),
+            _ => None,
+        }));
+    }
+    Ok(names)
+}
+
+/// Whether a table with an owner that outlives it is what the kernel does not know.
+pub(super) fn no_owner(error: &FirewallError) -> bool {
+    matches!(error.errno(), Some(EOPNOTSUPP | EINVAL))
+}
+
+/// Makes the table, or takes it over.
+pub(super) fn make(owned: bool) -> Change {
+    let flags = if owned { TableFlags::Owner | TableFlags::Persisent } else { TableFlags::empty() };
+    let attributes = vec![TableAttribute::Name(TABLE.into()), TableAttribute::Flags(flags)];
+    Change::make("nf_tables", NfTablesMessage::NewTable(TableMessage { attributes }))
+}
+
+/// Takes the table away with all that is in it.
+pub(super) fn remove() -> Change {
+    let attributes = vec![TableAttribute::Name(TABLE.into())];
+    Change::remove(NfTablesMessage::DeleteTable(TableMessage { attributes }))
+}
+
+/// The chains, empty.
+pub(super) fn chains(layout: &Layout) -> Vec<Change> {
+    let mut chains =
+        vec![chain("nf_tables", CLOSED, None), chain("nf_tables", GUARD, Some(("filter", GUARD_PRIORITY)))];
+    if layout.forwards() {
+        chains.push(chain("nft_chain_nat, forwarding", FORWARD, Some(("nat", FORWARD_PRIORITY))));
+    }
+    chains
+}
+
+fn chain(needs: &'static str, name: &str, base: Option<(&str, i32)>) -> Change {
+    let mut attributes = vec![ChainAttribute::Table(TABLE.into()), ChainAttribute::Name(name.into())];
+    if let Some((kind, priority)) = base {
+        let number = Hook::Number(HookNumber::Inet(InetHookNumber::PreRouting));
+        attributes.push(ChainAttribute::Hook(vec![number, Hook::Priority(priority.cast_unsigned())]));
+        attributes.push(ChainAttribute::Policy(1)); // accept
+        attributes.push(ChainAttribute::Type(kind.into()));
+    }
+    Change::make(needs, NfTablesMessage::NewChain(ChainMessage { attributes }))
+}
+
+/// The rules that use the sets of a suffix, in the place of those that are there if `replace`.
+pub(super) fn rules(layout: &Layout, suffix: &str, replace: bool) -> Vec<Change> {
+    let mut all = vec![(CLOSED, rules::closed_chain(layout, suffix)), (GUARD, rules::guard_chain(layout, suffix))];
+    if layout.forwards() {
+        all.push((FORWARD, rules::forward_chain(layout)));
+    }
+    let flush = all.iter().filter(|_| replace).map(|(chain, _)| flush(chain)).collect::<Vec<_>>();
+    let added = all.into_iter().flat_map(|(chain, rules)| rules.into_iter().map(move |rule| append(chain, rule)));
+    flush.into_iter().chain(added).collect()
+}
+
+fn append(chain: &str, rule: Rule) -> Change {
+    let attributes = vec![
+        RuleAttribute::Table(TABLE.into()),
+        RuleAttribute::Chain(chain.into()),
+        RuleAttribute::Expressions(rule.expressions),
+    ];
+    Change::append(rule.needs, NfTablesMessage::NewRule(RuleMessage { attributes }))
+}
+
+/// Removes all rules of a chain.
+fn flush(chain: &str) -> Change {
+    let attributes = vec![RuleAttribute::Table(TABLE.into()), RuleAttribute::Chain(chain.into())];
+    Change::remove(NfTablesMessage::DeleteRule(RuleMessage { attributes }))
+}
+
+/// What [`unlock`] did.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Unlocked {
+    /// Nothing was guarded.
+    NothingThere,
+    /// The guards are gone.
+    Removed,
+    /// The guards are gone, and so is the daemon that held them and did not answer.
+    RemovedAfterKilling {
+        /// Its process id.
+        pid: u32,
+    },
+}
+
+/// Why [`unlock`] failed.
+#[derive(Debug)]
+pub enum UnlockError {
+    /// Not allowed, or not possible.
+    Firewall(FirewallError),
+    /// A process that is no klopfd, or that is not known, holds the table.
+    Held,
+    /// The guards are gone, but that they shall stay so could not be written down: the next start closes again.
+    NotNoted(io::Error),
+}
+
+impl std::fmt::Display for UnlockError {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Firewall(error) => error.fmt(f),
+            Self::Held => {
+                f.write_str("a process holds the table inet klopf, and it is not known which; end klopfd first")
+            }
+            Self::NotNoted(error) => write!(f, "cannot note that it stays so ({error}): the next start closes again"),
+        }
+    }
+}
+
+impl std::error::Error for UnlockError {}
+
+/// Takes every guard away without the daemon's help, and notes in the state directory that it stays so. A daemon that
+/// holds the table is ended: it has been asked before, and has not answered.
+///
+/// # Errors
+/// See [`UnlockError`].
+pub fn unlock(runtime_dir: &Path, state_dir: &Path) -> Result<Unlocked, UnlockError> {
+    let noted = crate::Lockfile::new(state_dir).unlock();
+    let mut netlink = Netlink::open().map_err(|error| UnlockError::Firewall(error.into()))?;
+    let mut killed = None;
+    let done = loop {
+        match netlink.transact(vec![remove()]) {
+            Ok(()) => break killed.map_or(Unlocked::Removed, |pid| Unlocked::RemovedAfterKilling { pid }),
+            Err(error) if error.errno() == Some(ENOENT) => break Unlocked::NothingThere,
+            // The table has an owner, and this process all rights.
+            Err(error) if error.errno() == Some(EPERM) && killed.is_none() && is_owned(&mut netlink) => {
+                killed = Some(end_daemon(runtime_dir).ok_or(UnlockError::Held)?);
+            }
+            Err(error) => return Err(UnlockError::Firewall(error)),
+        }
+    };
+    noted.map_err(UnlockError::NotNoted)?;
+    Ok(done)
+}
+
+fn is_owned(netlink: &mut Netlink) -> bool {
+    state(netlink).is_ok_and(|state| state.is_some_and(|state| state.owner.is_some()))
+}
+
+/// Ends the daemon of a runtime directory, and waits until it has gone.
+fn end_daemon(runtime_dir: &Path) -> Option<u32> {
+    const PATIENCE: Duration = Duration::from_secs(5);
+    let pid: u32 = std::fs::read_to_string(runtime_dir.join(PID_FILE)).ok()?.trim().parse().ok()?;
+    let name = || std::fs::read_to_string(format!("/proc/{pid}/comm")).unwrap_or_default();
+    let alive = || {
+        let state = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+        !state.is_empty() && !state.contains(") Z ")
+    };
+    if name().trim() != "klopfd" {
+        return None;
+    }
+    klopf_sys::kill(pid);
+    let begun = Instant::now();
+    while alive() && begun.elapsed() < PATIENCE {
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    Some(pid)
+}

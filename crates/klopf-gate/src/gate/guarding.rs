@@ -1,0 +1,333 @@
+//! The gate's part in the kernel: guards, leases through them, and leases that depend on connections.
+
+use std::collections::HashMap;
+use std::net::{IpAddr, SocketAddr};
+use std::os::fd::BorrowedFd;
+
+use super::{Gate, Held, Phase, SERVICE};
+use crate::event::Why;
+use crate::firewall::{BEAT, Firewall, FirewallError, Found, Network};
+use crate::order::{By, Pass};
+use crate::{Connection, Connections, Event, Guarded, Order};
+
+/// Milliseconds between two looks at connections.
+const LOOK: u64 = 1000;
+/// Milliseconds before its end in which a lease is made longer that is in use: so much that no look comes too late.
+const AHEAD: u64 = 2500;
+
+impl Gate {
+    /// Closes what these doors say. `firewall` is used from the first call on that has one. Guards on trial hold until
+    /// `trial_ends`; connections that are `up` are never cut. Leases of doors that are not named end.
+    ///
+    /// # Errors
+    /// The kernel has not taken it; then everything is as before.
+    pub fn guard(
+        &mut self,
+        now: u64,
+        doors: Vec<Guarded>,
+        firewall: Option<Firewall>,
+        trial_ends: Option<u64>,
+        up: Vec<(SocketAddr, SocketAddr)>,
+    ) -> Result<(), FirewallError> {
+        let guarded: HashMap<String, Guarded> =
+            doors.iter().map(|guarded| (guarded.guard.door.clone(), guarded.clone())).collect();
+        if let Some(mut firewall) = firewall.filter(|_| self.firewall.is_none()) {
+            self.adopt(now, &mut firewall, &guarded)?;
+            self.firewall = Some(firewall);
+        }
+        let Some(firewall) = &mut self.firewall else { return Ok(()) };
+        let in_force: Vec<_> = doors.into_iter().filter(|door| door.in_force).map(|door| door.guard).collect();
+        firewall.guard(&in_force, trial_ends, up, now)?;
+        self.guarded = guarded;
+        let gone = |held: &Held| held.order.pass.is_some() && !self.guarded.contains_key(&held.order.door);
+        let gone: Vec<u64> = self.leases.iter().filter(|(_, held)| gone(held)).map(|(&id, _)| id).collect();
+        for id in gone {
+            self.end_at(id, now, Why::NoDoor);
+        }
+        self.next_beat = now.saturating_add(BEAT);
+        self.plan_look(now);
+        self.tick(now);
+        Ok(())
+    }
+
+    /// The way to the kernel, if anything was guarded.
+    #[must_use]
+    pub fn firewall(&self) -> Option<&Firewall> {
+        self.firewall.as_ref()
+    }
+
+    /// A descriptor that tells of changes to the table by others; [`Gate::heard`] when it is ready.
+    #[must_use]
+    pub fn news(&self) -> Option<BorrowedFd<'_>> {
+        self.firewall.as_ref().and_then(Firewall::fd)
+    }
+
+    /// Restores what others have changed in the table.
+    pub fn heard(&mut self, now: u64) {
+        match self.firewall.as_mut().map(|firewall| firewall.heard(now)) {
+            Some(Ok(Some(by))) => self.events.push(Event::Restored { by }),
+            Some(Err(error)) => self.events.push(Event::Firewall(error)),
+            Some(Ok(None)) | None => {}
+        }
+    }
+
+    /// The connections to a door's ports, of which `wanted` are told.
+    #[must_use]
+    pub fn connections(&mut self, door: &str, wanted: &dyn Fn(&Connection) -> bool) -> Vec<Connection> {
+        let Some(guarded) = self.guarded.get(door).cloned() else { return Vec::new() };
+        self.list(&|connection| leads_to(&guarded, connection) && wanted(connection))
+    }
+
+    /// Cuts connections that are up.
+    pub fn cut(&mut self, connections: &[Connection]) {
+        if let Some(Ok(known)) = self.conntrack() {
+            for connection in connections {
+                // One that is gone already is what was wanted.
+                let _ = known.cut(connection);
+            }
+        }
+    }
+
+    /// Takes over the leases that the kernel holds and the journal does not, and tells the firewall of all.
+    fn adopt(
+        &mut self,
+        now: u64,
+        firewall: &mut Firewall,
+        guarded: &HashMap<String, Guarded>,
+    ) -> Result<(), FirewallError> {
+        let mut adopted = 0;
+        let standing: HashMap<(String, IpAddr), u64> = self
+            .leases
+            .iter()
+            .filter_map(|(&id, Held { order: Order { door, address, .. }, .. })| {
+                Some(((door.clone(), guarded.get(door)?.guard.admits(*address).address), id))
+            })
+            .collect();
+        for Found { door, who, address, left } in firewall.found()? {
+            if !guarded.contains_key(&door) {
+                continue;
+            }
+            let due = now.saturating_add(left);
+            let known = standing.get(&(door.clone(), address));
+            match known.and_then(|&id| Some((id, self.leases.get(&id)?.due))) {
+                // The kernel's copy counts: the last renewal may be missing in the journal.
+                Some((id, known)) if known.saturating_add(LOOK) < due => self.end_at(id, due, Why::Time),
+                Some(_) => {}
+                None => {
+                    let pass = Some(Pass { who, origin: None, by: By::Adopted });
+                    let (hold, renews) = (left, true);
+                    let order = Order { door, address, open: None, close: None, hold, from_end: false, renews, pass };
+                    let id = self.next_id;
+                    self.next_id = self.next_id.saturating_add(1);
+                    self.keep(id, Held::new(order, Phase::Open, None, due));
+                    adopted += 1;
+                }
+            }
+        }
+        for (&id, held) in self.leases.iter().filter(|(_, held)| held.order.pass.is_some()) {
+            let Order { door, address, pass, .. } = &held.order;
+            let who = pass.as_ref().and_then(|pass| pass.who.as_deref());
+            firewall.let_in(id, door, *address, who, held.due, now)?;
+        }
+        if adopted > 0 {
+            self.events.push(Event::Adopted(adopted));
+        }
+        Ok(())
+    }
+
+    /// Lets an address through the guard of its door; whether the kernel has taken it.
+    pub(super) fn let_in(&mut self, id: u64, order: &Order, due: u64, now: u64) -> bool {
+        let Some(firewall) = &mut self.firewall else { return true };
+        let who = order.pass.as_ref().and_then(|pass| pass.who.as_deref());
+        let result = firewall.let_in(id, &order.door, order.address, who, due, now);
+        let network = firewall.admits(&order.door, order.address);
+        let hold = due.saturating_sub(now);
+        if let Err(error) = result {
+            if !self.leases.contains_key(&id) {
+                firewall.shut_out(id, now);
+            }
+            self.events.push(Event::Firewall(error));
+            return false;
+        }
+        self.events.push(Event::LetIn { door: order.door.clone(), network, hold });
+        self.plan_look(now);
+        true
+    }
+
+    /// Whom a lease lets in.
+    pub(super) fn network(&self, door: &str, address: IpAddr) -> Network {
+        let whole = Network { address, prefix: if address.is_ipv4() { 32 } else { 128 } };
+        self.guarded.get(door).map_or(whole, |guarded| guarded.guard.admits(address))
+    }
+
+    /// Whether no further lease of a door may begin.
+    pub(super) fn is_full(&self, door: &str) -> bool {
+        let most = self.guarded.get(door).and_then(|guarded| guarded.most);
+        let now = self.passes.get(door).copied().unwrap_or_default();
+        most.is_some_and(|most| now >= usize::try_from(most).unwrap_or(usize::MAX))
+    }
+
+    /// Starts the service of a door, if it has one that does not run; whether it is only just starting.
+    pub(super) fn serve(&mut self, now: u64, door: &str) -> bool {
+        if !self.renewable.contains_key(&(door.to_owned(), SERVICE)) {
+            let service = self.guarded.get(door).and_then(|guarded| guarded.service.clone());
+            let Some((start, stop)) = service else { return false };
+            let (open, close, door) = (Some(start), Some(stop), door.to_owned());
+            // It ends when it is not used any more.
+            let hold = u64::MAX / 4;
+            let (renews, pass) = (true, None);
+            self.grant(now, Order { door, address: SERVICE, open, close, hold, from_end: false, renews, pass });
+        }
+        self.is_starting(door)
+    }
+
+    /// Whether the service of a door is only just starting: nobody is let in before it listens.
+    pub(super) fn is_starting(&self, door: &str) -> bool {
+        let service = self.renewable.get(&(door.to_owned(), SERVICE));
+        service.and_then(|id| self.leases.get(id)).is_some_and(|held| held.phase == Phase::Opening)
+    }
+
+    /// The service of a door has started, or failed to: lets in who waits for it.
+    pub(super) fn served(&mut self, now: u64, door: &str) {
+        let waits = |held: &Held| held.order.pass.is_some() && held.order.door == door;
+        let waiting: Vec<(u64, Order, u64)> = self
+            .leases
+            .iter()
+            .filter(|(_, held)| waits(held))
+            .map(|(&id, held)| (id, held.order.clone(), held.due))
+            .collect();
+        for (id, order, due) in waiting {
+            self.let_in(id, &order, due, now);
+        }
+    }
+
+    /// When the next sign of life is due, if guards hang on it.
+    pub(super) fn beat_due(&self) -> Option<u64> {
+        self.firewall.as_ref().filter(|firewall| firewall.hangs_on_life()).map(|_| self.next_beat)
+    }
+
+    /// Gives a sign of life, and looks at connections, when it is time.
+    pub(super) fn look_around(&mut self, now: u64) {
+        if self.beat_due().is_some_and(|due| due <= now) {
+            self.next_beat = now.saturating_add(BEAT);
+            if let Some(Err(error)) = self.firewall.as_mut().map(|firewall| firewall.beat(now)) {
+                self.events.push(Event::Firewall(error));
+            }
+        }
+        if self.next_look.is_some_and(|due| due <= now) {
+            self.next_look = None;
+            self.look(now);
+            self.plan_look(now);
+        }
+    }
+
+    /// Sees to it that connections are looked at as long as something depends on them.
+    pub(super) fn plan_look(&mut self, now: u64) {
+        let depends = |held: &Held| {
+            let terms = self.guarded.get(&held.order.door).filter(|_| held.order.pass.is_some());
+            held.order.address == SERVICE || terms.is_some_and(|terms| terms.extend || terms.until_disconnect)
+        };
+        if self.next_look.is_none() && self.guarded.values().any(depends_at_all) && self.leases.values().any(depends) {
+            self.next_look = Some(now.saturating_add(LOOK));
+        }
+    }
+
+    /// Looks at connections: leases in use are made longer, those that ended with them are closed, and services that
+    /// nobody uses are stopped.
+    fn look(&mut self, now: u64) {
+        let doors: Vec<Guarded> = self.guarded.values().filter(|door| depends_at_all(door)).cloned().collect();
+        let up = self.list(&|connection| connection.up && doors.iter().any(|door| leads_to(door, connection)));
+        let mut by_origin: HashMap<IpAddr, Vec<&Connection>> = HashMap::new();
+        for connection in &up {
+            by_origin.entry(connection.origin).or_default().push(connection);
+        }
+        let in_use = |terms: &Guarded, network: Network| match network.prefix {
+            32 | 128 if network.prefix == 128 || network.address.is_ipv4() => {
+                by_origin.get(&network.address).is_some_and(|all| all.iter().any(|one| leads_to(terms, one)))
+            }
+            _ => up.iter().any(|one| network.contains(one.origin) && leads_to(terms, one)),
+        };
+        let (mut longer, mut over) = (Vec::new(), Vec::new());
+        for (&id, held) in &mut self.leases {
+            let Some(terms) = self.guarded.get(&held.order.door) else { continue };
+            if held.phase != Phase::Open {
+                continue;
+            }
+            if held.order.address == SERVICE {
+                let served = self.passes.get(&held.order.door).is_some_and(|count| *count > 0);
+                if !served && !up.iter().any(|one| leads_to(terms, one)) {
+                    over.push((id, Why::Unused));
+                }
+                continue;
+            }
+            if held.order.pass.is_none() || !(terms.extend || terms.until_disconnect) {
+                continue;
+            }
+            let used = in_use(terms, terms.guard.admits(held.order.address));
+            if used && terms.extend && held.due.saturating_sub(now) <= AHEAD {
+                longer.push((id, held.order.clone()));
+            }
+            if !used && held.connected && terms.until_disconnect {
+                over.push((id, Why::Disconnected));
+            }
+            held.connected |= used;
+        }
+        for (id, order) in longer {
+            let due = now.saturating_add(order.hold);
+            if self.let_in_quietly(id, &order, due, now) {
+                self.reschedule(id, due, order.hold);
+            }
+        }
+        for (id, why) in over {
+            self.end_at(id, now, why);
+        }
+    }
+
+    fn let_in_quietly(&mut self, id: u64, order: &Order, due: u64, now: u64) -> bool {
+        let before = self.events.len();
+        let done = self.let_in(id, order, due, now);
+        if done {
+            self.events.truncate(before);
+        }
+        done
+    }
+
+    /// The connections that are wanted; none if the kernel does not tell, which is said once.
+    fn list(&mut self, wanted: &dyn Fn(&Connection) -> bool) -> Vec<Connection> {
+        let listed = match self.conntrack() {
+            Some(Ok(connections)) => connections.list(wanted),
+            Some(Err(error)) => Err(error),
+            None => return Vec::new(),
+        };
+        listed.unwrap_or_else(|error| {
+            if !std::mem::replace(&mut self.connections_told, true) {
+                self.events.push(Event::Firewall(FirewallError { what: "connection tracking", error }));
+            }
+            Vec::new()
+        })
+    }
+
+    /// The way to the kernel's connections; none if nothing is guarded.
+    fn conntrack(&mut self) -> Option<std::io::Result<&Connections>> {
+        self.firewall.as_ref()?;
+        if self.connections.is_none() {
+            match Connections::open() {
+                Ok(connections) => self.connections = Some(connections),
+                Err(error) => return Some(Err(error)),
+            }
+        }
+        self.connections.as_ref().map(Ok)
+    }
+}
+
+fn depends_at_all(door: &Guarded) -> bool {
+    door.extend || door.until_disconnect || door.service.is_some()
+}
+
+/// Whether a connection is one to a door's ports.
+fn leads_to(door: &Guarded, connection: &Connection) -> bool {
+    door.guard
+        .ports
+        .iter()
+        .any(|ports| ports.proto == connection.proto && (ports.first..=ports.last).contains(&connection.port))
+}

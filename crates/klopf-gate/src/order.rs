@@ -1,0 +1,98 @@
+//! What the gate is asked for, and what it is told of doors.
+
+use std::net::IpAddr;
+
+use crate::Command;
+use crate::firewall::Guard;
+
+/// Everything about one opening, filled in and ready.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Order {
+    /// The door's name.
+    pub door: String,
+    /// For whom it opens.
+    pub address: IpAddr,
+    /// What is run when it opens.
+    pub open: Option<Command>,
+    /// What is run when it closes. Without it there is nothing to remember, unless there is a lease.
+    pub close: Option<Command>,
+    /// Milliseconds from opening to closing.
+    pub hold: u64,
+    /// Whether the time counts from the end of the opening command (`knockd.conf`) or from the grant.
+    pub from_end: bool,
+    /// Whether a further order for the same door and address only makes the lease longer.
+    pub renews: bool,
+    /// Set if the lease lets the address through the door's guard.
+    pub pass: Option<Pass>,
+}
+
+/// Who is let through a guard, and why.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Pass {
+    /// Whose key it was; a sequence has none.
+    pub who: Option<String>,
+    /// Where it was asked for.
+    pub origin: Option<IpAddr>,
+    /// How.
+    pub by: By,
+}
+
+/// How a lease came about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum By {
+    /// By a sequence of knocks.
+    Sequence,
+    /// By the administrator.
+    Hand,
+    /// It was found in the kernel at the start, and in no journal.
+    Adopted,
+}
+
+impl By {
+    /// A stable name for the journal and status pages.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Sequence => "sequence",
+            Self::Hand => "hand",
+            Self::Adopted => "adopted",
+        }
+    }
+
+    /// From its name.
+    pub(crate) fn named(name: &str) -> Option<Self> {
+        [Self::Sequence, Self::Hand, Self::Adopted].into_iter().find(|by| by.name() == name)
+    }
+}
+
+/// A door that guards ports.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Guarded {
+    /// What is closed.
+    pub guard: Guard,
+    /// Whether it is closed now.
+    pub in_force: bool,
+    /// Leases at once, at most.
+    pub most: Option<u32>,
+    /// Whether a lease goes on while a connection under it is up.
+    pub extend: bool,
+    /// Whether a lease ends with the last connection under it.
+    pub until_disconnect: bool,
+    /// What starts and stops the service behind it.
+    pub service: Option<(Command, Command)>,
+}
+
+/// A lease in force.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Lease {
+    /// The door.
+    pub door: String,
+    /// For whom: an address, or with a prefix a network.
+    pub address: crate::firewall::Network,
+    /// Set if it lets the address through the door's guard.
+    pub pass: Option<Pass>,
+    /// When it was granted, in milliseconds since boot; not known of one from before a restart.
+    pub opened: Option<u64>,
+    /// When it ends, in milliseconds since boot.
+    pub due: u64,
+}

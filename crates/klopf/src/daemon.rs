@@ -1,0 +1,223 @@
+//! What is asked of the daemon on this host.
+
+mod ask;
+mod lock;
+mod place;
+mod status;
+mod unlock;
+
+use std::net::IpAddr;
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use clap::{Args, Subcommand, ValueHint};
+use klopf_control::Request;
+
+use self::place::Place;
+use crate::check::NATIVE;
+
+const EXIT_CODES: &str = "\
+Exit codes:
+  0   done
+  1   klopfd refused, and said why
+  69  klopfd does not run, or does not answer
+  76  klopfd is of another version, and answers something unknown
+  77  only root may ask";
+
+const STATUS_HELP: &str = "\
+Examples:
+  sudo klopf status
+      Is the host guarded, who is let in and until when, and why was a knock refused?
+
+  sudo klopf status --json | jq '.leases[].address'
+      The same for programs. Times are in milliseconds; names in it do not change.
+
+Exit codes:
+  0   klopfd answered
+  69  klopfd does not run, or does not answer. Guards and leases are in the kernel and go on without it.
+  77  only root may ask";
+
+const GRANT_HELP: &str = "\
+Examples:
+  sudo klopf grant ssh 192.0.2.7
+      Opens the door ssh for this address, for as long as its open-for says.
+
+  sudo klopf grant ssh 2001:db8::7 --for 2h
+      For two hours.";
+
+const REVOKE_HELP: &str = "\
+Examples:
+  sudo klopf revoke 192.0.2.7
+      Ends every lease of this address. Connections that are up stay up.
+
+  sudo klopf revoke ssh --cut
+      Ends every lease of the door ssh, and the connections that are up under them: perhaps yours.";
+
+const LOCK_HELP: &str = "\
+Examples:
+  sudo klopf lock
+      Closes every door for two minutes, and says what to type on another machine. When a knock has come in from
+      there, and a connection through the door has been established, the doors stay closed; else all is undone.
+      Ends what klopf unlock began.
+
+  sudo klopf lock ssh
+      Only the door ssh.
+
+Ctrl-C ends the watching, not the trial. Your own connection is never cut.
+
+Exit codes:
+  0    confirmed: the doors stay closed
+  1    undone: nobody came through, or klopfd refused; it says what it saw
+  69   klopfd does not run, or does not answer
+  77   only root may ask
+  130  interrupted; the trial goes on";
+
+const UNLOCK_HELP: &str = "\
+Examples:
+  sudo klopf unlock
+      Takes every guard away, at once, whether klopfd runs, hangs or is dead. What the host's own firewall says is
+      all that counts then. It stays so over restarts until: sudo klopf lock
+
+Exit codes:
+  0   nothing is guarded any more
+  71  the system refused it
+  77  only root may ask";
+
+const RELOAD_HELP: &str = "\
+Examples:
+  sudo klopf reload
+      Reads klopf.toml again. Leases and connections are not touched. A file with faults changes nothing.
+
+  sudo klopf reload --confirm
+      Guards that change are on trial first, as with: klopf lock
+
+Exit codes:
+  0    done, or confirmed
+  1    refused or undone; it says why
+  69   klopfd does not run, or does not answer
+  77   only root may ask
+  130  interrupted; the trial goes on";
+
+#[derive(Subcommand)]
+pub(crate) enum Task {
+    /// Show what is guarded, who is let in, and which knocks were refused
+    #[command(after_help = STATUS_HELP)]
+    Status {
+        /// For programs, as JSON
+        #[arg(long)]
+        json: bool,
+        #[command(flatten)]
+        at: At,
+    },
+    /// Open a door by hand
+    #[command(after_help = format!("{GRANT_HELP}\n\n{EXIT_CODES}"))]
+    Grant {
+        /// The door's name
+        door: String,
+        /// For whom
+        #[arg(value_hint = ValueHint::Hostname, value_parser = address)]
+        address: IpAddr,
+        /// For how long, as 30s, 10m, 2h or 1d; as long as the door says if not given
+        #[arg(long = "for", value_name = "TIME", value_parser = duration)]
+        time: Option<Duration>,
+        #[command(flatten)]
+        at: At,
+    },
+    /// End leases at once
+    #[command(after_help = format!("{REVOKE_HELP}\n\n{EXIT_CODES}"))]
+    Revoke {
+        /// Of an address, of a door, or of whoever used a key
+        #[arg(value_name = "ADDRESS|DOOR|KEY")]
+        what: String,
+        /// End connections that are up, too
+        #[arg(long)]
+        cut: bool,
+        #[command(flatten)]
+        at: At,
+    },
+    /// Close doors on trial, and for good when a knock from outside has opened them
+    #[command(after_help = LOCK_HELP)]
+    Lock {
+        /// The doors; all of them if none is given
+        #[arg(value_name = "DOOR")]
+        doors: Vec<String>,
+        #[command(flatten)]
+        at: At,
+    },
+    /// Take every guard away, with or without the daemon
+    #[command(after_help = UNLOCK_HELP)]
+    Unlock {
+        #[command(flatten)]
+        at: At,
+    },
+    /// Have the daemon read its configuration again
+    #[command(after_help = RELOAD_HELP)]
+    Reload {
+        /// Put guards that change on trial first
+        #[arg(long)]
+        confirm: bool,
+        #[command(flatten)]
+        at: At,
+    },
+}
+
+/// Where the daemon is.
+#[derive(Args)]
+pub(crate) struct At {
+    /// The daemon's configuration, which says where its directories are
+    #[arg(long, value_name = "FILE", default_value = NATIVE, value_hint = ValueHint::FilePath)]
+    config: PathBuf,
+    /// The daemon's control socket, instead of the one in its runtime-dir
+    #[arg(long, value_name = "PATH", value_hint = ValueHint::FilePath)]
+    socket: Option<PathBuf>,
+}
+
+pub(crate) fn run(task: Task) -> ExitCode {
+    match task {
+        Task::Status { json, at } => status::run(&Place::find(at), json),
+        Task::Grant { door, address, time, at } => {
+            let for_ms = time.map(|time| u64::try_from(time.as_millis()).unwrap_or(u64::MAX));
+            lock::follow(&Place::find(at), &Request::Grant { door, address, for_ms })
+        }
+        Task::Revoke { what, cut, at } => lock::follow(&Place::find(at), &Request::Revoke { what, cut }),
+        Task::Lock { doors, at } => lock::follow(&Place::find(at), &Request::Lock { doors }),
+        Task::Unlock { at } => unlock::run(&Place::find(at)),
+        Task::Reload { confirm, at } => lock::follow(&Place::find(at), &Request::Reload { confirm }),
+    }
+}
+
+fn address(text: &str) -> Result<IpAddr, &'static str> {
+    // An IPv4 address written as an IPv6 one would open nothing.
+    text.parse().map(|address: IpAddr| address.to_canonical()).map_err(|_| "write it like 192.0.2.7 or 2001:db8::7")
+}
+
+fn duration(text: &str) -> Result<Duration, &'static str> {
+    let units = [('s', 1), ('m', 60), ('h', 3600), ('d', 86400)];
+    let read = units.iter().find_map(|(unit, seconds)| {
+        let digits = text.strip_suffix(*unit).filter(|digits| digits.bytes().all(|byte| byte.is_ascii_digit()))?;
+        digits.parse::<u32>().ok().map(|number| Duration::from_secs(u64::from(number) * seconds))
+    });
+    read.filter(|time| !time.is_zero()).ok_or("a time is written 30s, 10m, 2h or 1d")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_time_has_a_unit() {
+        for (text, seconds) in [("30s", 30), ("10m", 600), ("2h", 7200), ("1d", 86400)] {
+            assert_eq!(duration(text), Ok(Duration::from_secs(seconds)), "{text}");
+        }
+        for text in ["", "10", "m", "0s", "-1s", "+1s", "1.5h", "10 m", "1h30m", "99999999999d"] {
+            assert!(duration(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn an_address_is_written_in_its_own_family() {
+        assert_eq!(address("::ffff:192.0.2.7"), Ok(IpAddr::from([192, 0, 2, 7])));
+        assert!(address("2001:db8::7").is_ok() && address("host").is_err() && address("192.0.2.0/24").is_err());
+    }
+}

@@ -1,0 +1,340 @@
+//! What the administrator asks over the control socket.
+
+use std::collections::VecDeque;
+use std::net::IpAddr;
+use std::time::Duration;
+
+use klopf_control::{Guards, LeaseStatus, OpenedBy, RefusalStatus, Reply, Request, Status, Table};
+use klopf_gate::{By, Lease};
+use klopf_sys::clock;
+
+use super::Keeper;
+use super::lock::{Reason, State, Trial};
+use crate::control::ConnectionId;
+use crate::face::Face;
+
+/// Refusals and troubles that are remembered.
+const MOST_REMEMBERED: usize = 64;
+/// Milliseconds that the watch may take to tell its counts.
+const COUNTS_IN: u64 = 500;
+
+/// What has gone wrong lately, for who asks.
+#[derive(Debug, Default)]
+pub(super) struct Memory {
+    refusals: VecDeque<(u64, RefusalStatus)>,
+    troubles: VecDeque<String>,
+    counters: Vec<(String, u64)>,
+    /// Who waits for a status, since when; the counts are on their way.
+    waiting: Vec<(ConnectionId, u64)>,
+}
+
+impl Memory {
+    pub(super) fn refused(&mut self, door: &str, origin: IpAddr, why: &str, text: String) {
+        let refusal = RefusalStatus { door: door.to_owned(), origin, why: why.to_owned(), text, ms_ago: 0 };
+        self.refusals.push_front((clock::boot_ms(), refusal));
+        self.refusals.truncate(MOST_REMEMBERED);
+    }
+
+    pub(super) fn trouble(&mut self, what: &str) {
+        if self.troubles.back().is_none_or(|last| last != what) {
+            self.troubles.push_back(what.to_owned());
+        }
+        if self.troubles.len() > MOST_REMEMBERED {
+            self.troubles.pop_front();
+        }
+    }
+
+    pub(super) fn counted(&mut self, counts: &[(&'static str, u64)]) {
+        self.counters = counts.iter().map(|&(name, value)| (name.to_owned(), value)).collect();
+    }
+
+    /// When a status is given without counts, on the monotonic clock.
+    pub(super) fn next(&self) -> Option<u64> {
+        self.waiting.first().map(|&(_, since)| since + COUNTS_IN)
+    }
+}
+
+impl<F: Face> Keeper<'_, F> {
+    /// Hears what is asked, and answers.
+    pub(super) fn answer(&mut self) {
+        let Some(server) = &mut self.control else { return };
+        let (requests, gone) = (server.requests(), server.gone());
+        for id in gone {
+            self.memory.waiting.retain(|(waiting, _)| *waiting != id);
+            if let Some(trial) = self.state.trial().filter(|trial| trial.stream == Some(id)) {
+                // The trial goes on: who began it may have been cut off, which it is there for.
+                trial.stream = None;
+            }
+            if self.rehearsal.as_ref().is_some_and(|rehearsal| rehearsal.connection == id) {
+                self.end_rehearsal();
+            }
+        }
+        for (id, request) in requests {
+            if let Some(reply) = self.carry_out(id, request) {
+                self.reply(id, &reply);
+            }
+        }
+        let now = clock::monotonic_ms();
+        if self.memory.next().is_some_and(|due| due <= now) {
+            self.give_status();
+        }
+    }
+
+    /// Does what is asked; none if the answer comes later.
+    fn carry_out(&mut self, id: ConnectionId, request: Request) -> Option<Reply> {
+        match request {
+            Request::Status => {
+                self.memory.waiting.push((id, clock::monotonic_ms()));
+                self.watching.ask_counts();
+                self.counts_wanted = true;
+                None
+            }
+            Request::Grant { door, address, for_ms } => Some(self.grant_by_hand(&door, address, for_ms)),
+            Request::Revoke { what, cut } => Some(self.revoke(&what, cut)),
+            Request::Lock { doors } => self.lock(id, doors),
+            Request::Unlock => {
+                let troubles = self.open_all();
+                self.warn("every guard was taken away by hand; klopf lock guards again");
+                Some(match troubles.first() {
+                    None => done("no door is guarded any more, until `klopf lock`"),
+                    Some(trouble) => failed(trouble, None),
+                })
+            }
+            Request::Reload { confirm } => self.reload_by_hand(id, confirm),
+            Request::Rehearse { interface } => match self.rehearse(id, interface) {
+                Ok((sequence, port)) => {
+                    if let Some(server) = &mut self.control {
+                        server.reply(id, &Reply::Rehearsal { sequence, port });
+                    }
+                    None
+                }
+                Err(why) => Some(failed(&why, None)),
+            },
+        }
+    }
+
+    fn reply(&mut self, id: ConnectionId, reply: &Reply) {
+        if let Some(server) = &mut self.control {
+            server.reply(id, reply);
+            server.finish(id);
+        }
+    }
+
+    fn grant_by_hand(&mut self, door: &str, address: IpAddr, for_ms: Option<u64>) -> Reply {
+        let Some(order) = self.face.by_hand(door, address, for_ms) else {
+            let names: Vec<String> = self.face.doors().into_iter().map(|door| door.status.name).collect();
+            return failed(&format!("there is no door {door}"), Some(format!("the doors are: {}", names.join(", "))));
+        };
+        let hold = order.hold;
+        self.gate.grant(clock::boot_ms(), order);
+        let refused = self.gate.events();
+        let why = refused.iter().find_map(|event| match event {
+            klopf_gate::Event::Refused { why, .. } => Some(why.name()),
+            _ => None,
+        });
+        self.tell_gate_of(refused);
+        match why {
+            Some(why) => failed(&format!("refused: {why}"), None),
+            None => done(&format!("door {door} is open for {address}, for {:?}", Duration::from_millis(hold))),
+        }
+    }
+
+    fn revoke(&mut self, what: &str, cut: bool) -> Reply {
+        let address: Option<IpAddr> = what.parse().ok();
+        let known = |lease: &Lease| {
+            let who = lease.pass.as_ref().and_then(|pass| pass.who.as_deref());
+            let named = lease.address.to_string() == what;
+            address.is_some_and(|address| lease.address.contains(address))
+                || lease.door == what
+                || who == Some(what)
+                || named
+        };
+        let chosen: Vec<Lease> = self.gate.in_force().filter(known).collect();
+        let mut connections = Vec::new();
+        if cut {
+            for lease in &chosen {
+                connections.extend(self.gate.connections(&lease.door, &|one| lease.address.contains(one.origin)));
+            }
+        }
+        let ended = self.gate.revoke(clock::boot_ms(), &known);
+        self.gate.cut(&connections);
+        self.tell_gate();
+        let plural = |number: usize, what: &str| format!("{number} {what}{}", if number == 1 { "" } else { "s" });
+        if ended == 0 {
+            let help = "`klopf status` lists the leases; name an address, a door or a key".to_owned();
+            return failed(&format!("there is no lease of {what}"), Some(help));
+        }
+        let connections =
+            if cut { format!(", and cut {}", plural(connections.len(), "connection")) } else { String::new() };
+        done(&format!("ended {}{connections}", plural(ended, "lease")))
+    }
+
+    fn lock(&mut self, id: ConnectionId, doors: Vec<String>) -> Option<Reply> {
+        let all = self.guard_names();
+        if let Some(unknown) = doors.iter().find(|door| !all.contains(*door)) {
+            let help = "write `guard` into the door's section, and reload".to_owned();
+            return Some(failed(&format!("there is no door {unknown} that guards ports"), Some(help)));
+        }
+        match self.state {
+            _ if all.is_empty() => {
+                let help = "write `guard = [\"tcp/22\"]` into a door's section, and reload".to_owned();
+                Some(failed("no door guards ports", Some(help)))
+            }
+            State::Locked => Some(done("the doors are guarded already")),
+            State::Trial(ref mut trial) if trial.stream.is_some() => {
+                Some(failed("a trial goes on, and somebody else is told of it", None))
+            }
+            State::Trial(_) => {
+                self.begin_trial(Some(id));
+                None
+            }
+            State::Unlocked => {
+                let prove = if doors.is_empty() { all.clone() } else { doors.into_iter().collect() };
+                self.state = State::Trial(Trial::new(Reason::Lock, all, prove, clock::boot_ms(), self.trial_ms));
+                let result = self.put_guards();
+                if let Err(error) = result {
+                    self.state = State::Unlocked;
+                    return Some(failed(&format!("the doors cannot be guarded: {error}"), None));
+                }
+                self.begin_trial(Some(id));
+                None
+            }
+        }
+    }
+
+    fn reload_by_hand(&mut self, id: ConnectionId, confirm: bool) -> Option<Reply> {
+        let before = self.plan.guards.clone();
+        if !confirm {
+            return Some(if self.reload() {
+                done("the new configuration is in force")
+            } else {
+                failed(
+                    "the configuration is broken; the old one stays in force",
+                    Some("`klopf check` shows every fault".into()),
+                )
+            });
+        }
+        if self.state.trial().is_some() {
+            return Some(failed("a trial goes on; wait for its end", None));
+        }
+        let locked = matches!(self.state, State::Locked);
+        if !self.face.reload() {
+            let help = "`klopf check` shows every fault".into();
+            return Some(failed("the configuration is broken; the old one stays in force", Some(help)));
+        }
+        let plan = self.face.plan();
+        let changed = |door: &&klopf_gate::Guarded| {
+            before
+                .iter()
+                .find(|old| old.guard.door == door.guard.door)
+                .is_none_or(|old| old.guard.ports != door.guard.ports)
+        };
+        let on_trial: std::collections::BTreeSet<String> =
+            plan.guards.iter().filter(changed).map(|door| door.guard.door.clone()).collect();
+        if !locked || on_trial.is_empty() {
+            self.apply_anew();
+            self.face.keep_reloaded();
+            return Some(done("the new configuration is in force; no guard has changed"));
+        }
+        self.state =
+            State::Trial(Trial::new(Reason::Reload, on_trial.clone(), on_trial, clock::boot_ms(), self.trial_ms));
+        self.apply_anew();
+        self.begin_trial(Some(id));
+        None
+    }
+
+    /// The counts have come, or they do not.
+    pub(super) fn give_status(&mut self) {
+        let waiting = std::mem::take(&mut self.memory.waiting);
+        if waiting.is_empty() {
+            return;
+        }
+        let reply = Reply::Status(Box::new(self.status()));
+        for (id, _) in waiting {
+            self.reply(id, &reply);
+        }
+    }
+
+    fn status(&mut self) -> Status {
+        let now = clock::boot_ms();
+        let leases: Vec<Lease> = self.gate.in_force().collect();
+        let mut doors = Vec::new();
+        for door in self.face.doors() {
+            let mut status = door.status;
+            status.guarded = self.gate.firewall().is_some_and(|firewall| firewall.guards_door(&status.name));
+            status.leases = leases.iter().filter(|lease| lease.door == status.name).count();
+            doors.push(status);
+        }
+        let guards = match self.state {
+            _ if self.plan.guards.is_empty() => Guards::None,
+            State::Locked => Guards::Guarded,
+            State::Trial(_) => Guards::Trial,
+            State::Unlocked => Guards::Unlocked,
+        };
+        let table = match self.gate.firewall() {
+            Some(firewall) if firewall.owned() => Table::Owned,
+            Some(firewall) if firewall.guards() => Table::Shared,
+            _ => Table::None,
+        };
+        let refusals = self.memory.refusals.iter().map(|(at, refusal)| {
+            let ms_ago = now.saturating_sub(*at);
+            RefusalStatus { ms_ago, ..refusal.clone() }
+        });
+        let refusals = refusals.collect();
+        Status {
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            pid: std::process::id(),
+            uptime_ms: now.saturating_sub(self.began),
+            guards,
+            trial_left_ms: self.state.trial_ends().map(|ends| ends.saturating_sub(now)),
+            table,
+            doors,
+            leases: self.lease_status(leases, now),
+            refusals,
+            counters: self.memory.counters.clone(),
+            troubles: self.memory.troubles.iter().cloned().collect(),
+        }
+    }
+
+    fn lease_status(&mut self, leases: Vec<Lease>, now: u64) -> Vec<LeaseStatus> {
+        let mut names: Vec<String> = leases.iter().map(|lease| lease.door.clone()).collect();
+        names.sort();
+        names.dedup();
+        let mut up = Vec::new();
+        for name in names {
+            let connections = self.gate.connections(&name, &|one| one.up);
+            up.push((name, connections));
+        }
+        let one = |lease: Lease| {
+            let of_door =
+                up.iter().find(|(name, _)| *name == lease.door).map(|(_, all)| all.as_slice()).unwrap_or_default();
+            let count = of_door.iter().filter(|one| lease.address.contains(one.origin)).count();
+            let guards = lease.pass.is_some();
+            let (who, origin, by) =
+                lease.pass.map_or((None, None, By::Sequence), |pass| (pass.who, pass.origin, pass.by));
+            LeaseStatus {
+                door: lease.door,
+                address: lease.address.to_string(),
+                who,
+                origin,
+                by: match by {
+                    By::Sequence => OpenedBy::Sequence,
+                    By::Hand => OpenedBy::Hand,
+                    By::Adopted => OpenedBy::Adopted,
+                },
+                opened_ms_ago: lease.opened.map(|opened| now.saturating_sub(opened)),
+                left_ms: Some(lease.due.saturating_sub(now)),
+                connections: u32::try_from(count).ok().filter(|_| guards),
+            }
+        };
+        leases.into_iter().map(one).collect()
+    }
+}
+
+fn done(text: &str) -> Reply {
+    Reply::Done { text: text.to_owned() }
+}
+
+fn failed(why: &str, help: Option<String>) -> Reply {
+    Reply::Failed { why: why.to_owned(), help }
+}

@@ -1,0 +1,267 @@
+//! Closing doors, on trial or for good, and opening them all.
+
+use std::collections::BTreeSet;
+use std::net::{IpAddr, SocketAddr};
+
+use klopf_control::{Reply, TrialNews};
+use klopf_gate::firewall::{Firewall, FirewallError, Ports, TCP};
+use klopf_gate::{Guarded, Lockfile};
+use klopf_sys::{clock, interfaces};
+
+use super::Keeper;
+use super::lock::{Outcome, Reason, State, Trial};
+use crate::control::ConnectionId;
+use crate::face::{Event, Face};
+
+/// Connections, as this host's end and the other.
+type Up = Vec<(SocketAddr, SocketAddr)>;
+
+impl<F: Face> Keeper<'_, F> {
+    /// Closes the doors for the first time. Where somebody is logged in over a port that was open until now, on trial.
+    pub(super) fn first_guard(&mut self) -> Result<(), FirewallError> {
+        if self.plan.guards.is_empty() {
+            return Ok(());
+        }
+        let now = clock::boot_ms();
+        let was_guarded = match &mut self.firewall {
+            Some(firewall) => firewall.is_there()?,
+            None => false,
+        };
+        if self.lockfile().is_unlocked() {
+            self.state = State::Unlocked;
+            let what = "no door is guarded, as klopf unlock or a trial has left it; klopf lock guards them again";
+            self.warn(what);
+        } else if !was_guarded {
+            let doors = self.logged_in();
+            if !doors.is_empty() {
+                let all = self.guard_names();
+                self.state = State::Trial(Trial::new(Reason::Start, all, doors, now, self.trial_ms));
+            }
+        }
+        self.put_guards()?;
+        if self.state.trial().is_some() {
+            self.begin_trial(None);
+        }
+        Ok(())
+    }
+
+    /// Puts the plan's guards into the kernel, as the state says.
+    pub(super) fn put_guards(&mut self) -> Result<(), FirewallError> {
+        if self.plan.guards.is_empty() && self.gate.firewall().is_none() {
+            return Ok(());
+        }
+        if self.gate.firewall().is_none() && self.firewall.is_none() {
+            self.firewall = Some(Firewall::open(self.plan.share_table)?);
+        }
+        let guards = self.state.apply(&self.plan.guards);
+        let (up, ends) = (self.connected(), self.state.trial_ends());
+        let done = self.gate.guard(clock::boot_ms(), guards, self.firewall.take(), ends, up);
+        self.tell_gate();
+        done
+    }
+
+    /// Says what cannot be guarded, and why.
+    pub(super) fn tell_unguarded(&mut self, result: Result<(), FirewallError>) -> bool {
+        let Err(error) = result else { return true };
+        self.trouble(&format!("the guards stay as they were: {error}"));
+        false
+    }
+
+    /// Begins a trial that the state already holds.
+    pub(super) fn begin_trial(&mut self, stream: Option<ConnectionId>) {
+        let own = own_addresses();
+        let now = clock::boot_ms();
+        let gate = &mut self.gate;
+        let Some(trial) = self.state.trial() else { return };
+        trial.begin(gate, own);
+        trial.stream = stream;
+        let (prove, seconds) = (trial.prove.clone(), trial.ends.saturating_sub(now).div_ceil(1000));
+        let why = match trial.reason {
+            Reason::Start => "somebody is logged in over a port that is guarded now for the first time; ",
+            Reason::Lock | Reason::Reload => "",
+        };
+        let instructions = self.instructions(&prove);
+        self.warn(&format!(
+            "{why}the doors are guarded on trial for {seconds} s, until somebody comes in by a knock from another machine"
+        ));
+        for line in &instructions {
+            self.warn(line);
+        }
+        self.to_trial(&TrialNews::Begun { seconds, instructions });
+    }
+
+    /// Looks at the trial, if there is one and it is time.
+    pub(super) fn look_at_trial(&mut self) {
+        let now = clock::boot_ms();
+        if self.state.next().is_none_or(|next| next > now) {
+            return;
+        }
+        let gate = &mut self.gate;
+        let Some(trial) = self.state.trial() else { return };
+        match trial.look(gate, now) {
+            Outcome::GoesOn(news) => news.iter().for_each(|news| self.tell_trial(news)),
+            Outcome::Confirmed(text) => self.confirm(&text),
+            Outcome::Over(saw, not_seen) => self.undo(saw, not_seen),
+        }
+    }
+
+    /// An origin has got further: in a trial that is news.
+    pub(super) fn hit_in_trial(&mut self, door: &str, origin: IpAddr, stage: u8, of: usize) {
+        let news = self.state.trial().and_then(|trial| trial.hit(door, origin, stage, of));
+        news.iter().for_each(|news| self.tell_trial(news));
+    }
+
+    fn tell_trial(&mut self, news: &TrialNews) {
+        if let TrialNews::Saw { text } = news {
+            self.face.tell(&Event::Notice(&format!("trial: {text}")));
+        }
+        self.to_trial(news);
+    }
+
+    fn to_trial(&mut self, news: &TrialNews) {
+        let stream = self.state.trial().and_then(|trial| trial.stream);
+        if let (Some(stream), Some(server)) = (stream, &mut self.control) {
+            server.reply(stream, &Reply::Trial(news.clone()));
+        }
+    }
+
+    fn end_stream(&mut self, news: &TrialNews) {
+        self.to_trial(news);
+        let stream = self.state.trial().and_then(|trial| trial.stream.take());
+        if let (Some(stream), Some(server)) = (stream, &mut self.control) {
+            server.finish(stream);
+        }
+    }
+
+    fn confirm(&mut self, text: &str) {
+        self.end_stream(&TrialNews::Confirmed { text: text.to_owned() });
+        self.state = State::Locked;
+        let noted = self.lockfile().lock();
+        let ports: Vec<String> = self.plan.guards.iter().flat_map(|door| &door.guard.ports).map(named).collect();
+        if let Err(error) = noted.and_then(|()| self.lockfile().confirm(ports)) {
+            self.trouble(&format!("cannot note that the doors are locked: {}", super::reason(&error)));
+        }
+        let done = self.put_guards();
+        if self.tell_unguarded(done) {
+            self.face.tell(&Event::Notice(&format!("trial: {text}; the doors stay guarded")));
+        }
+        self.face.keep_reloaded();
+    }
+
+    fn undo(&mut self, saw: Vec<String>, not_seen: Vec<String>) {
+        let reason = self.state.trial().map(|trial| trial.reason);
+        let text = if reason == Some(Reason::Reload) {
+            "nobody has come in: the configuration from before the reload is in force again".to_owned()
+        } else {
+            "nobody has come in: no door is guarded any more; klopf lock tries again".to_owned()
+        };
+        self.warn(&format!("trial: {text}"));
+        for line in saw
+            .iter()
+            .map(|line| format!("seen: {line}"))
+            .chain(not_seen.iter().map(|line| format!("not seen: {line}")))
+        {
+            self.warn(&line);
+        }
+        self.end_stream(&TrialNews::Undone { text, saw, not_seen });
+        if reason == Some(Reason::Reload) {
+            self.state = State::Locked;
+            self.face.undo_reload();
+            return self.apply_anew();
+        }
+        self.open_all();
+    }
+
+    /// Takes every guard away, and notes that it stays so.
+    pub(super) fn open_all(&mut self) -> Vec<String> {
+        let mut troubles = Vec::new();
+        if let Err(error) = self.lockfile().unlock() {
+            let what =
+                format!("cannot note that nothing is guarded ({}): the next start guards again", super::reason(&error));
+            self.trouble(&what);
+            troubles.push(what);
+        }
+        self.state = State::Unlocked;
+        if let Err(error) = self.put_guards() {
+            let what = format!("the guards cannot be taken away: {error}");
+            self.trouble(&what);
+            troubles.push(what);
+        }
+        troubles
+    }
+
+    pub(super) fn lockfile(&self) -> Lockfile {
+        Lockfile::new(&self.state_dir)
+    }
+
+    pub(super) fn guard_names(&self) -> BTreeSet<String> {
+        self.plan.guards.iter().map(|door| door.guard.door.clone()).collect()
+    }
+
+    /// Doors over whose ports somebody from outside is connected now, whom nothing else lets in.
+    fn logged_in(&self) -> BTreeSet<String> {
+        let (up, confirmed) = (self.connected(), self.lockfile().confirmed());
+        let over = |door: &Guarded| {
+            up.iter().any(|(own, other)| {
+                let ports = door.guard.ports.iter().find(|ports| has(ports, own.port()));
+                let always = door.guard.always.iter().any(|network| network.contains(other.ip()));
+                !always && ports.is_some_and(|ports| !confirmed.contains(&named(ports)))
+            })
+        };
+        self.plan.guards.iter().filter(|door| over(door)).map(|door| door.guard.door.clone()).collect()
+    }
+
+    /// TCP connections from outside that are up at ports that are guarded or about to be.
+    fn connected(&self) -> Up {
+        let ports = self.plan.guards.iter().flat_map(|door| &door.guard.ports).filter(|ports| ports.proto == TCP);
+        let ranges: Vec<(u16, u16)> = ports.map(|ports| (ports.first, ports.last)).collect();
+        if ranges.is_empty() {
+            return Up::new();
+        }
+        // A kernel without socket diagnosis does not tell; then connection tracking must know them.
+        let mut up = klopf_sys::established_tcp(&ranges).unwrap_or_default();
+        up.retain(|(_, other)| !other.ip().is_loopback());
+        up
+    }
+
+    /// What to type on another machine.
+    fn instructions(&self, doors: &BTreeSet<String>) -> Vec<String> {
+        let host = own_addresses().into_iter().next().map_or_else(|| "HOST".to_owned(), |address| address.to_string());
+        let mut lines = vec!["on another machine, and not through a connection that is up already, type:".to_owned()];
+        for door in self.face.doors().iter().filter(|door| doors.contains(&door.status.name)).take(4) {
+            let ssh = door.status.guard.iter().any(|port| port == "tcp/22");
+            let then = if ssh { format!(" && ssh {host}") } else { String::new() };
+            lines.push(format!("  klopf knock {host} {}{then}", door.sequence));
+            if !ssh {
+                lines.push(format!("  and then connect to {} there", door.status.guard.join(" or ")));
+            }
+        }
+        lines
+    }
+}
+
+/// The ports as the configuration writes them.
+fn named(ports: &Ports) -> String {
+    let proto = if ports.proto == TCP { "tcp" } else { "udp" };
+    if ports.first == ports.last {
+        return format!("{proto}/{}", ports.first);
+    }
+    format!("{proto}/{}-{}", ports.first, ports.last)
+}
+
+fn has(ports: &Ports, port: u16) -> bool {
+    ports.proto == TCP && (ports.first..=ports.last).contains(&port)
+}
+
+/// This host's addresses that others may reach, IPv4 first.
+fn own_addresses() -> Vec<IpAddr> {
+    let all = interfaces().unwrap_or_default();
+    let link_local = |address: &IpAddr| match address {
+        IpAddr::V4(v4) => v4.is_link_local(),
+        IpAddr::V6(v6) => v6.is_unicast_link_local(),
+    };
+    let mut own: Vec<IpAddr> =
+        all.into_iter().flat_map(|one| one.addresses).filter(|one| !one.is_loopback() && !link_local(one)).collect();
+    own.sort_by_key(IpAddr::is_ipv6);
+    own
+}

@@ -1,0 +1,136 @@
+//! Other programs that change nftables: ours is out of their reach, or restored.
+
+use std::time::Duration;
+
+use klopf_tests::{Answer, Case, Daemon, Probes, Result, Stage, ensure};
+
+use crate::scene::{
+    FAMILIES, NEEDS, PROBED, SSH, Scene, friends_and_strangers, long_door, only_friends_were_answered, tells,
+};
+
+/// What another program may do to a table that is anybody's.
+const DISASTERS: [&str; 5] = [
+    "flush ruleset",
+    "delete table inet klopf",
+    "flush chain inet klopf guard",
+    "flush set inet klopf guarded",
+    "flush table inet klopf",
+];
+/// What it may try with one that is ours.
+const ATTEMPTS: [&str; 4] = [
+    "delete table inet klopf",
+    "flush chain inet klopf guard",
+    "flush set inet klopf guarded",
+    "insert rule inet klopf guard accept",
+];
+const RESTORED: Duration = Duration::from_millis(100);
+const MARGIN: u16 = 300;
+
+pub(crate) fn cases() -> Vec<Case> {
+    vec![
+        Case::new("nobody_else_can_change_an_owned_table", &NEEDS, owned),
+        Case::new("a_shared_table_is_restored_within_100_ms", &NEEDS, shared),
+        Case::new("a_table_that_goes_while_the_daemon_is_dead_is_there_at_its_start", &NEEDS, meanwhile),
+    ]
+}
+
+fn owned(stage: &Stage) -> Result {
+    let (mut scene, klopfd) = Scene::guarded(stage, &long_door(""))?;
+    ensure!(scene.status()?.text("table") == "owned", "status: {}", scene.status()?.0);
+    for (friend, _, _) in FAMILIES {
+        scene.enter(friend, PROBED)?;
+    }
+    // One that is flushed.
+    stage.server.run("nft", &["add", "table", "inet", "another"])?;
+    let before = scene.table()?;
+    let mut stream = scene.stream(&friends_and_strangers())?;
+    stage.server.run("nft", &["flush", "ruleset"])?;
+    stream.more(MARGIN)?;
+    let tables = stage.server.run("nft", &["list", "tables"])?;
+    ensure!(tables.trim() == "table inet klopf", "there are these tables:\n{tables}");
+    for attempt in ATTEMPTS {
+        let done = stage.server.output("nft", &[attempt])?;
+        ensure!(!done.status.success(), "nft {attempt} is possible");
+        stream.more(50)?;
+    }
+    only_friends_were_answered(&stream.finish()?)?;
+    let without_times = |table: Option<String>| -> String {
+        let text = table.unwrap_or_default();
+        text.split_whitespace().filter(|word| !word.ends_with('s') && !word.ends_with("ms")).collect()
+    };
+    ensure!(without_times(before) == without_times(scene.table()?), "the table is changed:\n{:?}", scene.table()?);
+    // Not even while nobody is at home.
+    klopfd.murder()?;
+    let mut stream = scene.stream(&friends_and_strangers())?;
+    stage.server.run("nft", &["flush", "ruleset"])?;
+    stream.more(MARGIN)?;
+    only_friends_were_answered(&stream.finish()?)
+}
+
+fn shared(stage: &Stage) -> Result {
+    let mut scene = Scene::set(stage, &long_door(""))?;
+    scene.set_daemon("share-table", "true")?;
+    let mut klopfd = Daemon::Klopfd.start(stage)?;
+    ensure!(scene.status()?.text("table") == "shared", "status: {}", scene.status()?.0);
+    for (friend, _, server) in FAMILIES {
+        scene.enter(friend, PROBED)?;
+        scene.peer.hold(&format!("up-{friend}"), friend, server, SSH)?;
+    }
+    for disaster in DISASTERS {
+        let before = klopfd.log()?.len();
+        let mut stream = scene.stream(&friends_and_strangers())?;
+        stream.more(MARGIN)?;
+        stage.server.run("nft", &[disaster])?;
+        stream.more(MARGIN)?;
+        let streams = stream.finish()?;
+        for pair in streams.chunks_exact(2) {
+            let [friend, stranger] = pair else { return Err("not a friend and a stranger".into()) };
+            let lost = friend.iter().filter(|(_, answered)| !answered).count();
+            ensure!(lost == 0, "nft {disaster}: {lost} probes with a lease were lost");
+            let open = open_for(stranger);
+            ensure!(open <= RESTORED, "nft {disaster}: open for {open:?}");
+            let last = stranger.last().ok_or("no probes")?;
+            ensure!(!last.1, "nft {disaster}: it is open still");
+        }
+        klopfd.until(&format!("it tells of nft {disaster}"), |log| {
+            tells(log.get(before..).unwrap_or_default(), &["table", "restored"])
+        })?;
+        ensure!(scene.status()?.leases() == 2, "nft {disaster}: {}", scene.status()?.0);
+    }
+    for (friend, stranger, server) in FAMILIES {
+        scene.is_closed(stranger, server, SSH)?;
+        let answer = scene.peer.says(&format!("up-{friend}"))?;
+        ensure!(answer == Answer::Open, "a connection of {friend} is cut: {answer:?}");
+    }
+    // What is restored is a lease like the first: it can be ended.
+    scene.says(&["revoke", "ssh"])?;
+    for (friend, _, server) in FAMILIES {
+        scene.is_closed(friend, server, SSH)?;
+    }
+    Ok(())
+}
+
+/// From the first answer to the last.
+fn open_for(probes: &Probes) -> Duration {
+    let mut answered = probes.iter().filter(|(_, answered)| *answered).map(|(sent, _)| *sent);
+    let first = answered.next().unwrap_or_default();
+    answered.next_back().unwrap_or(first) - first
+}
+
+fn meanwhile(stage: &Stage) -> Result {
+    let mut scene = Scene::set(stage, &long_door(""))?;
+    scene.set_daemon("share-table", "true")?;
+    let klopfd = Daemon::Klopfd.start(stage)?;
+    for (friend, _, _) in FAMILIES {
+        scene.enter(friend, SSH)?;
+    }
+    klopfd.murder()?;
+    stage.server.run("nft", &["delete", "table", "inet", "klopf"])?;
+    let _klopfd = Daemon::Klopfd.start(stage)?;
+    for (friend, stranger, server) in FAMILIES {
+        scene.is_closed(stranger, server, SSH)?;
+        scene.is_open(friend, server, SSH)?;
+    }
+    ensure!(scene.status()?.leases() == 2, "status: {}", scene.status()?.0);
+    Ok(())
+}

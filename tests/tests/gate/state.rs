@@ -1,0 +1,122 @@
+//! State on the disk that is broken, or cannot be written: what is closed stays closed, and no lease is lost.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use klopf_tests::{CLIENT4, Case, Daemon, Result, SERVER4, Stage, ensure};
+
+use crate::scene::{FAMILIES, NEEDS, SSH, Scene, door, long_door, tells};
+
+/// Mount the directory `$0` as it shall be, and execute the rest.
+const FULL: &str =
+    "mount -t tmpfs -o size=64k tmpfs \"$0\" && { cat /dev/zero > \"$0/full\" 2> /dev/null; exec \"$@\"; }";
+const READ_ONLY: &str = "mount -t tmpfs -o ro tmpfs \"$0\" && exec \"$@\"";
+const GARBAGE: &[u8] = b"\xff\xfenonsense\n+ and more of it\n\0\0";
+
+pub(crate) fn cases() -> Vec<Case> {
+    let mut cases = vec![
+        Case::new("full_disk_holds_no_guard_and_no_lease_up", &NEEDS, |stage| {
+            unwritable(stage, FULL, "No space left on device")
+        }),
+        Case::new("read_only_disk_holds_no_guard_and_no_lease_up", &NEEDS, |stage| {
+            unwritable(stage, READ_ONLY, "Read-only file system")
+        }),
+    ];
+    for (name, spoil) in SPOILT {
+        cases.push(Case::new(format!("state_that_is_{name}_is_said_and_loses_no_lease"), &NEEDS, move |stage| {
+            spoilt(stage, spoil)
+        }));
+    }
+    cases
+}
+
+fn unwritable(stage: &Stage, mount: &str, why: &str) -> Result {
+    let state = stage.path("state");
+    fs::create_dir(&state)?;
+    let mut scene = Scene::set(stage, &door("ssh", "guard = [\"tcp/22\"]\nopen-for = \"6s\""))?;
+    let under = ["sh", "-c", mount, &state.to_string_lossy()];
+    let klopfd = Daemon::Klopfd.start_under(stage, &under)?;
+    let [(friend, stranger, server), (friend6, _, server6)] = FAMILIES;
+    scene.is_closed(stranger, server, SSH)?;
+    scene.enter(friend, SSH)?;
+    scene.enter(friend6, SSH)?;
+    let said = klopfd.log()?;
+    ensure!(said.lines().any(|line| line.contains(why)), "it does not say {why}:\n{said}");
+    klopfd.murder()?;
+    // The kernel has what the disk has not.
+    let _klopfd = Daemon::Klopfd.start_under(stage, &under)?;
+    scene.is_open(friend, server, SSH)?;
+    scene.is_closed(stranger, server, SSH)?;
+    ensure!(scene.status()?.leases() == 2, "status: {}", scene.status()?.0);
+    scene.until_closed(friend, server, SSH)?;
+    scene.until_closed(friend6, server6, SSH)?;
+    scene.until_status("the leases end", |status| status.leases() == 0)?;
+    // The way out works, too.
+    scene.says(&["unlock"])?;
+    scene.is_open(stranger, server, SSH)
+}
+
+type Spoil = fn(&Path) -> Result;
+
+const SPOILT: [(&str, Spoil); 4] =
+    [("garbage", garbage), ("truncated", truncated), ("zeros", zeros), ("a_directory", directory)];
+
+fn spoilt(stage: &Stage, spoil: Spoil) -> Result {
+    let (mut scene, klopfd) = Scene::guarded(stage, &long_door(""))?;
+    for (friend, _, _) in FAMILIES {
+        scene.enter(friend, SSH)?;
+    }
+    klopfd.murder()?;
+    spoil(&journal(stage)?)?;
+    let mut klopfd = Daemon::Klopfd.start(stage)?;
+    for (friend, stranger, server) in FAMILIES {
+        scene.is_open(friend, server, SSH)?;
+        scene.is_closed(stranger, server, SSH)?;
+    }
+    ensure!(scene.status()?.leases() == 2, "status: {}", scene.status()?.0);
+    klopfd.until("the log says it", |log| tells(log, &["doors.journal"]))?;
+    scene.says(&["revoke", "ssh"])?;
+    scene.is_closed(CLIENT4, SERVER4, SSH)?;
+    // And what is written from now on is good.
+    scene.enter(CLIENT4, SSH)?;
+    klopfd.murder()?;
+    let klopfd = Daemon::Klopfd.start(stage)?;
+    scene.is_open(CLIENT4, SERVER4, SSH)?;
+    let said = klopfd.log()?;
+    ensure!(!tells(&said, &["doors.journal"]), "the second start complains again:\n{said}");
+    Ok(())
+}
+
+fn journal(stage: &Stage) -> Result<PathBuf> {
+    let journal = stage.path("state/doors.journal");
+    ensure!(journal.is_file(), "there is no {}", journal.display());
+    ensure!(!fs::read(&journal)?.is_empty(), "the journal is empty");
+    Ok(journal)
+}
+
+fn garbage(journal: &Path) -> Result {
+    fs::write(journal, GARBAGE)?;
+    Ok(())
+}
+
+fn truncated(journal: &Path) -> Result {
+    let mut bytes = fs::read(journal)?;
+    // In the middle of a line.
+    let length = bytes.len() / 2;
+    bytes.truncate(length - usize::from(bytes.get(length.wrapping_sub(1)) == Some(&b'\n')));
+    fs::write(journal, bytes)?;
+    Ok(())
+}
+
+/// As after a power cut.
+fn zeros(journal: &Path) -> Result {
+    let length = fs::read(journal)?.len();
+    fs::write(journal, vec![0; length])?;
+    Ok(())
+}
+
+fn directory(journal: &Path) -> Result {
+    fs::remove_file(journal)?;
+    fs::create_dir(journal)?;
+    Ok(())
+}
