@@ -208,7 +208,7 @@ impl<'a, F: Face> Keeper<'a, F> {
         let Some(directory) = self.runtime_dir.clone() else { return };
         match Server::bind(&directory) {
             Ok(server) => self.control = Some(server),
-            Err(error) => self.trouble(&format!("no control socket: {error}")),
+            Err(error) => return self.trouble(&format!("no control socket: {error}")),
         }
         let path = directory.join(klopf_gate::PID_FILE);
         if let Err(error) = std::fs::write(&path, format!("{}\n", std::process::id())) {
@@ -334,18 +334,19 @@ impl<'a, F: Face> Keeper<'a, F> {
                 self.memory.refused(&door, origin, why, "too many doors were opened in a short time".to_owned());
             }
             Up::Grant { door: id, address, uses_up } => {
-                let Some(door) = name(id) else { return true };
-                self.face.tell(&Event::Granted { door, address });
+                let Some(door) = name(id).map(str::to_owned) else { return true };
                 let rehearsed = self.rehearsal.as_ref().and_then(|rehearsal| rehearsal.order(id, address));
                 let ordered = match rehearsed {
                     Some(order) => Some(Ordered { order: Some(order), replan: false }),
                     None => self.face.order(id, address, uses_up),
                 };
                 let replan = ordered.as_ref().is_some_and(|ordered| ordered.replan);
+                // What can wait is done after the door is open, such as writing to a log.
                 if let Some(order) = ordered.and_then(|ordered| ordered.order) {
                     self.gate.grant(clock::boot_ms(), order);
-                    self.tell_gate();
                 }
+                self.face.tell(&Event::Granted { door: &door, address });
+                self.tell_gate();
                 if replan {
                     self.apply_anew();
                 }

@@ -151,9 +151,11 @@ impl<'a> Scene<'a> {
         Ok(done.status.success().then(|| String::from_utf8_lossy(&done.stdout).into_owned()))
     }
 
-    /// How many leases the kernel holds: elements with a door in their comment.
+    /// How many leases the kernel holds: elements with an end in the sets for them.
     pub(crate) fn leases_in_kernel(&self) -> Result<usize> {
-        Ok(self.table()?.unwrap_or_default().matches("comment \"door ").count())
+        let table = self.table()?.unwrap_or_default();
+        let sets = table.split("\tset ").filter(|set| set.starts_with("open"));
+        Ok(sets.map(|set| set.matches(" expires ").count()).sum())
     }
 
     /// Another configuration for a daemon that is to read it by a reload or a start.

@@ -67,14 +67,21 @@ fn spoilt(stage: &Stage, spoil: Spoil) -> Result {
         scene.enter(friend, SSH)?;
     }
     klopfd.murder()?;
-    spoil(&journal(stage)?)?;
+    let journal = journal(stage)?;
+    spoil(&journal)?;
+    let broken = fs::read(&journal).ok();
     let mut klopfd = Daemon::Klopfd.start(stage)?;
     for (friend, stranger, server) in FAMILIES {
         scene.is_open(friend, server, SSH)?;
         scene.is_closed(stranger, server, SSH)?;
     }
     ensure!(scene.status()?.leases() == 2, "status: {}", scene.status()?.0);
-    klopfd.until("the log says it", |log| tells(log, &["doors.journal"]))?;
+    klopfd.until("the log says it", |log| tells(log, &["journal"]))?;
+    let Some(broken) = broken else { return Ok(()) };
+    let aside = fs::read_dir(stage.path("state"))?.flatten().map(|entry| entry.path());
+    let aside: Vec<PathBuf> =
+        aside.filter(|path| *path != journal && fs::read(path).is_ok_and(|b| b == broken)).collect();
+    ensure!(aside.len() == 1, "the broken file is not set aside: {aside:?}");
     scene.says(&["revoke", "ssh"])?;
     scene.is_closed(CLIENT4, SERVER4, SSH)?;
     // And what is written from now on is good.
@@ -83,7 +90,7 @@ fn spoilt(stage: &Stage, spoil: Spoil) -> Result {
     let klopfd = Daemon::Klopfd.start(stage)?;
     scene.is_open(CLIENT4, SERVER4, SSH)?;
     let said = klopfd.log()?;
-    ensure!(!tells(&said, &["doors.journal"]), "the second start complains again:\n{said}");
+    ensure!(!tells(&said, &["journal"]), "the second start complains again:\n{said}");
     Ok(())
 }
 

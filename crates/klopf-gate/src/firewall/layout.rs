@@ -261,8 +261,13 @@ impl Layout {
         self.guards_of(span).filter_map(|guard| guard.forward).find(|(to, _)| family.has(*to))
     }
 
-    pub(super) fn forwards(&self) -> bool {
-        self.guards.iter().any(|guard| guard.forward.is_some())
+    pub(super) fn any_rejects(&self) -> bool {
+        self.guards.iter().any(|guard| guard.reject)
+    }
+
+    /// Whether any packet is to go elsewhere than it says.
+    pub(super) fn translates(&self) -> bool {
+        self.any_rejects() || self.guards.iter().any(|guard| guard.forward.is_some())
     }
 
     /// Whether any guard holds only for a time.

@@ -10,7 +10,11 @@ pub(super) const TABLE: &str = "klopf";
 pub(super) const GUARD: &str = "guard";
 /// Where packets to guarded ports go.
 pub(super) const CLOSED: &str = "closed";
-/// Where leases are led to other hosts.
+/// Who passes there.
+pub(super) const ADMITTED: &str = "admitted";
+/// Where packets go that are answered as at an unused port.
+pub(super) const REFUSED: &str = "refused";
+/// Where leases are led to other hosts, and what is refused to the kernel's answer.
 pub(super) const FORWARD: &str = "forward";
 /// As long as protocols are in here, the daemon lives.
 pub(super) const ALIVE: &str = "alive";

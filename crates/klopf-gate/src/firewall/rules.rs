@@ -17,30 +17,32 @@ pub(super) struct Rule {
     pub(super) expressions: Vec<ListAttribute<ExpressionAttribute>>,
 }
 
+// States of connections, as bits.
+const ESTABLISHED: u32 = 1 << 1;
+const RELATED: u32 = 1 << 2;
+const NEW: u32 = 1 << 3;
+
 /// Number of a word among the registers.
 type Word = u32;
 
 /// The rules of the base chain.
 pub(super) fn guard_chain(layout: &Layout, suffix: &str) -> Vec<Rule> {
-    const ESTABLISHED: u32 = 1 << 1;
-    const RELATED: u32 = 1 << 2;
     const ARPHRD_LOOPBACK: u16 = 772;
     let mut rules = vec![
-        rule(
-            "nft_ct, the matching of connection states",
-            [
-                other("ct", &[(1, register(0)), (2, 0)]),
-                mask(0, (ESTABLISHED | RELATED).to_ne_bytes().to_vec()),
-                compare(0, Operator::NotEqual, vec![0; 4]),
-                accept(),
-            ],
-        ),
+        rule("nft_ct, the matching of connection states", state(ESTABLISHED | RELATED).into_iter().chain([accept()])),
         rule(
             "nf_tables",
             [meta(MetaKey::Iftype, 0), compare(0, Operator::Equal, ARPHRD_LOOPBACK.to_ne_bytes().to_vec()), accept()],
         ),
     ];
-    for hold in [Hold::Firm, Hold::WhileAlive, Hold::OnTrial].into_iter().filter(|hold| layout.has(*hold)) {
+    rules.extend(guarded(layout, suffix).map(|key| rule("nf_tables", key.into_iter().chain([goto(names::CLOSED)]))));
+    rules
+}
+
+/// Matches packets to guarded ports, in one way for each kind of guard that there is.
+fn guarded(layout: &Layout, suffix: &str) -> impl Iterator<Item = Vec<Expressions>> {
+    let holds = [Hold::Firm, Hold::WhileAlive, Hold::OnTrial].into_iter().filter(|hold| layout.has(*hold));
+    holds.map(move |hold| {
         let mut expressions = port_key(0).to_vec();
         expressions.push(lookup(&names::guarded(hold, suffix), 0, None));
         let life = match hold {
@@ -50,14 +52,12 @@ pub(super) fn guard_chain(layout: &Layout, suffix: &str) -> Vec<Rule> {
         };
         expressions.extend(life.map(|_| meta(MetaKey::L4Proto, 0)));
         expressions.extend(life.map(|set| lookup(set, 0, None)));
-        expressions.push(verdict(Verdict::Goto, Some(names::CLOSED)));
-        rules.push(rule("nf_tables", expressions));
-    }
-    rules
+        expressions
+    })
 }
 
-/// The rules for packets to guarded ports.
-pub(super) fn closed_chain(layout: &Layout, suffix: &str) -> Vec<Rule> {
+/// The rules that say who passes at a guarded port.
+pub(super) fn admitted_chain(layout: &Layout, suffix: &str) -> Vec<Rule> {
     const RTN_LOCAL: u32 = 2;
     // What only passes through this host is none of its doors' business.
     let mut rules = vec![rule(
@@ -80,25 +80,49 @@ pub(super) fn closed_chain(layout: &Layout, suffix: &str) -> Vec<Rule> {
         }
     }
     for family in [Family::V4, Family::V6] {
-        let tcp = [meta(MetaKey::L4Proto, 0), compare(0, Operator::Equal, vec![TCP])];
         let spared = lookup(names::spared(family), 0, None);
-        let key = only(family).into_iter().chain(tcp).chain(connection_key(family));
+        let key = only(family).into_iter().chain(is(TCP)).chain(connection_key(family));
         rules.push(rule("nf_tables", key.chain([spared, accept()])));
     }
-    if layout.spans.iter().any(|span| layout.rejects(span)) {
-        let rejects = lookup(&names::rejected(suffix), 0, None);
-        for (proto, answer) in [(TCP, other("reject", &[(1, 1)])), (UDP, unreachable())] {
-            let is = [meta(MetaKey::L4Proto, 0), compare(0, Operator::Equal, vec![proto])];
-            let key = is.into_iter().chain(port_key(0));
-            rules.push(rule("nft_reject_inet, refusing at prerouting", key.chain([rejects.clone(), answer])));
+    rules
+}
+
+/// The rules for packets to guarded ports.
+///
+/// A TCP port that is to look unused is left to the kernel's own answer: a reset made by nf_tables can be told from that,
+/// by its traffic class and its flow label. Only what cannot begin a connection gets the other kind. For UDP both are the
+/// same, and no connection is remembered that would stand in the way of a later lease.
+pub(super) fn closed_chain(layout: &Layout, suffix: &str) -> Vec<Rule> {
+    let mut rules = vec![rule("nf_tables", [verdict(Verdict::Jump, Some(names::ADMITTED))])];
+    if layout.any_rejects() {
+        let rejected =
+            |proto| is(proto).into_iter().chain(port_key(0)).chain([lookup(&names::rejected(suffix), 0, None)]);
+        let new = state(NEW).into_iter().chain(rejected(TCP)).chain([accept()]);
+        rules.push(rule("nft_ct, the matching of connection states", new));
+        let unreachable = DefaultNla::new(2, vec![1]);
+        let kind = DefaultNla::new(1, 2_u32.to_be_bytes().to_vec());
+        let unreachable = Expressions::Other { expression_type: "reject".into(), attributes: vec![kind, unreachable] };
+        for (proto, answer) in [(TCP, other("reject", &[(1, 1)])), (UDP, unreachable)] {
+            rules.push(rule("nft_reject_inet, refusing at prerouting", rejected(proto).chain([answer])));
         }
     }
     rules.push(rule("nf_tables", [verdict(Verdict::Other(0), None)]));
     rules
 }
 
-/// The rules that lead leases to hosts behind this one.
-pub(super) fn forward_chain(layout: &Layout) -> Vec<Rule> {
+/// The rules that let the kernel answer at TCP ports that are to look unused: nothing can listen at port 0.
+pub(super) fn refused_chain() -> Vec<Rule> {
+    let zero = Expressions::Immediate(vec![
+        Immediate::DestinationRegister(Register::from(register(0))),
+        Immediate::Data(Data::Value(vec![0; 2])),
+    ]);
+    let redirect = is(TCP).into_iter().chain([zero, other("redir", &[(1, register(0))])]);
+    let admitted = rule("nf_tables", [verdict(Verdict::Jump, Some(names::ADMITTED))]);
+    vec![admitted, rule("nft_redir, answering like an unused port", redirect)]
+}
+
+/// The rules that change where packets go: leases to hosts behind this one, and what is refused to the kernel's answer.
+pub(super) fn forward_chain(layout: &Layout, suffix: &str) -> Vec<Rule> {
     let mut rules = Vec::new();
     for (place, target) in layout.places() {
         let Some(Target { with_port }) = target else { continue };
@@ -107,6 +131,12 @@ pub(super) fn forward_chain(layout: &Layout) -> Vec<Rule> {
         translation.extend(with_port.then(|| (5, register(family.words()))));
         let to = lookup(&names::forward(place), 0, Some(0));
         rules.push(rule("nft_nat, forwarding", lease_key(place).into_iter().chain([to, other("nat", &translation)])));
+    }
+    if layout.any_rejects() {
+        rules.extend(guarded(layout, suffix).map(|key| {
+            let rejected = port_key(0).into_iter().chain([lookup(&names::rejected(suffix), 0, None)]);
+            rule("nf_tables", key.into_iter().chain(rejected).chain([goto(names::REFUSED)]))
+        }));
     }
     rules
 }
@@ -128,7 +158,7 @@ fn lease_key(place: Place) -> Vec<Expressions> {
     match place {
         Place::Shared(_) => only(family).into_iter().chain([address]).chain(port_key(words)).collect(),
         Place::Own(_, prefix, ports) => {
-            let mut key = vec![meta(MetaKey::L4Proto, 0), compare(0, Operator::Equal, vec![ports.proto])];
+            let mut key = is(ports.proto).to_vec();
             key.push(load(2, 2, 2, 0));
             if ports.first == ports.last {
                 key.push(compare(0, Operator::Equal, ports.first.to_be_bytes().to_vec()));
@@ -153,6 +183,17 @@ fn connection_key(family: Family) -> [Expressions; 4] {
         load(1, source + words * 4, words * 4, words + 1),
         load(2, 2, 2, 2 * words + 1),
     ]
+}
+
+/// The packet is of a protocol.
+fn is(proto: u8) -> [Expressions; 2] {
+    [meta(MetaKey::L4Proto, 0), compare(0, Operator::Equal, vec![proto])]
+}
+
+/// The packet's connection is in one of these states.
+fn state(states: u32) -> [Expressions; 3] {
+    let masked = mask(0, states.to_ne_bytes().to_vec());
+    [other("ct", &[(1, register(0)), (2, 0)]), masked, compare(0, Operator::NotEqual, vec![0; 4])]
 }
 
 /// The packet is of a family.
@@ -207,6 +248,10 @@ fn accept() -> Expressions {
     verdict(Verdict::Other(1), None)
 }
 
+fn goto(chain: &str) -> Expressions {
+    verdict(Verdict::Goto, Some(chain))
+}
+
 fn verdict(verdict: Verdict, chain: Option<&str>) -> Expressions {
     let chain = chain.map(|chain| VerdictAttribute::Chain(chain.into()));
     let attributes = [VerdictAttribute::Code(verdict)].into_iter().chain(chain).collect();
@@ -214,13 +259,6 @@ fn verdict(verdict: Verdict, chain: Option<&str>) -> Expressions {
         Immediate::DestinationRegister(Register::Verdict),
         Immediate::Data(Data::Verdict(attributes)),
     ])
-}
-
-/// ICMP or ICMPv6 port unreachable.
-fn unreachable() -> Expressions {
-    let code = DefaultNla::new(2, vec![1]);
-    let kind = DefaultNla::new(1, 2_u32.to_be_bytes().to_vec());
-    Expressions::Other { expression_type: "reject".into(), attributes: vec![kind, code] }
 }
 
 /// An expression that the library has no type for; all its attributes are numbers.

@@ -10,7 +10,7 @@ use netlink_packet_netfilter::nftables::{
 };
 
 use super::layout::Layout;
-use super::names::{CLOSED, FORWARD, GUARD, TABLE};
+use super::names::{ADMITTED, CLOSED, FORWARD, GUARD, REFUSED, TABLE};
 use super::rules::{self, Rule};
 use super::socket::{Change, FirewallError, Netlink};
 
@@ -23,7 +23,7 @@ const EINVAL: i32 = 22;
 const EOPNOTSUPP: i32 = 95;
 /// After connection tracking (-200) and before the translation of destinations (-100).
 const GUARD_PRIORITY: i32 = -110;
-/// Before others translate destinations (-100).
+/// After the guard, and before others translate destinations (-100): the first to do so is the one that counts.
 const FORWARD_PRIORITY: i32 = -105;
 /// Sets of a table that are looked at.
 const MOST_SETS: usize = 1024;
@@ -111,12 +111,10 @@ pub(super) fn remove() -> Change {
 
 /// The chains, empty.
 pub(super) fn chains(layout: &Layout) -> Vec<Change> {
-    let mut chains =
-        vec![chain("nf_tables", CLOSED, None), chain("nf_tables", GUARD, Some(("filter", GUARD_PRIORITY)))];
-    if layout.forwards() {
-        chains.push(chain("nft_chain_nat, forwarding", FORWARD, Some(("nat", FORWARD_PRIORITY))));
-    }
-    chains
+    let regular = [ADMITTED, CLOSED, REFUSED].map(|name| chain("nf_tables", name, None));
+    let guard = chain("nf_tables", GUARD, Some(("filter", GUARD_PRIORITY)));
+    let nat = layout.translates().then(|| chain("nft_chain_nat", FORWARD, Some(("nat", FORWARD_PRIORITY))));
+    regular.into_iter().chain([guard]).chain(nat).collect()
 }
 
 fn chain(needs: &'static str, name: &str, base: Option<(&str, i32)>) -> Change {
@@ -132,10 +130,13 @@ fn chain(needs: &'static str, name: &str, base: Option<(&str, i32)>) -> Change {
 
 /// The rules that use the sets of a suffix, in the place of those that are there if `replace`.
 pub(super) fn rules(layout: &Layout, suffix: &str, replace: bool) -> Vec<Change> {
-    let mut all = vec![(CLOSED, rules::closed_chain(layout, suffix)), (GUARD, rules::guard_chain(layout, suffix))];
-    if layout.forwards() {
-        all.push((FORWARD, rules::forward_chain(layout)));
+    let mut all =
+        vec![(ADMITTED, rules::admitted_chain(layout, suffix)), (CLOSED, rules::closed_chain(layout, suffix))];
+    if layout.translates() {
+        all.push((REFUSED, rules::refused_chain()));
+        all.push((FORWARD, rules::forward_chain(layout, suffix)));
     }
+    all.push((GUARD, rules::guard_chain(layout, suffix)));
     let flush = all.iter().filter(|_| replace).map(|(chain, _)| flush(chain)).collect::<Vec<_>>();
     let added = all.into_iter().flat_map(|(chain, rules)| rules.into_iter().map(move |rule| append(chain, rule)));
     flush.into_iter().chain(added).collect()

@@ -52,7 +52,7 @@ impl<F: Face> Keeper<'_, F> {
         if let Some(path) = self.pid_file.as_ref().filter(|_| self.ready) {
             let _ = std::fs::remove_file(path);
         }
-        if let Some(directory) = &self.runtime_dir {
+        if let Some(directory) = self.runtime_dir.as_ref().filter(|_| self.control.is_some()) {
             let _ = std::fs::remove_file(directory.join(klopf_gate::PID_FILE));
         }
         self.face.tell(&Event::Stopped);
