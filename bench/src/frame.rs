@@ -1,4 +1,4 @@
-//! Ethernet frames with a TCP SYN over IPv4, as the client's kernel would send them.
+//! Ethernet frames with a TCP SYN over IPv4, as the client's kernel would send them, and the answers to them.
 
 use std::net::Ipv4Addr;
 
@@ -8,6 +8,7 @@ pub(crate) const CLIENT_MAC: [u8; 6] = [2, 0, 0, 0, 0, 2];
 const ETHERTYPE_IPV4: [u8; 2] = [0x08, 0x00];
 const TCP: u8 = 6;
 const SYN: u8 = 2;
+const SYN_ACK: u8 = 0x12;
 const IP_LEN: u16 = 40;
 const TCP_LEN: u16 = 20;
 
@@ -17,6 +18,15 @@ pub(crate) fn syn(src: (Ipv4Addr, u16), dst: (Ipv4Addr, u16)) -> Vec<u8> {
     let pseudo = [&src.0.octets()[..], &dst.0.octets(), &[0, TCP], &TCP_LEN.to_be_bytes()].concat();
     let sum = checksum(&[&pseudo[..], &tcp_header(src.1, dst.1, 0)].concat());
     [&SERVER_MAC[..], &CLIENT_MAC, &ETHERTYPE_IPV4, &ip, &tcp_header(src.1, dst.1, sum)].concat()
+}
+
+/// The ports, from and to, of a frame that is a SYN-ACK without IP options.
+pub(crate) fn syn_ack(frame: &[u8]) -> Option<(u16, u16)> {
+    let (ethernet, packet) = frame.split_at_checked(14)?;
+    let (ip, tcp) = packet.split_at_checked((IP_LEN - TCP_LEN).into())?;
+    let is_ip = ethernet.ends_with(&ETHERTYPE_IPV4) && ip.first() == Some(&0x45) && ip.get(9) == Some(&TCP);
+    let port = |at| tcp.get(at..)?.first_chunk().copied().map(u16::from_be_bytes);
+    if is_ip && tcp.len() >= TCP_LEN.into() && tcp.get(13) == Some(&SYN_ACK) { port(0).zip(port(2)) } else { None }
 }
 
 /// Internet checksum (RFC 1071).
@@ -56,6 +66,17 @@ mod tests {
     fn checksum_pads_an_odd_byte_and_folds_twice() {
         assert_eq!(checksum(&[0xff]), 0x00ff);
         assert_eq!(checksum(&[0xff; 65536]), 0);
+    }
+
+    #[test]
+    fn an_answer_is_told_from_everything_else() {
+        let mut frame = syn((Ipv4Addr::new(10, 99, 0, 1), 22), (Ipv4Addr::new(10, 99, 0, 2), 40000));
+        assert_eq!(syn_ack(&frame), None, "a SYN");
+        frame[14 + 20 + 13] = SYN_ACK;
+        assert_eq!(syn_ack(&frame), Some((22, 40000)));
+        for length in 0..frame.len() {
+            assert_eq!(syn_ack(&frame[..length]), None);
+        }
     }
 
     #[test]

@@ -3,8 +3,9 @@
 //! The daemon runs on the server, frames are sent from the client. All of it goes when the value is dropped.
 
 use std::fs::{self, File};
-use std::net::Ipv4Addr;
-use std::os::fd::{AsRawFd, OwnedFd};
+use std::io;
+use std::net::{Ipv4Addr, TcpListener};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -16,7 +17,7 @@ use nix::errno::Errno;
 use nix::ifaddrs::getifaddrs;
 use nix::sched::{CloneFlags, setns};
 use nix::sys::signal::{Signal, kill};
-use nix::sys::socket::{AddressFamily, MsgFlags, SockFlag, SockType, bind, send, socket};
+use nix::sys::socket::{AddressFamily, MsgFlags, SockFlag, SockProtocol, SockType, bind, recv, send, socket};
 use nix::unistd::Pid;
 
 use crate::error::{Error, Result};
@@ -59,14 +60,36 @@ impl Lab {
         command
     }
 
-    /// A socket for raw frames on the client's end of the link.
+    /// Runs a command on the server, and waits for its end.
+    pub(crate) fn run_on_server(&self, words: &[String]) -> Result<()> {
+        let (program, rest) = words.split_first().ok_or_else(|| Error::Program("no command".into()))?;
+        let doing = || words.join(" ");
+        let done = self.on_server(Path::new(program)).args(rest).stdin(Stdio::null()).output();
+        let done = done.map_err(Error::io(doing()))?;
+        if done.status.success() {
+            return Ok(());
+        }
+        Err(Error::Program(format!("{}: {}", doing(), String::from_utf8_lossy(&done.stderr).trim())))
+    }
+
+    /// Something that listens on the server.
+    pub(crate) fn listen(&self, port: u16) -> Result<TcpListener> {
+        inside(&self.server, move || TcpListener::bind((Ipv4Addr::UNSPECIFIED, port)))
+            .map_err(Error::io(format!("listen on port {port}")))
+    }
+
+    /// A socket for raw frames on the client's end of the link, that only sends.
     pub(crate) fn injector(&self) -> Result<Injector> {
-        let path = format!("/run/netns/{}", self.client);
-        let namespace = File::open(&path).map_err(Error::io(format!("open {path}")))?;
-        // setns() is for the calling thread, hence one that ends with it.
-        thread::spawn(move || packet_socket(&namespace))
-            .join()
-            .unwrap_or(Err(Errno::EIO))
+        self.packet_socket(None)
+    }
+
+    /// The same, and what comes of IPv4 can be taken from it.
+    pub(crate) fn wire(&self) -> Result<Injector> {
+        self.packet_socket(Some(SockProtocol::EthIp))
+    }
+
+    fn packet_socket(&self, protocol: Option<SockProtocol>) -> Result<Injector> {
+        inside(&self.client, move || Ok(packet_socket(protocol)?))
             .map(Injector)
             .map_err(Error::io(format!("open a packet socket on {CLIENT_LINK}")))
     }
@@ -90,6 +113,9 @@ impl Lab {
             ip(&format!("-n {namespace} addr add {address}/24 dev {link}"))?;
             ip(&format!("-n {namespace} link set {link} up"))?;
         }
+        // Nobody has to ask where the other one is.
+        ip(&format!("-n {server} neigh replace {CLIENT} lladdr {client_mac} dev {SERVER_LINK} nud permanent"))?;
+        ip(&format!("-n {client} neigh replace {SERVER} lladdr {server_mac} dev {CLIENT_LINK} nud permanent"))?;
         Ok(())
     }
 }
@@ -116,6 +142,16 @@ impl Injector {
         self.send(&frame::syn(src, (SERVER, port)))
     }
 
+    /// A frame that has come, cut to the length of the buffer; `None` if there is none now.
+    pub(crate) fn receive<'a>(&self, buffer: &'a mut [u8]) -> Option<&'a [u8]> {
+        let length = recv(self.0.as_raw_fd(), buffer, MsgFlags::MSG_DONTWAIT).ok()?;
+        buffer.get(..length)
+    }
+
+    pub(crate) fn fd(&self) -> BorrowedFd<'_> {
+        self.0.as_fd()
+    }
+
     fn send(&self, frame: &[u8]) -> Result<()> {
         for _ in 0..SEND_TRIES {
             match send(self.0.as_raw_fd(), frame, MsgFlags::empty()) {
@@ -128,14 +164,24 @@ impl Injector {
     }
 }
 
-/// Protocol 0: it sends, and receives nothing.
-fn packet_socket(namespace: &File) -> nix::Result<OwnedFd> {
-    setns(namespace, CloneFlags::CLONE_NEWNET)?;
+/// Runs something in a network namespace.
+fn inside<T: Send + 'static>(namespace: &str, run: impl FnOnce() -> io::Result<T> + Send + 'static) -> io::Result<T> {
+    let namespace = File::open(format!("/run/netns/{namespace}"))?;
+    // setns() is for the calling thread, hence one that ends with it.
+    let entered = thread::spawn(move || {
+        setns(&namespace, CloneFlags::CLONE_NEWNET)?;
+        run()
+    });
+    entered.join().unwrap_or_else(|_| Err(Errno::EIO.into()))
+}
+
+/// Without a protocol it sends, and receives nothing.
+fn packet_socket(protocol: Option<SockProtocol>) -> nix::Result<OwnedFd> {
     let address = getifaddrs()?
         .filter(|entry| entry.interface_name == CLIENT_LINK)
         .find_map(|entry| entry.address?.as_link_addr().copied())
         .ok_or(Errno::ENODEV)?;
-    let raw = socket(AddressFamily::Packet, SockType::Raw, SockFlag::SOCK_CLOEXEC, None)?;
+    let raw = socket(AddressFamily::Packet, SockType::Raw, SockFlag::SOCK_CLOEXEC, protocol)?;
     bind(raw.as_raw_fd(), &address)?;
     Ok(raw)
 }

@@ -1,5 +1,7 @@
 //! Measures Klopf side by side with other programs, each in network namespaces of its own.
 
+mod command;
+mod contender;
 mod daemon;
 mod error;
 mod flood;
@@ -7,6 +9,8 @@ mod frame;
 mod interrupt;
 mod lab;
 mod latency;
+mod opening;
+mod prober;
 mod report;
 mod usage;
 
@@ -15,10 +19,11 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
+use crate::contender::{Contender, Way};
 use crate::daemon::Program;
 use crate::error::{Error, Result};
 use crate::interrupt::Interrupt;
-use crate::report::{Row, Target};
+use crate::report::{Table, Target};
 
 /// Measure Klopf side by side with knockd. Needs root.
 ///
@@ -40,13 +45,13 @@ struct Options {
 enum What {
     /// What a flood of first knocks costs, and whether a real knock gets through it
     Flood(flood::Options),
-    /// How long it takes from the last packet of a knock to the start of its command
+    /// How long it takes from the last packet of a knock until the port answers, and until a command starts
     Latency(latency::Options),
 }
 
 /// What a measurement has to say.
 struct Measured {
-    rows: Vec<Row>,
+    tables: Vec<Table>,
     targets: Vec<Target>,
 }
 
@@ -67,28 +72,56 @@ fn run(options: &Options) -> Result<bool> {
         return Err(Error::NotRoot);
     }
     let interrupt = Interrupt::install().map_err(Error::io("handle signals"))?;
-    let programs = programs(options)?;
+    let bin = match &options.bin_dir {
+        Some(directory) => directory.clone(),
+        None => beside()?,
+    };
+    let programs = programs(&bin, &options.peer)?;
     report::facts(&programs);
     let measured = match &options.what {
         What::Flood(flood) => flood::measure(flood, &programs, &interrupt),
-        What::Latency(latency) => latency::measure(latency, &programs, &interrupt),
+        What::Latency(latency) => latency::measure(latency, &contenders(&bin, &options.peer)?, &programs, &interrupt),
     }?;
-    print!("{}", report::table(&programs, &measured.rows));
+    for table in &measured.tables {
+        println!("{}", report::table(table));
+    }
     Ok(report::verdict(&measured.targets))
 }
 
-/// Ours, and the other one where it is installed.
-fn programs(options: &Options) -> Result<Vec<Program>> {
+/// Where this program is.
+fn beside() -> Result<PathBuf> {
     let here = std::env::current_exe().map_err(Error::io("find this program"))?;
-    let beside = here.parent().unwrap_or_else(|| Path::new("."));
-    let ours = options.bin_dir.as_deref().unwrap_or(beside).join("knockd");
+    Ok(here.parent().unwrap_or_else(|| Path::new(".")).to_owned())
+}
+
+/// What opens a port, ours first; the other one where it is installed.
+fn contenders(bin: &Path, peer: &Path) -> Result<Vec<Contender>> {
+    for (program, remedy) in
+        [("/usr/sbin/nft", "apt-get install nftables"), ("/usr/sbin/iptables", "apt-get install iptables")]
+    {
+        if !Path::new(program).exists() {
+            return Err(Error::Missing { program: program.into(), remedy });
+        }
+    }
+    let mut all = vec![Contender { name: "klopfd, guard", way: Way::Guard(bin.to_owned()) }];
+    if peer.is_file() {
+        all.push(Contender { name: "knockd", way: Way::Command(peer.to_owned()) });
+    }
+    all.push(Contender { name: "klopf's knockd", way: Way::Command(bin.join("knockd")) });
+    all.push(Contender { name: "nft recipe", way: Way::Kernel(bin.to_owned()) });
+    Ok(all)
+}
+
+/// Ours, and the other one where it is installed.
+fn programs(bin: &Path, peer: &Path) -> Result<Vec<Program>> {
+    let ours = bin.join("knockd");
     let Some(ours) = Program::find("klopf", &ours)? else {
         let program = ours.display().to_string();
         return Err(Error::Missing { program, remedy: "build it or name its directory with --bin-dir" });
     };
-    let peer = Program::find("knockd", &options.peer)?;
-    if peer.is_none() {
-        eprintln!("note: {} is not there, so Klopf is measured alone; apt-get install knockd", options.peer.display());
+    let theirs = Program::find("knockd", peer)?;
+    if theirs.is_none() {
+        eprintln!("note: {} is not there, so Klopf is measured without it; apt-get install knockd", peer.display());
     }
-    Ok([Some(ours), peer].into_iter().flatten().collect())
+    Ok([Some(ours), theirs].into_iter().flatten().collect())
 }

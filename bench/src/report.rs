@@ -5,6 +5,13 @@ use std::thread::available_parallelism;
 
 use crate::daemon::Program;
 
+/// What one measurement has to say.
+pub(crate) struct Table {
+    pub(crate) title: &'static str,
+    pub(crate) names: Vec<&'static str>,
+    pub(crate) rows: Vec<Row>,
+}
+
 /// One row: a figure for each program, ours first. Less is better.
 pub(crate) struct Row {
     pub(crate) label: &'static str,
@@ -14,6 +21,8 @@ pub(crate) struct Row {
 #[derive(Clone, Copy)]
 pub(crate) enum Cell {
     Figure(f64),
+    /// A figure without decimals.
+    Whole(f64),
     Count(u32),
     /// So many of so many.
     Of(usize, usize),
@@ -44,8 +53,8 @@ pub(crate) fn facts(programs: &[Program]) {
 }
 
 /// The table, with a column of ratios when there are two programs.
-pub(crate) fn table(programs: &[Program], rows: &[Row]) -> String {
-    let mut lines = vec![row("", programs.iter().map(|program| program.name.to_owned()), ratio_head(programs))];
+pub(crate) fn table(Table { title, names, rows }: &Table) -> String {
+    let mut lines = vec![row(title, names.iter().map(|&name| name.to_owned()), ratio_head(names))];
     for Row { label, cells } in rows {
         lines.push(row(label, cells.iter().map(|cell| cell.text()), ratio(cells)));
     }
@@ -73,15 +82,16 @@ impl Cell {
     fn text(self) -> String {
         match self {
             Self::Figure(value) => format!("{value:.2}"),
+            Self::Whole(value) => format!("{value:.0}"),
             Self::Count(count) => count.to_string(),
             Self::Of(count, all) => format!("{count}/{all}"),
         }
     }
 }
 
-fn ratio_head(programs: &[Program]) -> String {
-    match programs {
-        [ours, other] => format!("{}/{}", other.name, ours.name),
+fn ratio_head(names: &[&str]) -> String {
+    match names {
+        [ours, other] => format!("{other}/{ours}"),
         _ => String::new(),
     }
 }
@@ -94,8 +104,8 @@ fn ratio(cells: &[Cell]) -> String {
 }
 
 fn row(label: &str, cells: impl Iterator<Item = String>, ratio: String) -> String {
-    let cells: String = cells.chain([ratio]).map(|cell| format!("{cell:>14}")).collect();
-    format!("{label:<38}{cells}").trim_end().to_owned() + "\n"
+    let cells: String = cells.chain([ratio]).map(|cell| format!("{cell:>16}")).collect();
+    format!("{label:<46}{cells}").trim_end().to_owned() + "\n"
 }
 
 #[cfg(test)]
@@ -113,12 +123,11 @@ mod tests {
 
     #[test]
     fn the_table_lines_up() {
-        let program = |name| Program { name, path: "x".into(), version: String::new() };
-        let rows = [
+        let rows = vec![
             Row { label: "time, s", cells: vec![Cell::Figure(0.5), Cell::Figure(100.0)] },
             Row { label: "opened", cells: vec![Cell::Of(1, 1), Cell::Of(0, 1)] },
         ];
-        let text = table(&[program("klopf"), program("knockd")], &rows);
+        let text = table(&Table { title: "", names: vec!["klopf", "knockd"], rows });
         let ends: Vec<_> = text.lines().map(|line| line.split_whitespace().collect::<Vec<_>>()).collect();
         assert_eq!(ends[0], ["klopf", "knockd", "knockd/klopf"]);
         assert_eq!(ends[1], ["time,", "s", "0.50", "100.00", "200.0"]);

@@ -151,7 +151,7 @@ impl Gate {
 
     /// Carries an order out.
     pub fn grant(&mut self, now: u64, order: Order) {
-        let key = (order.door.clone(), order.address);
+        let key = self.key(&order);
         if let Some(&id) = self.renewable.get(&key).filter(|_| order.renews) {
             return self.renew(now, id, order);
         }
@@ -176,7 +176,7 @@ impl Gate {
             return self.events.push(refuse(Refusal::NotTaken));
         }
         if order.close.is_some() || order.pass.is_some() {
-            let ((door, address), hold) = (key, order.hold);
+            let (door, address, hold) = (order.door.clone(), order.address, order.hold);
             let (close, pass) = (order.close.clone(), order.pass.clone());
             let pending = Pending { id, door, address, due, hold, close, pass, opened: false, this_boot: true };
             self.write(|journal| journal.begin(pending));
@@ -185,6 +185,7 @@ impl Gate {
         let phase = if started { Phase::Opening } else { Phase::Open };
         let failed = !started && order.open.is_some();
         self.keep(id, Held { failed, ..Held::new(order, phase, Some(now), due) });
+        self.plan_look(now);
     }
 
     /// Takes in that a process has ended.
@@ -317,6 +318,13 @@ impl Gate {
         }
     }
 
+    /// What a further order must have in common with one to renew it: door and address, or the network that the door lets
+    /// in at an address.
+    fn key(&self, order: &Order) -> (String, IpAddr) {
+        let lets_in = order.pass.as_ref().map(|_| self.network(&order.door, order.address).address);
+        (order.door.clone(), lets_in.unwrap_or(order.address))
+    }
+
     fn may_open(&self, door: &str) -> bool {
         let opening = self.runner.running().filter(|running| running.opens);
         let of_this = opening.clone().filter(|running| running.door == door).count();
@@ -330,7 +338,7 @@ impl Gate {
     fn keep(&mut self, id: u64, held: Held) {
         self.ends.insert((held.due, id));
         if held.order.renews {
-            self.renewable.insert((held.order.door.clone(), held.order.address), id);
+            self.renewable.insert(self.key(&held.order), id);
         }
         if held.order.pass.is_some() {
             *self.passes.entry(held.order.door.clone()).or_default() += 1;
@@ -363,7 +371,7 @@ impl Gate {
     /// Forgets a lease, and opens again if that was asked for meanwhile.
     fn closed(&mut self, now: u64, id: u64) {
         let Some(held) = self.leases.remove(&id) else { return };
-        let key = (held.order.door, held.order.address);
+        let key = self.key(&held.order);
         if self.renewable.get(&key) == Some(&id) {
             self.renewable.remove(&key);
         }

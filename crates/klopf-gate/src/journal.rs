@@ -22,6 +22,9 @@ const SMALL: u64 = 1 << 20;
 /// A journal that is larger than this was not written here.
 const UNREASONABLE: u64 = 64 << 20;
 
+/// The extension under which a damaged journal is kept as it was.
+const SET_ASIDE: &str = "damaged";
+
 /// A lease as it stands in the journal.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Pending {
@@ -110,6 +113,10 @@ impl Journal {
                 journal.damaged += 1;
             }
         }
+        if journal.damaged > 0 {
+            // For who wants to know what it was; without it nothing is worse.
+            let _ = set_aside(&journal.path.with_extension(SET_ASIDE), &text);
+        }
         Ok(journal)
     }
 
@@ -127,7 +134,8 @@ impl Journal {
         fs::remove_file(other.path)
     }
 
-    /// Lines that could not be read, such as a last one that was cut off.
+    /// Lines that could not be read, such as a last one that was cut off; the file as it was is set aside then, with the
+    /// extension `damaged`.
     #[must_use]
     pub fn damaged(&self) -> usize {
         self.damaged
@@ -293,6 +301,13 @@ impl Journal {
 
 fn create(path: &Path) -> io::Result<File> {
     OpenOptions::new().read(true).append(true).create(true).mode(0o600).open(path)
+}
+
+/// Keeps what a journal held.
+fn set_aside(path: &Path, text: &[u8]) -> io::Result<()> {
+    let mut file = create(path)?;
+    file.set_len(0)?;
+    file.write_all(text)
 }
 
 /// Opens and locks a journal's file; not one that is just being removed by its last user.

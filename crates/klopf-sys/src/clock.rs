@@ -30,6 +30,18 @@ pub fn boot_id() -> String {
     std::fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default().trim().to_owned()
 }
 
+/// Whether somebody keeps the wall clock right, as far as the kernel was told; none if it does not tell.
+#[must_use]
+pub fn synchronised() -> Option<bool> {
+    // SAFETY: all-zero is a valid timex, which asks and changes nothing; it lives through the call.
+    let state = unsafe {
+        let mut timex: libc::timex = std::mem::zeroed();
+        libc::adjtimex(&raw mut timex)
+    };
+    // TIME_ERROR: STA_UNSYNC, or a fault of the clock that the kernel is steered by.
+    (state >= 0).then_some(state != libc::TIME_ERROR)
+}
+
 /// Random bytes from the kernel.
 ///
 /// # Errors

@@ -18,7 +18,9 @@ pub mod syslog;
 
 pub use filter::Interest;
 pub use names::name_of;
-pub use network::{Changes, Interface, end_tcp, established_tcp, force_send_buffer, interfaces, netlink_fd, services};
+pub use network::{
+    Changes, Interface, end_tcp, established_tcp, force_send_buffer, interfaces, listeners, netlink_fd, services, vrfs,
+};
 pub use output::{Output, Outputs, PassOn, lock};
 pub use pair::{Pair, Received, Wait, wait};
 pub use process::{
@@ -26,5 +28,5 @@ pub use process::{
     start_command, start_helper, to_background,
 };
 pub use ring::{Frame, PacketSocket, Ring};
-pub use sandbox::{Confined, SandboxError, User, confine, drop_privileges};
+pub use sandbox::{Confined, SandboxError, User, confine, drop_privileges, landlock_version};
 pub use signals::{Signal, Signals};

@@ -154,6 +154,17 @@ fn is_port(name: &str) -> bool {
     kind.is_ok_and(|kind| !kind.lines().any(|line| line == "DEVTYPE=vrf"))
 }
 
+/// The names of interfaces that stand for a VRF.
+#[must_use]
+pub fn vrfs() -> Vec<String> {
+    let all = std::fs::read_dir("/sys/class/net").into_iter().flatten().flatten();
+    let is_vrf = |name: &String| {
+        let kind = std::fs::read_to_string(format!("/sys/class/net/{name}/uevent")).unwrap_or_default();
+        kind.lines().any(|line| line == "DEVTYPE=vrf")
+    };
+    all.filter_map(|entry| entry.file_name().into_string().ok()).filter(is_vrf).collect()
+}
+
 /// The ports at which a socket of this host waits: listening for TCP, bound for UDP.
 ///
 /// # Errors
@@ -166,6 +177,24 @@ pub fn services() -> io::Result<PortSet> {
         dump(family, IPPROTO_UDP, StateFlags::all(), |socket| add(Proto::Udp, socket))?;
     }
     Ok(ports)
+}
+
+/// Where sockets of this host wait, as [`services`], each with its address; `::` and `0.0.0.0` are all of them.
+///
+/// # Errors
+/// As [`services`].
+pub fn listeners() -> io::Result<Vec<(Port, IpAddr)>> {
+    let mut found = Vec::new();
+    for family in [AF_INET, AF_INET6] {
+        let mut add = |proto, socket: &SocketId| {
+            if socket.destination_port == 0 {
+                found.push((Port { proto, number: socket.source_port }, socket.source_address.to_canonical()));
+            }
+        };
+        dump(family, IPPROTO_TCP, StateFlags::LISTEN, |socket| add(Proto::Tcp, socket))?;
+        dump(family, IPPROTO_UDP, StateFlags::all(), |socket| add(Proto::Udp, socket))?;
+    }
+    Ok(found)
 }
 
 /// The TCP connections of this host's own sockets that are up, with a local port in one of the ranges (first and last):
@@ -285,6 +314,10 @@ mod tests {
         let found = services().unwrap();
         assert!(found.contains(Port::tcp(tcp.local_addr().unwrap().port())));
         assert!(found.contains(Port::udp(udp.local_addr().unwrap().port())));
+        let found = listeners().unwrap();
+        let local = IpAddr::from([127, 0, 0, 1]);
+        assert!(found.contains(&(Port::tcp(tcp.local_addr().unwrap().port()), local)));
+        assert!(found.contains(&(Port::udp(udp.local_addr().unwrap().port()), local)));
     }
 
     #[test]

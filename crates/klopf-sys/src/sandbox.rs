@@ -129,6 +129,16 @@ pub fn confine(messages: BorrowedFd<'_>, seccomp_optional: bool) -> Result<Confi
     if seccomp || seccomp_optional { Ok(Confined { landlock, seccomp }) } else { Err(SandboxError::NoSeccomp) }
 }
 
+/// The version of landlock's interface in this kernel; none without landlock.
+#[must_use]
+pub fn landlock_version() -> Option<u32> {
+    const VERSION: libc::c_uint = 1; // LANDLOCK_CREATE_RULESET_VERSION of linux/landlock.h
+    // SAFETY: with this flag the kernel wants a null pointer and a size of zero, and only returns a number.
+    let answer =
+        unsafe { libc::syscall(libc::SYS_landlock_create_ruleset, std::ptr::null::<libc::c_void>(), 0_usize, VERSION) };
+    u32::try_from(answer).ok().filter(|version| *version > 0)
+}
+
 fn close_files() -> Result<bool, landlock::RulesetError> {
     let abi = ABI::V6;
     let rules = Ruleset::default()

@@ -15,6 +15,7 @@ use std::path::{Path, PathBuf};
 use klopf_control::{Reply, Request};
 use klopf_sys::clock;
 use rustix::event::{Timespec, epoll};
+use rustix::io::Errno;
 use rustix::net::{SocketFlags, accept_with, sockopt};
 use rustix::process::geteuid;
 
@@ -43,6 +44,9 @@ pub(crate) struct Server {
     connections: Vec<Connection>,
     last: u64,
     gone: Vec<ConnectionId>,
+    /// Whether the last connection could not be accepted for want of descriptors, and whether that was told.
+    starving: bool,
+    starving_told: bool,
 }
 
 impl Server {
@@ -61,8 +65,10 @@ impl Server {
             epoll::add(&events, &listener, epoll::EventData::new_u64(LISTENER), flags)?;
             Ok(events)
         };
-        let events = watched().map_err(|error: rustix::io::Errno| BindError::System(path.clone(), error.into()))?;
-        Ok(Self { events, listener, path, file, connections: Vec::new(), last: LISTENER, gone: Vec::new() })
+        let events = watched().map_err(|error: Errno| BindError::System(path.clone(), error.into()))?;
+        let (connections, gone) = (Vec::new(), Vec::new());
+        let (starving, starving_told) = (false, false);
+        Ok(Self { events, listener, path, file, connections, last: LISTENER, gone, starving, starving_told })
     }
 
     /// What to wait for: readable when [`Self::requests`] has something to do.
@@ -119,11 +125,23 @@ impl Server {
         std::mem::take(&mut self.gone)
     }
 
+    /// Whether somebody could not be heard for want of descriptors; once for each time that it comes to that.
+    pub(crate) fn starves(&mut self) -> bool {
+        self.starving && !std::mem::replace(&mut self.starving_told, true)
+    }
+
     fn accept(&mut self, now: u64) {
         // Who goes on connecting is heard by the next edge.
         for _ in 0..2 * bind::QUEUE {
-            let Ok(stream) = accept_with(&self.listener, SocketFlags::CLOEXEC | SocketFlags::NONBLOCK) else { return };
-            let stream = UnixStream::from(stream);
+            let stream = match accept_with(&self.listener, SocketFlags::CLOEXEC | SocketFlags::NONBLOCK) {
+                Ok(stream) => UnixStream::from(stream),
+                Err(Errno::MFILE | Errno::NFILE) => {
+                    self.starving = true;
+                    return;
+                }
+                Err(_) => return,
+            };
+            (self.starving, self.starving_told) = (false, false);
             if !may_ask(&stream) {
                 continue;
             }

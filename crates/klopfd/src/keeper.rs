@@ -462,7 +462,9 @@ impl<'a, F: Face> Keeper<'a, F> {
         self.doors_stale = true;
         if self.ready {
             let done = self.put_guards();
-            self.tell_unguarded(done);
+            if self.tell_unguarded(done) && matches!(self.state, State::Locked) && self.rehearsal.is_none() {
+                self.note_guards();
+            }
         }
         self.look_anew();
     }

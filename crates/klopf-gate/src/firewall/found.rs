@@ -9,6 +9,7 @@ use netlink_packet_netfilter::nftables::{
     SetElementAttribute, SetElementList, TableAttribute,
 };
 
+use super::layout::Hold;
 use super::names::{self, TABLE};
 use super::sets::{self, LeaseKey};
 use super::socket::{FirewallError, Netlink};
@@ -58,6 +59,21 @@ pub(super) fn leases(netlink: &mut Netlink) -> Result<Vec<Found>, FirewallError>
 /// Where leases stand.
 pub(super) fn keys(netlink: &mut Netlink) -> Result<Vec<LeaseKey>, FirewallError> {
     Ok(elements(netlink)?.into_iter().map(|(key, _)| key).collect())
+}
+
+/// Whether any port is closed on trial only.
+pub(super) fn on_trial(netlink: &mut Netlink) -> Result<bool, FirewallError> {
+    let set = names::guarded(Hold::OnTrial, "");
+    let found = match netlink.dump(sets::ask(&set), 1) {
+        Err(error) if error.raw_os_error() == Some(table::ENOENT) => Vec::new(),
+        found => found?,
+    };
+    let has_elements =
+        |attribute: &SetElementList| matches!(attribute, SetElementList::Elements(all) if !all.is_empty());
+    Ok(found.iter().any(|message| match message {
+        NfTablesMessage::NewSetElement(message) => message.attributes.iter().any(has_elements),
+        _ => false,
+    }))
 }
 
 fn elements(netlink: &mut Netlink) -> io::Result<Vec<(LeaseKey, Vec<SetElementAttribute>)>> {

@@ -10,7 +10,9 @@ mod names;
 mod rules;
 mod sets;
 mod socket;
+mod survey;
 mod table;
+mod trace;
 
 use std::collections::HashMap;
 use std::net::{IpAddr, SocketAddr};
@@ -23,7 +25,9 @@ use self::names::Family;
 use self::sets::{Element, LeaseKey, add, take};
 pub use self::socket::FirewallError;
 use self::socket::{Change, Netlink};
+pub use self::survey::{BaseChain, ForeignRule, OWNER, Survey, When};
 pub use self::table::{PID_FILE, UnlockError, Unlocked, unlock};
+pub use self::trace::{Step, Tracer, Way};
 
 /// Milliseconds for which a guard holds that is a lease, from each sign of life.
 pub const ALIVE_FOR: u64 = 12_000;
@@ -95,6 +99,14 @@ impl Firewall {
     /// The kernel does not tell.
     pub fn is_there(&mut self) -> Result<bool> {
         Ok(table::state(&mut self.netlink)?.is_some())
+    }
+
+    /// Whether a trial was under way when the last daemon ended.
+    ///
+    /// # Errors
+    /// The kernel does not tell.
+    pub fn was_on_trial(&mut self) -> Result<bool> {
+        found::on_trial(&mut self.netlink)
     }
 
     /// The leases that the kernel holds, from before.

@@ -197,20 +197,20 @@ fn state(states: u32) -> [Expressions; 3] {
 }
 
 /// The packet is of a family.
-fn only(family: Family) -> [Expressions; 2] {
+pub(super) fn only(family: Family) -> [Expressions; 2] {
     [meta(MetaKey::Nfproto, 0), compare(0, Operator::Equal, vec![family.number()])]
 }
 
-const fn register(word: Word) -> u32 {
+pub(super) const fn register(word: Word) -> u32 {
     8 + word
 }
 
-fn meta(key: MetaKey, to: Word) -> Expressions {
+pub(super) fn meta(key: MetaKey, to: Word) -> Expressions {
     Expressions::Meta(vec![Meta::Key(key), Meta::DestinationRegister(Register::from(register(to)))])
 }
 
 /// Bytes of the packet: from its network header (1) or its transport header (2).
-fn load(base: u32, offset: u32, length: u32, to: Word) -> Expressions {
+pub(super) fn load(base: u32, offset: u32, length: u32, to: Word) -> Expressions {
     Expressions::Payload(vec![
         Payload::DestinationRegister(Register::from(register(to))),
         Payload::Base(base),
@@ -219,7 +219,7 @@ fn load(base: u32, offset: u32, length: u32, to: Word) -> Expressions {
     ])
 }
 
-fn compare(word: Word, operator: Operator, with: Vec<u8>) -> Expressions {
+pub(super) fn compare(word: Word, operator: Operator, with: Vec<u8>) -> Expressions {
     Expressions::Cmp(vec![
         Cmp::SourceRegister(Register::from(register(word))),
         Cmp::Op(operator),
@@ -252,7 +252,7 @@ fn goto(chain: &str) -> Expressions {
     verdict(Verdict::Goto, Some(chain))
 }
 
-fn verdict(verdict: Verdict, chain: Option<&str>) -> Expressions {
+pub(super) fn verdict(verdict: Verdict, chain: Option<&str>) -> Expressions {
     let chain = chain.map(|chain| VerdictAttribute::Chain(chain.into()));
     let attributes = [VerdictAttribute::Code(verdict)].into_iter().chain(chain).collect();
     Expressions::Immediate(vec![
@@ -262,7 +262,7 @@ fn verdict(verdict: Verdict, chain: Option<&str>) -> Expressions {
 }
 
 /// An expression that the library has no type for; all its attributes are numbers.
-fn other(name: &str, attributes: &[(u16, u32)]) -> Expressions {
+pub(super) fn other(name: &str, attributes: &[(u16, u32)]) -> Expressions {
     let attributes = attributes.iter().map(|&(kind, value)| DefaultNla::new(kind, value.to_be_bytes().to_vec()));
     Expressions::Other { expression_type: name.into(), attributes: attributes.collect() }
 }

@@ -97,9 +97,17 @@ impl Netlink {
 
     /// A socket that hears of every change of nf_tables; see [`Netlink::news`].
     pub(super) fn listening() -> io::Result<Self> {
+        Self::member(7) // NFNLGRP_NFTABLES of linux/netfilter/nfnetlink.h
+    }
+
+    /// A socket that hears which way traced packets take; see [`Netlink::heard`].
+    pub(super) fn tracing() -> io::Result<Self> {
+        Self::member(9) // NFNLGRP_NFTRACE
+    }
+
+    fn member(group: u32) -> io::Result<Self> {
         let netlink = Self::open()?;
-        // NFNLGRP_NFTABLES of linux/netfilter/nfnetlink.h
-        netlink.socket.add_membership(7)?;
+        netlink.socket.add_membership(group)?;
         Ok(netlink)
     }
 
@@ -153,29 +161,64 @@ impl Netlink {
         self.ask(request, NLM_F_DUMP, limit)
     }
 
+    /// Everything of a kind in the tables of all families, each with its family. What the library cannot read, for it is
+    /// somebody else's, is left out.
+    pub(super) fn dump_all(
+        &mut self,
+        request: NfTablesMessage,
+        limit: usize,
+    ) -> io::Result<Vec<(Family, NfTablesMessage)>> {
+        let mut found = Vec::new();
+        self.answers(Family::Unspec, request, NLM_F_DUMP, |message| {
+            found.extend(message.ok().filter(|_| found.len() < limit));
+            Ok(())
+        })?;
+        Ok(found)
+    }
+
     /// One thing.
     pub(super) fn get(&mut self, request: NfTablesMessage) -> io::Result<Option<NfTablesMessage>> {
         Ok(self.ask(request, NLM_F_ACK, 1)?.pop())
     }
 
     fn ask(&mut self, request: NfTablesMessage, flags: u16, limit: usize) -> io::Result<Vec<NfTablesMessage>> {
+        let mut found = Vec::new();
+        self.answers(Family::Inet, request, flags, |message| {
+            let (_, message) = message?;
+            if found.len() < limit {
+                found.push(message);
+            }
+            Ok(())
+        })?;
+        Ok(found)
+    }
+
+    /// Asks, and shows each answer.
+    fn answers(
+        &mut self,
+        family: Family,
+        request: NfTablesMessage,
+        flags: u16,
+        mut take: impl FnMut(io::Result<(Family, NfTablesMessage)>) -> io::Result<()>,
+    ) -> io::Result<()> {
         let mut bytes = Vec::new();
-        let message = NetfilterMessage::new(NetfilterHeader::new(Family::Inet, 0, 0), request);
+        let message = NetfilterMessage::new(NetfilterHeader::new(family, 0, 0), request);
         self.put(&mut bytes, message, flags);
         self.forget_answers();
         self.socket.send_to(&bytes, &SocketAddr::new(0, 0), 0)?;
-        let mut found = Vec::new();
         loop {
             let (answers, _) = self.socket.recv_from_full()?;
             for message in messages(&answers) {
-                match message?.payload {
-                    NetlinkPayload::InnerMessage(NetfilterMessage {
+                match message.map(|message| message.payload) {
+                    Ok(NetlinkPayload::InnerMessage(NetfilterMessage {
+                        header,
                         inner: NetfilterMessageInner::NfTables(message),
                         ..
-                    }) if found.len() < limit => found.push(message),
-                    NetlinkPayload::Error(error) if error.code.is_some() => return Err(error.to_io()),
-                    NetlinkPayload::Done(_) | NetlinkPayload::Error(_) => return Ok(found),
-                    _ => {}
+                    })) => take(Ok((header.family, message)))?,
+                    Ok(NetlinkPayload::Error(error)) if error.code.is_some() => return Err(error.to_io()),
+                    Ok(NetlinkPayload::Done(_) | NetlinkPayload::Error(_)) => return Ok(()),
+                    Ok(_) => {}
+                    Err(error) => take(Err(error))?,
                 }
             }
         }
@@ -183,6 +226,11 @@ impl Netlink {
 
     /// What a listening socket has heard since the last call; none if something was lost.
     pub(super) fn news(&self) -> Option<Vec<NfTablesMessage>> {
+        Some(self.heard()?.into_iter().map(|(_, message)| message).collect())
+    }
+
+    /// As [`Netlink::news`], each with its family.
+    pub(super) fn heard(&self) -> Option<Vec<(Family, NfTablesMessage)>> {
         let mut heard = Some(Vec::new());
         loop {
             let Ok((bytes, _)) = self.socket.recv_from_full().map_err(|error| {
@@ -196,11 +244,12 @@ impl Netlink {
                 match (message.map(|message| message.payload), &mut heard) {
                     (
                         Ok(NetlinkPayload::InnerMessage(NetfilterMessage {
+                            header,
                             inner: NetfilterMessageInner::NfTables(message),
                             ..
                         })),
                         Some(heard),
-                    ) => heard.push(message),
+                    ) => heard.push((header.family, message)),
                     (Ok(_), _) => {}
                     (Err(_), _) => heard = None,
                 }

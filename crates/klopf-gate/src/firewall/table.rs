@@ -22,7 +22,7 @@ const EPERM: i32 = 1;
 const EINVAL: i32 = 22;
 const EOPNOTSUPP: i32 = 95;
 /// After connection tracking (-200) and before the translation of destinations (-100).
-const GUARD_PRIORITY: i32 = -110;
+pub(super) const GUARD_PRIORITY: i32 = -110;
 /// After the guard, and before others translate destinations (-100): the first to do so is the one that counts.
 const FORWARD_PRIORITY: i32 = -105;
 /// Sets of a table that are looked at.

@@ -39,6 +39,8 @@ impl Gate {
         let in_force: Vec<_> = doors.into_iter().filter(|door| door.in_force).map(|door| door.guard).collect();
         firewall.guard(&in_force, trial_ends, up, now)?;
         self.guarded = guarded;
+        let renewable = self.leases.iter().filter(|(_, held)| held.order.renews);
+        self.renewable = renewable.map(|(&id, held)| (self.key(&held.order), id)).collect();
         let gone = |held: &Held| held.order.pass.is_some() && !self.guarded.contains_key(&held.order.door);
         let gone: Vec<u64> = self.leases.iter().filter(|(_, held)| gone(held)).map(|(&id, _)| id).collect();
         for id in gone {

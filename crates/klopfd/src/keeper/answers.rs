@@ -58,7 +58,10 @@ impl<F: Face> Keeper<'_, F> {
     /// Hears what is asked, and answers.
     pub(super) fn answer(&mut self) {
         let Some(server) = &mut self.control else { return };
-        let (requests, gone) = (server.requests(), server.gone());
+        let (requests, gone, starves) = (server.requests(), server.gone(), server.starves());
+        if starves {
+            self.trouble("somebody asks over the control socket, and there are no file descriptors left");
+        }
         for id in gone {
             self.memory.waiting.retain(|(waiting, _)| *waiting != id);
             if let Some(trial) = self.state.trial().filter(|trial| trial.stream == Some(id)) {

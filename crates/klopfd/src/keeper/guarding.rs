@@ -20,29 +20,67 @@ impl<F: Face> Keeper<'_, F> {
     /// Closes the doors for the first time. Where somebody is logged in over a port that was open until now, on trial.
     pub(super) fn first_guard(&mut self) -> Result<(), FirewallError> {
         if self.plan.guards.is_empty() {
+            self.clear_leftovers();
             return Ok(());
         }
         let now = clock::boot_ms();
-        let was_guarded = match &mut self.firewall {
-            Some(firewall) => firewall.is_there()?,
-            None => false,
+        let (was_guarded, on_trial) = match &mut self.firewall {
+            Some(firewall) => (firewall.is_there()?, firewall.was_on_trial()?),
+            None => (false, false),
         };
         if self.lockfile().is_unlocked() {
             self.state = State::Unlocked;
             let what = "no door is guarded, as klopf unlock or a trial has left it; klopf lock guards them again";
             self.warn(what);
-        } else if !was_guarded {
+        } else if on_trial || !was_guarded {
             let doors = self.logged_in();
-            if !doors.is_empty() {
+            if on_trial || !doors.is_empty() {
                 let all = self.guard_names();
-                self.state = State::Trial(Trial::new(Reason::Start, all, doors, now, self.trial_ms));
+                let prove = if doors.is_empty() { all.clone() } else { doors };
+                self.state = State::Trial(Trial::new(Reason::Start, all, prove, now, self.trial_ms));
             }
         }
         self.put_guards()?;
-        if self.state.trial().is_some() {
-            self.begin_trial(None);
+        match self.state {
+            State::Trial(_) => self.begin_trial(None),
+            // The next start is not the first one.
+            State::Locked => self.note_guards(),
+            State::Unlocked => {}
+        }
+        for name in klopf_sys::vrfs() {
+            self.warn(&format!(
+                "guards do not hold at addresses of the VRF {name}: the kernel does not take those for local"
+            ));
         }
         Ok(())
+    }
+
+    /// Notes that these guards were in force, so that they need no trial again.
+    pub(super) fn note_guards(&mut self) {
+        let ports = self.plan.guards.iter().flat_map(|door| &door.guard.ports).map(named);
+        let known = self.lockfile().confirmed();
+        let new: Vec<String> = ports.filter(|ports| !known.contains(ports)).collect();
+        if new.is_empty() {
+            return;
+        }
+        if let Err(error) = self.lockfile().confirm(new) {
+            self.trouble(&format!("cannot note which ports are guarded: {}", super::reason(&error)));
+        }
+    }
+
+    /// Takes away what guards an earlier daemon has left, when there are none any more.
+    fn clear_leftovers(&mut self) {
+        if self.runtime_dir.is_none() {
+            return;
+        }
+        // Without nftables, or the right to it, nothing was left.
+        let Ok(mut firewall) = Firewall::open(self.plan.share_table) else { return };
+        if firewall.is_there().is_ok_and(|there| there) {
+            match firewall.guard(&[], None, Up::new(), clock::boot_ms()) {
+                Ok(()) => self.warn("no door guards ports any more; the guards from before are taken away"),
+                Err(error) => self.trouble(&format!("guards from before cannot be taken away: {error}")),
+            }
+        }
     }
 
     /// Puts the plan's guards into the kernel, as the state says.
@@ -77,16 +115,16 @@ impl<F: Face> Keeper<'_, F> {
         trial.stream = stream;
         let (prove, seconds) = (trial.prove.clone(), trial.ends.saturating_sub(now).div_ceil(1000));
         let why = match trial.reason {
-            Reason::Start => "somebody is logged in over a port that is guarded now for the first time; ",
+            Reason::Start => "somebody may be logged in over a port that is guarded for the first time; ",
             Reason::Lock | Reason::Reload => "",
         };
         let instructions = self.instructions(&prove);
+        // The sequence is not for the log.
+        let names = prove.into_iter().collect::<Vec<_>>().join(", ");
         self.warn(&format!(
-            "{why}the doors are guarded on trial for {seconds} s, until somebody comes in by a knock from another machine"
+            "{why}the doors are guarded on trial for {seconds} s: if nobody knocks from another machine at {names} and \
+             connects in that time, they are opened again; `klopf lock` shows what to type there"
         ));
-        for line in &instructions {
-            self.warn(line);
-        }
         self.to_trial(&TrialNews::Begun { seconds, instructions });
     }
 
@@ -136,11 +174,10 @@ impl<F: Face> Keeper<'_, F> {
     fn confirm(&mut self, text: &str) {
         self.end_stream(&TrialNews::Confirmed { text: text.to_owned() });
         self.state = State::Locked;
-        let noted = self.lockfile().lock();
-        let ports: Vec<String> = self.plan.guards.iter().flat_map(|door| &door.guard.ports).map(named).collect();
-        if let Err(error) = noted.and_then(|()| self.lockfile().confirm(ports)) {
+        if let Err(error) = self.lockfile().lock() {
             self.trouble(&format!("cannot note that the doors are locked: {}", super::reason(&error)));
         }
+        self.note_guards();
         let done = self.put_guards();
         if self.tell_unguarded(done) {
             self.face.tell(&Event::Notice(&format!("trial: {text}; the doors stay guarded")));

@@ -101,7 +101,10 @@ pub(super) fn tell(event: &Event<'_>) {
         }
         Event::Journal(open, 0) => info!("doors that were open when the daemon last ended: {open}; they close in time"),
         Event::Journal(open, damaged) => {
-            warn!("the journal has {damaged} damaged lines, which are left out; {open} doors in it close in time");
+            warn!(
+                "the journal has {damaged} damaged lines, which are left out, and is set aside as doors.damaged; \
+                 {open} doors in it close in time"
+            );
         }
         Event::Stopping => info!("told to end; closing what is open"),
         Event::Left { running, open } => {

@@ -1,0 +1,88 @@
+//! Probes of a port of the server from the client's end of the link, and the first answer to one.
+
+use std::collections::HashMap;
+use std::time::{Duration, Instant};
+
+use nix::poll::{PollFd, PollFlags, ppoll};
+use nix::sys::time::TimeSpec;
+
+use crate::daemon::SEQUENCE;
+use crate::error::{Error, Result};
+use crate::frame;
+use crate::interrupt::Interrupt;
+use crate::lab::{CLIENT, Injector, Lab};
+
+/// Between two probes.
+pub(crate) const EVERY: Duration = Duration::from_micros(50);
+const KNOCK_FROM: u16 = 50000;
+/// Source ports of probes, used in turn.
+const PROBE_FROM: std::ops::Range<u16> = 10000..40000;
+
+pub(crate) struct Prober {
+    wire: Injector,
+    next: u16,
+}
+
+/// The first probe that was answered.
+pub(crate) struct Answered {
+    pub(crate) sent: Instant,
+    /// When its answer was there.
+    pub(crate) seen: Instant,
+}
+
+impl Prober {
+    pub(crate) fn new(lab: &Lab) -> Result<Self> {
+        // A sleep that ends 50 µs late would be as long as the time between two probes.
+        nix::sys::prctl::set_timerslack(1).map_err(Error::io("set the timer slack"))?;
+        Ok(Self { wire: lab.wire()?, next: PROBE_FROM.start })
+    }
+
+    /// The whole sequence; the moment before the last hit was sent.
+    pub(crate) fn knock(&self) -> Result<Instant> {
+        let mut last = Instant::now();
+        for port in SEQUENCE {
+            last = Instant::now();
+            self.wire.syn((CLIENT, KNOCK_FROM), port)?;
+        }
+        Ok(last)
+    }
+
+    /// Sends SYNs to the port, the first at once, each from a port of its own, until one is answered.
+    pub(crate) fn until_answered(
+        &mut self,
+        port: u16,
+        limit: Duration,
+        interrupt: &Interrupt,
+    ) -> Result<Option<Answered>> {
+        let begin = Instant::now();
+        let mut due = begin;
+        let mut sent = HashMap::new();
+        while begin.elapsed() < limit {
+            let now = Instant::now();
+            if now >= due {
+                interrupt.check()?;
+                sent.insert(self.next, now);
+                self.wire.syn((CLIENT, self.next), port)?;
+                self.next = if self.next + 1 == PROBE_FROM.end { PROBE_FROM.start } else { self.next + 1 };
+                due = (due + EVERY).max(now);
+            }
+            if let Some(sent) = self.answers(port).iter().filter_map(|to| sent.get(to)).min() {
+                return Ok(Some(Answered { sent: *sent, seen: Instant::now() }));
+            }
+            let mut ready = [PollFd::new(self.wire.fd(), PollFlags::POLLIN)];
+            // An error here is an interrupted call, which the loop repeats.
+            let _ = ppoll(&mut ready, Some(TimeSpec::from(due.saturating_duration_since(Instant::now()))), None);
+        }
+        Ok(None)
+    }
+
+    /// The source ports of the probes whose answers have come.
+    fn answers(&self, port: u16) -> Vec<u16> {
+        let mut buffer = [0; 128];
+        let mut answered = Vec::new();
+        while let Some(frame) = self.wire.receive(&mut buffer) {
+            answered.extend(frame::syn_ack(frame).filter(|(from, _)| *from == port).map(|(_, to)| to));
+        }
+        answered
+    }
+}
