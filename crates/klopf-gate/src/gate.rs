@@ -175,12 +175,7 @@ impl Gate {
         if order.pass.is_some() && !self.serve(now, &order.door) && !self.let_in(id, &order, due, now) {
             return self.events.push(refuse(Refusal::NotTaken));
         }
-        if order.close.is_some() || order.pass.is_some() {
-            let (door, address, hold) = (order.door.clone(), order.address, order.hold);
-            let (close, pass) = (order.close.clone(), order.pass.clone());
-            let pending = Pending { id, door, address, due, hold, close, pass, opened: false, this_boot: true };
-            self.write(|journal| journal.begin(pending));
-        }
+        self.note(id, &order, due);
         let started = self.run(&order, true, Some(id));
         let phase = if started { Phase::Opening } else { Phase::Open };
         let failed = !started && order.open.is_some();
@@ -402,6 +397,16 @@ impl Gate {
                 false
             }
         }
+    }
+
+    /// Writes a lease down, if there is anything to remember.
+    fn note(&mut self, id: u64, order: &Order, due: u64) {
+        if order.close.is_none() && order.pass.is_none() {
+            return;
+        }
+        let Order { door, address, close, pass, hold, .. } = order.clone();
+        let pending = Pending { id, door, address, due, hold, close, pass, opened: false, this_boot: true };
+        self.write(|journal| journal.begin(pending));
     }
 
     fn write(&mut self, change: impl FnOnce(&mut Journal) -> io::Result<()>) {

@@ -116,6 +116,8 @@ impl Journal {
         if journal.damaged > 0 {
             // For who wants to know what it was; without it nothing is worse.
             let _ = set_aside(&journal.path.with_extension(SET_ASIDE), &text);
+            // What follows must not be taken for the end of a broken line. A disk that does not take it takes nothing.
+            let _ = journal.rewrite();
         }
         Ok(journal)
     }

@@ -14,8 +14,10 @@ use std::time::Duration;
 use clap::{Args, Subcommand, ValueHint};
 use klopf_control::Request;
 
-use self::place::Place;
+pub(crate) use self::place::Place;
+pub(crate) use self::status::span;
 use crate::check::NATIVE;
+use crate::doctor;
 
 const EXIT_CODES: &str = "\
 Exit codes:
@@ -110,6 +112,14 @@ pub(crate) enum Task {
         #[command(flatten)]
         at: At,
     },
+    /// Find out what would keep a knock from working, by playing one
+    #[command(after_help = doctor::HELP)]
+    Doctor {
+        #[command(flatten)]
+        options: doctor::Options,
+        #[command(flatten)]
+        at: At,
+    },
     /// Open a door by hand
     #[command(after_help = format!("{GRANT_HELP}\n\n{EXIT_CODES}"))]
     Grant {
@@ -176,6 +186,7 @@ pub(crate) struct At {
 pub(crate) fn run(task: Task) -> ExitCode {
     match task {
         Task::Status { json, at } => status::run(&Place::find(at), json),
+        Task::Doctor { options, at } => doctor::run(&Place::find(at), &options),
         Task::Grant { door, address, time, at } => {
             let for_ms = time.map(|time| u64::try_from(time.as_millis()).unwrap_or(u64::MAX));
             lock::follow(&Place::find(at), &Request::Grant { door, address, for_ms })

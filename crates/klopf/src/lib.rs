@@ -1,13 +1,15 @@
 //! The command a person types, on Linux, macOS and Windows, and the face of the old `knock`.
 //!
 //! Sends knocks, checks files, and on Linux asks the daemon of this host. Only that part needs anything that only one
-//! system has, and only `unlock` knows of the gate: it must work when nothing else does.
+//! system has, and only `unlock` and `doctor` know of the gate: they must work when nothing else does.
 #![forbid(unsafe_code)]
 
 mod check;
 mod cli;
 #[cfg(target_os = "linux")]
 mod daemon;
+#[cfg(target_os = "linux")]
+mod doctor;
 mod export;
 mod face;
 mod hits;

@@ -121,6 +121,7 @@ impl Gate {
                     let order = Order { door, address, open: None, close: None, hold, from_end: false, renews, pass };
                     let id = self.next_id;
                     self.next_id = self.next_id.saturating_add(1);
+                    self.note(id, &order, due);
                     self.keep(id, Held::new(order, Phase::Open, None, due));
                     adopted += 1;
                 }

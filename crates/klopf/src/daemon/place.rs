@@ -7,10 +7,11 @@ use klopf_config::native::{Daemon, parse_bytes};
 
 use super::At;
 
-pub(super) struct Place {
-    pub(super) socket: PathBuf,
-    pub(super) runtime_dir: PathBuf,
-    pub(super) state_dir: PathBuf,
+pub(crate) struct Place {
+    pub(crate) config: PathBuf,
+    pub(crate) socket: PathBuf,
+    pub(crate) runtime_dir: PathBuf,
+    pub(crate) state_dir: PathBuf,
 }
 
 impl Place {
@@ -22,6 +23,6 @@ impl Place {
         let Daemon { runtime_dir, state_dir, .. } = read.map(|checked| checked.config.daemon).unwrap_or_default();
         let runtime_dir = PathBuf::from(runtime_dir);
         let socket = at.socket.unwrap_or_else(|| runtime_dir.join(klopf_control::SOCKET));
-        Self { socket, runtime_dir, state_dir: state_dir.into() }
+        Self { config: at.config, socket, runtime_dir, state_dir: state_dir.into() }
     }
 }

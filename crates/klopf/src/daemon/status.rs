@@ -33,7 +33,7 @@ pub(super) fn run(place: &Place, json: bool) -> ExitCode {
 }
 
 /// A span of time in at most two units: `45s`, `4m12s`, `3h05m`, `2d04h`.
-pub(super) fn span(ms: u64) -> String {
+pub(crate) fn span(ms: u64) -> String {
     let seconds = ms / 1000;
     let (minutes, hours, days) = (seconds / 60, seconds / 3600, seconds / 86400);
     match (days, hours, minutes) {
