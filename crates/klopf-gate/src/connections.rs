@@ -2,10 +2,11 @@
 
 use std::io;
 use std::net::IpAddr;
+use std::os::fd::{AsFd, BorrowedFd};
 
 use netlink_packet_core::{
-    DefaultNla, Emitable, NLA_F_NESTED, NLM_F_ACK, NLM_F_DUMP, NLM_F_REQUEST, NetlinkBuffer, NetlinkMessage,
-    NetlinkPayload, Nla,
+    DefaultNla, Emitable, NLA_F_NESTED, NLM_F_ACK, NLM_F_DUMP, NLM_F_DUMP_INTR, NLM_F_REQUEST, NetlinkBuffer,
+    NetlinkMessage, NetlinkPayload, Nla,
 };
 use netlink_packet_netfilter::conntrack::{
     ConntrackAttribute as Attribute, ConntrackMessage, ConntrackMessageType, IPTuple, ProtoInfo, ProtoInfoTCP,
@@ -19,8 +20,8 @@ use netlink_sys::{Socket, SocketAddr};
 
 /// How many connections a list holds at most; the rest is left out.
 const MOST: usize = 1 << 16;
-/// Bytes of the largest part of an answer that the kernel makes.
-const PART: usize = 1 << 15;
+/// Bytes of a part of an answer: so few that nobody waits long for one to be read.
+const PART: usize = 1 << 13;
 
 // Of linux/netfilter/nfnetlink_conntrack.h, as far as the library does not know them.
 const GET_STATS: u8 = 5;
@@ -84,12 +85,25 @@ impl Connections {
         }
     }
 
-    /// The connections of both families that are wanted, 65,536 at most.
+    /// Begins a list of the connections of both families; [`Listing::go_on`] makes it.
+    ///
+    /// # Errors
+    /// As socket(2).
+    pub fn begin(&self) -> io::Result<Listing> {
+        Ok(Listing { socket: everything()?, begun_again: false, found: Vec::new(), whole: true })
+    }
+
+    /// The connections of both families that are wanted, 65,536 at most. Takes half a second where there are 260,000.
     ///
     /// # Errors
     /// What the kernel answers; `InvalidData` if that cannot be read.
     pub fn list(&self, wanted: &dyn Fn(&Connection) -> bool) -> io::Result<Vec<Connection>> {
-        collect(Family::Unspec, ConntrackMessage::Get(Vec::new()).into(), wanted)
+        let mut listing = self.begin()?;
+        loop {
+            if let Progress::Done(list) = listing.go_on(usize::MAX, wanted)? {
+                return Ok(list.connections);
+            }
+        }
     }
 
     /// The connections that an address began, 65,536 at most.
@@ -136,6 +150,100 @@ impl Connections {
     }
 }
 
+/// A list that is being made, with a socket of its own: readable until it is done.
+pub struct Listing {
+    socket: Socket,
+    begun_again: bool,
+    found: Vec<Connection>,
+    whole: bool,
+}
+
+/// How far a list is.
+#[derive(Debug)]
+pub enum Progress {
+    /// There is more to come.
+    More,
+    /// This is all.
+    Done(List),
+}
+
+/// Connections that were listed.
+#[derive(Debug, PartialEq, Eq)]
+pub struct List {
+    /// 65,536 at most.
+    pub connections: Vec<Connection>,
+    /// Whether none is missing that was there all the time.
+    pub whole: bool,
+}
+
+impl Listing {
+    /// Takes so many parts of the kernel's answer, of some 30 connections each. An answer that breaks off is asked for
+    /// once more; if that breaks off, too, what there is must do.
+    ///
+    /// # Errors
+    /// What the kernel answers; `InvalidData` if that cannot be read. Then there is no going on.
+    pub fn go_on(&mut self, parts: usize, wanted: &dyn Fn(&Connection) -> bool) -> io::Result<Progress> {
+        let mut part = [0; PART];
+        for _ in 0..parts {
+            let heard = match self.socket.recv(&mut part.as_mut_slice(), 0) {
+                Ok(length) => self.take(part.get(..length).unwrap_or_default(), wanted)?,
+                // The next part is made when one is read; after one that was not, none comes.
+                Err(error) if broke_off(&error) => Heard::Broken,
+                Err(error) => return Err(error),
+            };
+            match heard {
+                Heard::Part => {}
+                Heard::Broken if !self.begun_again => {
+                    *self = Self { socket: everything()?, begun_again: true, found: Vec::new(), whole: true };
+                }
+                Heard::Broken => return Ok(self.done(false)),
+                Heard::End => return Ok(self.done(self.whole)),
+            }
+        }
+        Ok(Progress::More)
+    }
+
+    fn take(&mut self, part: &[u8], wanted: &dyn Fn(&Connection) -> bool) -> io::Result<Heard> {
+        read(part, &mut |attributes| {
+            let Some(connection) = connection(attributes).filter(wanted) else { return };
+            if self.found.len() < MOST {
+                self.found.push(connection);
+            } else {
+                self.whole = false;
+            }
+        })
+    }
+
+    fn done(&mut self, whole: bool) -> Progress {
+        Progress::Done(List { connections: std::mem::take(&mut self.found), whole })
+    }
+}
+
+impl AsFd for Listing {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        klopf_sys::netlink_fd(&self.socket)
+    }
+}
+
+/// What a part of an answer was.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Heard {
+    /// One of several.
+    Part,
+    /// The last one.
+    End,
+    /// One of an answer that is not to be relied on: things have changed while it was made, or some of it is lost.
+    Broken,
+}
+
+fn broke_off(error: &io::Error) -> bool {
+    matches!(error.raw_os_error(), Some(libc::ENOBUFS | libc::EAGAIN))
+}
+
+fn everything() -> io::Result<Socket> {
+    send(Family::Unspec, ConntrackMessage::Get(Vec::new()).into(), NLM_F_DUMP)
+}
+
 fn family(address: IpAddr) -> Family {
     if address.is_ipv4() { Family::IPv4 } else { Family::IPv6 }
 }
@@ -177,6 +285,20 @@ fn ask(
     flags: u16,
     mut take: impl FnMut(&[Attribute]),
 ) -> io::Result<()> {
+    let socket = send(family, request, flags)?;
+    let mut part = [0; PART];
+    loop {
+        let length = socket.recv(&mut part.as_mut_slice(), 0)?;
+        match read(part.get(..length).unwrap_or_default(), &mut take)? {
+            Heard::Part => {}
+            Heard::End => return Ok(()),
+            Heard::Broken => return Err(io::ErrorKind::Interrupted.into()),
+        }
+    }
+}
+
+/// A socket from which the answer to a request is read.
+fn send(family: Family, request: NetfilterMessageInner, flags: u16) -> io::Result<Socket> {
     let mut socket = Socket::new(NETLINK_NETFILTER)?;
     socket.bind_auto()?;
     socket.set_non_blocking(true)?;
@@ -186,38 +308,36 @@ fn ask(
     let mut bytes = vec![0; message.buffer_len()];
     message.serialize(&mut bytes);
     socket.send_to(&bytes, &SocketAddr::new(0, 0), 0)?;
-    let mut part = vec![0; PART];
-    loop {
-        let length = socket.recv(&mut part.as_mut_slice(), 0)?;
-        if read(part.get(..length).unwrap_or_default(), &mut take)? {
-            return Ok(());
-        }
-    }
+    Ok(socket)
 }
 
-/// Reads a part of an answer; whether it was the last one.
-fn read(part: &[u8], take: &mut impl FnMut(&[Attribute])) -> io::Result<bool> {
+/// Reads a part of an answer.
+fn read(part: &[u8], take: &mut impl FnMut(&[Attribute])) -> io::Result<Heard> {
     let invalid = |error| io::Error::new(io::ErrorKind::InvalidData, error);
     let mut rest = part;
     while !rest.is_empty() {
         let length = NetlinkBuffer::new_checked(rest).map_err(invalid)?.length();
         let length = usize::try_from(length).unwrap_or(usize::MAX);
-        match NetlinkMessage::<NetfilterMessage>::deserialize(rest).map_err(invalid)?.payload {
+        let message = NetlinkMessage::<NetfilterMessage>::deserialize(rest).map_err(invalid)?;
+        if message.header.flags & NLM_F_DUMP_INTR != 0 {
+            return Ok(Heard::Broken);
+        }
+        match message.payload {
             NetlinkPayload::InnerMessage(message) => {
                 if let NetfilterMessageInner::Conntrack(ConntrackMessage::New(attributes)) = message.inner {
                     take(&attributes);
                 }
             }
-            NetlinkPayload::Error(error) => return error.code.map_or(Ok(true), |_| Err(error.to_io())),
+            NetlinkPayload::Error(error) => return error.code.map_or(Ok(Heard::End), |_| Err(error.to_io())),
             NetlinkPayload::Done(done) if done.code < 0 => {
                 return Err(io::Error::from_raw_os_error(done.code.saturating_neg()));
             }
-            NetlinkPayload::Done(_) => return Ok(true),
+            NetlinkPayload::Done(_) => return Ok(Heard::End),
             _ => {}
         }
         rest = rest.get(length.next_multiple_of(4)..).unwrap_or_default();
     }
-    Ok(false)
+    Ok(Heard::Part)
 }
 
 /// What the kernel says of a connection; none for one that is neither TCP nor UDP.
@@ -314,7 +434,7 @@ mod tests {
         bytes
     }
 
-    fn seen(part: &[u8]) -> (io::Result<bool>, Vec<Connection>) {
+    fn seen(part: &[u8]) -> (io::Result<Heard>, Vec<Connection>) {
         let mut all = Vec::new();
         (read(part, &mut |attributes| all.extend(connection(attributes))), all)
     }
@@ -326,7 +446,7 @@ mod tests {
             let [origin, to] = ends.map(|end| end.parse().unwrap());
             let (from_port, proto, port, id, zone) = (40_000, 6, 22, Some([1, 2, 3, 4]), 256);
             let whole = Connection { origin, from_port, to, proto, port, up: true, established: true, id, zone };
-            assert_eq!((more.unwrap(), all), (false, vec![whole]));
+            assert_eq!((more.unwrap(), all), (Heard::Part, vec![whole]));
         }
     }
 
@@ -360,7 +480,10 @@ mod tests {
         let one = entry(V4, Protocol::Udp, None, Status::Confirmed);
         let done = message(NetlinkPayload::Done(Default::default()));
         let (end, all) = seen(&[one.clone(), one.clone(), done.clone()].concat());
-        assert_eq!((end.unwrap(), all.len()), (true, 2));
+        assert_eq!((end.unwrap(), all.len()), (Heard::End, 2));
+        let mut interrupted = one.clone();
+        interrupted[6..8].copy_from_slice(&NLM_F_DUMP_INTR.to_ne_bytes());
+        assert_eq!(seen(&interrupted).0.unwrap(), Heard::Broken);
         let mut refused = done;
         refused[16..20].copy_from_slice(&(-libc::EPERM).to_ne_bytes());
         assert_eq!(seen(&refused).0.unwrap_err().raw_os_error(), Some(libc::EPERM));

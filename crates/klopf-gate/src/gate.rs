@@ -1,6 +1,7 @@
 //! Leases: what opens them, how long they last, and what closes them.
 
 mod guarding;
+mod looking;
 
 use std::collections::{BTreeSet, HashMap};
 use std::io;
@@ -9,11 +10,12 @@ use std::os::fd::BorrowedFd;
 
 use klopf_sys::Ended;
 
+use self::looking::Looks;
 use crate::event::Why;
 use crate::firewall::Firewall;
 use crate::journal::Pending;
 use crate::runner::{Runner, Running};
-use crate::{Connections, Event, Guarded, Journal, Lease, Order, Refusal};
+use crate::{Event, Guarded, Journal, Lease, Order, Refusal};
 
 /// Opening commands that may run at the same time, and how many of them of one door. Closing ones have a bound of
 /// their own, so that no number of hanging openings keeps a door open.
@@ -80,9 +82,7 @@ pub struct Gate {
     guarded: HashMap<String, Guarded>,
     /// Leases that let somebody through a guard, by door.
     passes: HashMap<String, usize>,
-    connections: Option<Connections>,
-    /// Whether it was told that connections cannot be known.
-    connections_told: bool,
+    looks: Looks,
     /// When connections are looked at again.
     next_look: Option<u64>,
     /// When the next sign of life is due.
@@ -109,8 +109,7 @@ impl Gate {
             firewall: None,
             guarded: HashMap::new(),
             passes: HashMap::new(),
-            connections: None,
-            connections_told: false,
+            looks: Looks::default(),
             next_look: None,
             next_beat: 0,
         };
@@ -180,7 +179,7 @@ impl Gate {
         let phase = if started { Phase::Opening } else { Phase::Open };
         let failed = !started && order.open.is_some();
         self.keep(id, Held { failed, ..Held::new(order, phase, Some(now), due) });
-        self.plan_look(now);
+        self.plan_look(id, now);
     }
 
     /// Takes in that a process has ended.
@@ -298,7 +297,8 @@ impl Gate {
             return self.events.push(Event::Held { door, address });
         }
         let again = lease.failed && lease.phase == Phase::Open && may_open;
-        lease.why = Why::Time;
+        // The connection it was granted for is still to come.
+        (lease.why, lease.connected) = (Why::Time, false);
         lease.order = Order { close: lease.order.close.take().or_else(|| order.close.clone()), ..order.clone() };
         let due = now.saturating_add(order.hold);
         if order.pass.is_some() && !self.is_starting(&door) && !self.let_in(id, &order, due, now) {

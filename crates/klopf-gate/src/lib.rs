@@ -18,7 +18,7 @@ mod runner;
 mod tests;
 
 pub use command::Command;
-pub use connections::{Connection, Connections};
+pub use connections::{Connection, Connections, List, Listing, Progress};
 pub use event::{Event, Refusal, Why};
 pub use firewall::{PID_FILE, UnlockError, Unlocked, unlock};
 pub use gate::Gate;

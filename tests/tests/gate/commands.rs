@@ -83,13 +83,13 @@ fn grant(stage: &Stage) -> Result {
     let (mut scene, _klopfd) = Scene::guarded(stage, &doors())?;
     for (friend, stranger, server) in FAMILIES {
         let begun = Instant::now();
-        scene.says(&["grant", "ssh", &friend.to_string(), "--for", "3s"])?;
+        scene.says(&["grant", "ssh", &friend.to_string(), "--for", "2s"])?;
         scene.is_open(friend, server, SSH)?;
         scene.is_closed(stranger, server, SSH)?;
         let status = scene.status()?;
         ensure!(text(status.lease(friend)?, "by") == "hand", "status: {}", status.0);
         scene.until_closed(friend, server, SSH)?;
-        within(Duration::from_millis(2900), Duration::from_secs(8), begun, "the lease")?;
+        within(Duration::from_millis(1900), Duration::from_secs(8), begun, "the lease")?;
     }
     // Without a time, the door's own.
     scene.says(&["grant", "ssh", "10.99.0.2"])?;

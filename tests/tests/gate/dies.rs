@@ -19,7 +19,6 @@ pub(crate) fn cases() -> Vec<Case> {
     vec![
         Case::new("if_klopfd_dies_open_a_kill_opens_within_15_s", &NEEDS, |stage| reopens(stage, killed)),
         Case::new("if_klopfd_dies_open_a_hang_opens_within_15_s", &NEEDS, |stage| reopens(stage, stopped)),
-        Case::new("if_klopfd_dies_open_a_living_daemon_keeps_it_closed", &NEEDS, lives),
         Case::new("a_watch_that_is_killed_is_back_within_a_second", &NEEDS, |stage| back(stage, Signal::KILL)),
         Case::new("a_watch_that_is_stopped_is_back_within_a_second", &NEEDS, |stage| back(stage, Signal::STOP)),
         Case::new("the_service_manager_hears_that_it_lives", &NEEDS, watchdog),
@@ -61,18 +60,6 @@ fn killed(klopfd: Running) -> Result<Option<Running>> {
 fn stopped(klopfd: Running) -> Result<Option<Running>> {
     klopfd.signal(Signal::STOP)?;
     Ok(Some(klopfd))
-}
-
-fn lives(stage: &Stage) -> Result {
-    let (mut scene, _klopfd) = Scene::guarded(stage, &doors())?;
-    let [(_, stranger, server), _] = FAMILIES;
-    let begun = Instant::now();
-    until("longer than a guard lives by itself", || {
-        scene.is_closed(stranger, server, SSH)?;
-        Ok(begun.elapsed() > Duration::from_secs(13))
-    })?;
-    ensure!(scene.status()?.guards() == "guarded", "status: {}", scene.status()?.0);
-    Ok(())
 }
 
 fn back(stage: &Stage, signal: Signal) -> Result {

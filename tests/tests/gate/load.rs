@@ -77,7 +77,8 @@ fn ten_thousand(stage: &Stage) -> Result {
 }
 
 fn reloads(stage: &Stage) -> Result {
-    let (mut scene, klopfd) = Scene::guarded(stage, &long_door(""))?;
+    // A guard that the daemon has to keep alive meanwhile, though it has much to do.
+    let (mut scene, klopfd) = Scene::guarded(stage, &long_door("if-klopfd-dies = \"open\""))?;
     for (friend, _, _) in FAMILIES {
         scene.enter(friend, PROBED)?;
     }
@@ -94,6 +95,8 @@ fn reloads(stage: &Stage) -> Result {
         load.join().map_err(|_| "the load has panicked")??;
         reloads
     })?;
+    // Longer in all than the guard lives by itself.
+    stream.more(3000)?;
     only_friends_were_answered(&stream.finish()?)?;
     let status = scene.status()?;
     ensure!(status.leases() == 2 && status.guards() == "guarded", "status: {}", status.0);

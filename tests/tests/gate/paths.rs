@@ -32,7 +32,7 @@ fn behind(stage: &Stage) -> Result<(Host, Running)> {
 }
 
 fn published(stage: &Stage) -> Result {
-    let mut scene = Scene::set(stage, &door("git", "guard = [\"tcp/8022\"]\nopen-for = \"3s\""))?;
+    let mut scene = Scene::set(stage, &door("git", "guard = [\"tcp/8022\"]\nopen-for = \"2s\""))?;
     let _behind = behind(stage)?;
     stage.server.run("nft", &[PUBLISH])?;
     for (friend, _, server) in FAMILIES {
@@ -67,8 +67,8 @@ fn transit(stage: &Stage) -> Result {
 fn forwarded(stage: &Stage) -> Result {
     // The server itself listens on 22, and not on 2222.
     let doors = [
-        door("four", "guard = [\"tcp/2222\"]\nopen-for = \"3s\"\nforward = \"10.98.0.2:2022\""),
-        door_of("six", &OTHER, "guard = [\"tcp/2226\"]\nopen-for = \"3s\"\nforward = \"[fd00:98::2]:2022\""),
+        door("four", "guard = [\"tcp/2222\"]\nopen-for = \"2s\"\nforward = \"10.98.0.2:2022\""),
+        door_of("six", &OTHER, "guard = [\"tcp/2226\"]\nopen-for = \"2s\"\nforward = \"[fd00:98::2]:2022\""),
     ];
     let (mut scene, _klopfd) = Scene::guarded(stage, &doors.concat())?;
     let _behind = behind(stage)?;

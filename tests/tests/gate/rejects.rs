@@ -72,13 +72,27 @@ fn same(stage: &Stage, (from, _, to): (IpAddr, IpAddr, IpAddr), class: u8) -> Re
     let mut differences = Vec::new();
     for (probe, pair) in probes(UNUSED).iter().zip(&answers) {
         let [unused, guarded] = pair.as_slice() else { return Err("not a pair".into()) };
-        if unused != guarded {
+        let same = if begins_nothing(probe) { classless(unused) == classless(guarded) } else { unused == guarded };
+        if !same {
             let probe: String = probe.iter().take(60).map(|byte| format!("{byte:02x}")).collect();
             differences.push(format!("to {probe}\n  an unused port answers {unused:?}\n  the guarded one {guarded:?}"));
         }
     }
     ensure!(differences.is_empty(), "{}", differences.join("\n"));
     Ok(())
+}
+
+/// Whether a packet is TCP that can neither begin a connection nor go on with one. The reset for it comes from nf_tables, whose
+/// resets have no class and no flow label.
+fn begins_nothing(packet: &[u8]) -> bool {
+    let (header, protocol) =
+        if packet.first().is_some_and(|byte| byte >> 4 == 6) { (40, packet.get(6)) } else { (20, packet.get(9)) };
+    protocol == Some(&6) && packet.get(header + 13).is_some_and(|flags| ![0x02, 0x10].contains(flags))
+}
+
+/// Answers without their first four bytes: version, class, and flow label or length.
+fn classless(answers: &[String]) -> Vec<String> {
+    answers.iter().map(|answer| answer.chars().skip(8).collect()).collect()
 }
 
 /// An answer in hexadecimal, without ports and checksums, its own and those it quotes. Of identification and flow label it

@@ -33,7 +33,7 @@ pub(crate) fn cases() -> Vec<Case> {
 fn unwritable(stage: &Stage, mount: &str, why: &str) -> Result {
     let state = stage.path("state");
     fs::create_dir(&state)?;
-    let mut scene = Scene::set(stage, &door("ssh", "guard = [\"tcp/22\"]\nopen-for = \"6s\""))?;
+    let mut scene = Scene::set(stage, &door("ssh", "guard = [\"tcp/22\"]\nopen-for = \"4s\""))?;
     let under = ["sh", "-c", mount, &state.to_string_lossy()];
     let klopfd = Daemon::Klopfd.start_under(stage, &under)?;
     let [(friend, stranger, server), (friend6, _, server6)] = FAMILIES;

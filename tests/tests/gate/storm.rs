@@ -16,7 +16,7 @@ use crate::scene::{
 };
 
 /// How often it happens in the storm.
-const TIMES: usize = 4;
+const TIMES: usize = 2;
 /// Probes between.
 const PAUSE: u16 = 200;
 

@@ -8,12 +8,10 @@ use super::{Gate, Held, Phase, SERVICE};
 use crate::event::Why;
 use crate::firewall::{BEAT, Firewall, FirewallError, Found, Network};
 use crate::order::{By, Pass};
-use crate::{Connection, Connections, Event, Guarded, Order};
+use crate::{Event, Guarded, Order};
 
-/// Milliseconds between two looks at connections.
-const LOOK: u64 = 1000;
-/// Milliseconds before its end in which a lease is made longer that is in use: so much that no look comes too late.
-const AHEAD: u64 = 2500;
+/// Milliseconds by which the kernel's end of a lease must be later than the journal's to count.
+const LATER: u64 = 1000;
 
 impl Gate {
     /// Closes what these doors say. `firewall` is used from the first call on that has one. Guards on trial hold until
@@ -47,7 +45,8 @@ impl Gate {
             self.end_at(id, now, Why::NoDoor);
         }
         self.next_beat = now.saturating_add(BEAT);
-        self.plan_look(now);
+        self.doors_changed();
+        self.plan_looks(now);
         self.tick(now);
         Ok(())
     }
@@ -70,23 +69,6 @@ impl Gate {
             Some(Ok(Some(by))) => self.events.push(Event::Restored { by }),
             Some(Err(error)) => self.events.push(Event::Firewall(error)),
             Some(Ok(None)) | None => {}
-        }
-    }
-
-    /// The connections to a door's ports, of which `wanted` are told.
-    #[must_use]
-    pub fn connections(&mut self, door: &str, wanted: &dyn Fn(&Connection) -> bool) -> Vec<Connection> {
-        let Some(guarded) = self.guarded.get(door).cloned() else { return Vec::new() };
-        self.list(&|connection| leads_to(&guarded, connection) && wanted(connection))
-    }
-
-    /// Cuts connections that are up.
-    pub fn cut(&mut self, connections: &[Connection]) {
-        if let Some(Ok(known)) = self.conntrack() {
-            for connection in connections {
-                // One that is gone already is what was wanted.
-                let _ = known.cut(connection);
-            }
         }
     }
 
@@ -113,7 +95,7 @@ impl Gate {
             let known = standing.get(&(door.clone(), address));
             match known.and_then(|&id| Some((id, self.leases.get(&id)?.due))) {
                 // The kernel's copy counts: the last renewal may be missing in the journal.
-                Some((id, known)) if known.saturating_add(LOOK) < due => self.end_at(id, due, Why::Time),
+                Some((id, known)) if known.saturating_add(LATER) < due => self.end_at(id, due, Why::Time),
                 Some(_) => {}
                 None => {
                     let pass = Some(Pass { who, origin: None, by: By::Adopted });
@@ -153,7 +135,6 @@ impl Gate {
             return false;
         }
         self.events.push(Event::LetIn { door: order.door.clone(), network, hold });
-        self.plan_look(now);
         true
     }
 
@@ -209,7 +190,7 @@ impl Gate {
         self.firewall.as_ref().filter(|firewall| firewall.hangs_on_life()).map(|_| self.next_beat)
     }
 
-    /// Gives a sign of life, and looks at connections, when it is time.
+    /// Gives a sign of life, and begins to look at connections, when it is time.
     pub(super) fn look_around(&mut self, now: u64) {
         if self.beat_due().is_some_and(|due| due <= now) {
             self.next_beat = now.saturating_add(BEAT);
@@ -218,119 +199,7 @@ impl Gate {
             }
         }
         if self.next_look.is_some_and(|due| due <= now) {
-            self.next_look = None;
-            self.look(now);
-            self.plan_look(now);
+            self.want_connections(now);
         }
     }
-
-    /// Sees to it that connections are looked at as long as something depends on them.
-    pub(super) fn plan_look(&mut self, now: u64) {
-        let depends = |held: &Held| {
-            let terms = self.guarded.get(&held.order.door).filter(|_| held.order.pass.is_some());
-            held.order.address == SERVICE || terms.is_some_and(|terms| terms.extend || terms.until_disconnect)
-        };
-        if self.next_look.is_none() && self.guarded.values().any(depends_at_all) && self.leases.values().any(depends) {
-            self.next_look = Some(now.saturating_add(LOOK));
-        }
-    }
-
-    /// Looks at connections: leases in use are made longer, those that ended with them are closed, and services that
-    /// nobody uses are stopped.
-    fn look(&mut self, now: u64) {
-        let doors: Vec<Guarded> = self.guarded.values().filter(|door| depends_at_all(door)).cloned().collect();
-        let up = self.list(&|connection| connection.up && doors.iter().any(|door| leads_to(door, connection)));
-        let mut by_origin: HashMap<IpAddr, Vec<&Connection>> = HashMap::new();
-        for connection in &up {
-            by_origin.entry(connection.origin).or_default().push(connection);
-        }
-        let in_use = |terms: &Guarded, network: Network| match network.prefix {
-            32 | 128 if network.prefix == 128 || network.address.is_ipv4() => {
-                by_origin.get(&network.address).is_some_and(|all| all.iter().any(|one| leads_to(terms, one)))
-            }
-            _ => up.iter().any(|one| network.contains(one.origin) && leads_to(terms, one)),
-        };
-        let (mut longer, mut over) = (Vec::new(), Vec::new());
-        for (&id, held) in &mut self.leases {
-            let Some(terms) = self.guarded.get(&held.order.door) else { continue };
-            if held.phase != Phase::Open {
-                continue;
-            }
-            if held.order.address == SERVICE {
-                let served = self.passes.get(&held.order.door).is_some_and(|count| *count > 0);
-                if !served && !up.iter().any(|one| leads_to(terms, one)) {
-                    over.push((id, Why::Unused));
-                }
-                continue;
-            }
-            if held.order.pass.is_none() || !(terms.extend || terms.until_disconnect) {
-                continue;
-            }
-            let used = in_use(terms, terms.guard.admits(held.order.address));
-            if used && terms.extend && held.due.saturating_sub(now) <= AHEAD {
-                longer.push((id, held.order.clone()));
-            }
-            if !used && held.connected && terms.until_disconnect {
-                over.push((id, Why::Disconnected));
-            }
-            held.connected |= used;
-        }
-        for (id, order) in longer {
-            let due = now.saturating_add(order.hold);
-            if self.let_in_quietly(id, &order, due, now) {
-                self.reschedule(id, due, order.hold);
-            }
-        }
-        for (id, why) in over {
-            self.end_at(id, now, why);
-        }
-    }
-
-    fn let_in_quietly(&mut self, id: u64, order: &Order, due: u64, now: u64) -> bool {
-        let before = self.events.len();
-        let done = self.let_in(id, order, due, now);
-        if done {
-            self.events.truncate(before);
-        }
-        done
-    }
-
-    /// The connections that are wanted; none if the kernel does not tell, which is said once.
-    fn list(&mut self, wanted: &dyn Fn(&Connection) -> bool) -> Vec<Connection> {
-        let listed = match self.conntrack() {
-            Some(Ok(connections)) => connections.list(wanted),
-            Some(Err(error)) => Err(error),
-            None => return Vec::new(),
-        };
-        listed.unwrap_or_else(|error| {
-            if !std::mem::replace(&mut self.connections_told, true) {
-                self.events.push(Event::Firewall(FirewallError { what: "connection tracking", error }));
-            }
-            Vec::new()
-        })
-    }
-
-    /// The way to the kernel's connections; none if nothing is guarded.
-    fn conntrack(&mut self) -> Option<std::io::Result<&Connections>> {
-        self.firewall.as_ref()?;
-        if self.connections.is_none() {
-            match Connections::open() {
-                Ok(connections) => self.connections = Some(connections),
-                Err(error) => return Some(Err(error)),
-            }
-        }
-        self.connections.as_ref().map(Ok)
-    }
-}
-
-fn depends_at_all(door: &Guarded) -> bool {
-    door.extend || door.until_disconnect || door.service.is_some()
-}
-
-/// Whether a connection is one to a door's ports.
-fn leads_to(door: &Guarded, connection: &Connection) -> bool {
-    door.guard
-        .ports
-        .iter()
-        .any(|ports| ports.proto == connection.proto && (ports.first..=ports.last).contains(&connection.port))
 }

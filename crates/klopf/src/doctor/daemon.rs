@@ -47,7 +47,9 @@ fn unheard(error: Option<&AskError>, place: &Place, findings: &mut Findings) {
     match error {
         Some(AskError::NoDaemon) | None => findings.wrong(
             ABOUT,
-            format!("it does not run: nobody listens at {socket}. Guards stay as they are, and no knock opens anything"),
+            format!(
+                "it does not run: nobody listens at {socket}. Guards stay as they are, and no knock opens anything"
+            ),
             "systemctl start klopfd, or /etc/init.d/klopfd start; its log says why it ended, and klopf check what is \
              wrong with its file",
         ),
@@ -76,11 +78,9 @@ fn guards(status: &Status, findings: &mut Findings) {
             "the guards are on trial, and undone at its end",
             "knock from another machine and connect; klopf status says how much time is left",
         ),
-        Guards::Guarded if status.table == Table::None => findings.wrong(
-            ABOUT,
-            "its table is not in the kernel",
-            "its log says why; systemctl restart klopfd",
-        ),
+        Guards::Guarded if status.table == Table::None => {
+            findings.wrong(ABOUT, "its table is not in the kernel", "its log says why; systemctl restart klopfd")
+        }
         Guards::Guarded | Guards::None => {}
     }
 }
@@ -88,9 +88,8 @@ fn guards(status: &Status, findings: &mut Findings) {
 /// The process that reads packets is a child of the daemon.
 fn watch(pid: u32, findings: &mut Findings) {
     let Ok(children) = fs::read_to_string(format!("/proc/{pid}/task/{pid}/children")) else { return };
-    let named = |child: &&str| {
-        fs::read(format!("/proc/{child}/cmdline")).is_ok_and(|words| words.starts_with(b"klopf: watch"))
-    };
+    let named =
+        |child: &&str| fs::read(format!("/proc/{child}/cmdline")).is_ok_and(|words| words.starts_with(b"klopf: watch"));
     let Some(watch) = children.split_whitespace().find(named) else {
         let remedy = "klopfd starts it again by itself; if not: systemctl restart klopfd";
         return findings.wrong(ABOUT, "the process that watches packets is not there", remedy);

@@ -105,8 +105,7 @@ fn shown(finding: &Finding) -> String {
     };
     let indent = " ".repeat(LEVEL + ABOUT);
     let body = wrapped(&finding.text, WIDTH - indent.len());
-    let mut text =
-        format!("{colour}{word:LEVEL$}\x1b[0m{:ABOUT$}{}", finding.about, body.join(&format!("\n{indent}")));
+    let mut text = format!("{colour}{word:LEVEL$}\x1b[0m{:ABOUT$}{}", finding.about, body.join(&format!("\n{indent}")));
     for line in finding.remedy.iter().flat_map(|remedy| wrapped(&format!("→ {remedy}"), WIDTH - indent.len())) {
         let hang = if line.starts_with('→') { "" } else { "  " };
         text.push_str(&format!("\n{indent}{hang}{line}"));

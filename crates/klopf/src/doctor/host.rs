@@ -10,6 +10,7 @@ use klopf_gate::firewall::{BaseChain, ForeignRule, Ports, Survey, TCP, UDP};
 use klopf_sys::Interface;
 use klopf_wire::{Port, Proto};
 
+use super::containers;
 use super::finding::Findings;
 use crate::daemon::Place;
 
@@ -26,6 +27,8 @@ pub(super) struct Host {
     pub(super) listeners: Vec<(Port, IpAddr)>,
     pub(super) chains: Vec<BaseChain>,
     pub(super) rules: Vec<ForeignRule>,
+    /// Ports that are led elsewhere.
+    pub(super) published: Vec<Ports>,
 }
 
 impl Host {
@@ -47,7 +50,8 @@ impl Host {
             chains = survey.base_chains().unwrap_or_default();
             rules = survey.rules().unwrap_or_default();
         }
-        Self { config: None, status, unheard, interfaces, listeners, chains, rules }
+        let published = containers::published(rules.iter().filter_map(|rule| rule.publishes));
+        Self { config: None, status, unheard, interfaces, listeners, chains, rules, published }
     }
 
     /// Reads the file, and says what is wrong with it.
@@ -95,11 +99,6 @@ impl Host {
         let names = self.config.as_ref().map(|config| config.daemon.interfaces.as_slice()).unwrap_or_default();
         let all = names.is_empty();
         self.interfaces.iter().filter(move |one| if all { !one.loopback } else { names.contains(&one.name) })
-    }
-
-    /// Ports that rules of others lead elsewhere.
-    pub(super) fn published(&self) -> impl Iterator<Item = Ports> {
-        self.rules.iter().filter_map(|rule| rule.publishes)
     }
 }
 

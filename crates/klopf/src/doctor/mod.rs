@@ -120,7 +120,7 @@ fn examine(place: &Place, options: &Options, signals: &Signals, findings: &mut F
     match Stage::set(&host) {
         Ok(mut stage) => {
             rehearsal::play(&host, place, &mut stage, signals, findings)?;
-            doors::try_all(&host, place, &stage, signals, findings)
+            doors::try_all(&host, place, &mut stage, signals, findings)
         }
         Err(why) => {
             let remedy = "see whether this works: ip netns add try && ip netns delete try";
