@@ -1,4 +1,4 @@
-# make demo     see the story of Klopf on the terminal           (root)
+# make demo     see the story of Klopf on the terminal           (root); make demo-knockd that of knockd
 # make test     all tests                                        (root, or the end-to-end tests are skipped)
 # make          build the four programs, their man pages and shell completions
 # make install  PREFIX=/usr/local DESTDIR= sysconfdir=/etc       (root)
@@ -44,6 +44,11 @@ demo:
 	@scripts/need.sh demo
 	@$(CARGO) build --release --locked
 	@demo/demo.sh $(release)
+
+demo-knockd:
+	@scripts/need.sh demo
+	@$(CARGO) build --release --locked
+	@demo/knockd.sh $(release)
 
 test:
 	@scripts/need.sh test
@@ -100,4 +105,4 @@ fuzz-smoke:
 clean:
 	$(CARGO) clean
 
-.PHONY: all build demo test lint install uninstall bench-flood bench-latency fuzz-smoke clean
+.PHONY: all build demo demo-knockd test lint install uninstall bench-flood bench-latency fuzz-smoke clean

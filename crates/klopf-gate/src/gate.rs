@@ -10,6 +10,7 @@ use std::os::fd::BorrowedFd;
 
 use klopf_sys::Ended;
 
+pub use self::looking::Known;
 use self::looking::Looks;
 use crate::event::Why;
 use crate::firewall::Firewall;
@@ -376,7 +377,9 @@ impl Gate {
             *count = count.saturating_sub(1);
         }
         self.write(|journal| journal.end(id));
-        self.plan_look(now);
+        if let Some(&service) = self.renewable.get(&(key.0, SERVICE)) {
+            self.plan_look(service, now);
+        }
         if let Some(order) = held.next.filter(|_| !self.closing_down) {
             self.grant(now, *order);
         }

@@ -21,7 +21,7 @@ pub use command::Command;
 pub use connections::{Connection, Connections, List, Listing, Progress};
 pub use event::{Event, Refusal, Why};
 pub use firewall::{PID_FILE, UnlockError, Unlocked, unlock};
-pub use gate::Gate;
+pub use gate::{Gate, Known};
 pub use journal::{Journal, JournalError};
 pub use lockfile::Lockfile;
 pub use order::{By, Guarded, Lease, Order, Pass};

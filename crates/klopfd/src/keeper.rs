@@ -245,6 +245,7 @@ impl<'a, F: Face> Keeper<'a, F> {
             }
             self.gate.listen();
             self.gate.heard(clock::boot_ms());
+            self.gate.look_on(clock::boot_ms());
             self.gate.tick(clock::boot_ms());
             self.tell_gate();
             self.look_at_trial();
@@ -264,10 +265,10 @@ impl<'a, F: Face> Keeper<'a, F> {
         let (now, boot) = (clock::monotonic_ms(), clock::boot_ms());
         let services = self.services_stale.then(|| self.services_read + SERVICES_PAUSE);
         let watchdog = self.watchdog.map(|_| self.next_watchdog);
-        let others = [self.face.next(), self.watching.next(), services, watchdog, self.memory.next()];
+        let others = [self.face.next(), self.watching.next(), services, watchdog];
         let monotonic = others.into_iter().flatten().min();
         // Leases end by a clock that goes on while the host sleeps, which waiting does not: look up in between.
-        let gate = [self.gate.next_due(), self.state.next()].into_iter().flatten().min();
+        let gate = [self.gate.next_due(), self.state.next(), self.memory.next()].into_iter().flatten().min();
         let gate = gate.map(|due| due.saturating_sub(boot).min(LONGEST_NAP));
         let most = [monotonic.map(|at| at.saturating_sub(now)), gate].into_iter().flatten().min();
         let fallback: BorrowedFd<'_> = self.signals.as_fd();
@@ -278,6 +279,7 @@ impl<'a, F: Face> Keeper<'a, F> {
             Wait { fd: self.face.waits_for().unwrap_or(fallback), write: false },
             Wait { fd: self.gate.fd(), write: false },
             Wait { fd: self.gate.news().unwrap_or(fallback), write: false },
+            Wait { fd: self.gate.looking().unwrap_or(fallback), write: false },
             Wait { fd: self.control.as_ref().map_or(fallback, Server::as_fd), write: false },
         ];
         // All of them are looked at in any case; an error here would be one of the descriptors' own.
@@ -367,7 +369,7 @@ impl<'a, F: Face> Keeper<'a, F> {
                         self.face.tell(&Event::Counts(&self.counts));
                     }
                     self.counts.clear();
-                    self.give_status();
+                    self.memory.all_counted();
                 }
             }
         }

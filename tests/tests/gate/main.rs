@@ -1,8 +1,10 @@
 //! The gate: ports that are closed, leases that open them, and nobody who is ever locked out.
 #![forbid(unsafe_code)]
 
+mod clock;
 mod commands;
 mod dies;
+mod doctor;
 mod guards;
 mod host;
 mod leases;
@@ -23,8 +25,10 @@ use klopf_tests::{Case, run};
 
 fn main() -> ExitCode {
     let mut cases: Vec<Case> = Vec::new();
+    cases.extend(clock::cases());
     cases.extend(commands::cases());
     cases.extend(dies::cases());
+    cases.extend(doctor::cases());
     cases.extend(guards::cases());
     cases.extend(host::cases());
     cases.extend(leases::cases());

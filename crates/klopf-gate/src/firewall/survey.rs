@@ -57,7 +57,7 @@ pub struct ForeignRule {
     pub table: String,
     /// The chain's name.
     pub chain: String,
-    /// Whether it asks by which interface a packet comes.
+    /// Whether it asks by which interface a packet comes, but for the loopback.
     pub by_interface: bool,
     /// Ports of this host that it leads elsewhere.
     pub publishes: Option<Ports>,
@@ -305,13 +305,21 @@ fn foreign_rule(family: Family, attributes: Vec<RuleAttribute>) -> Option<Foreig
 enum Loaded {
     Protocol,
     Port,
+    Interface,
     Else,
+}
+
+/// The name or the number of the loopback interface, which nearly every firewall asks for.
+fn is_loopback(value: &[u8]) -> bool {
+    value.starts_with(b"lo\0") || value == 1_u32.to_ne_bytes()
 }
 
 /// What is known of a rule from the expressions so far.
 #[derive(Debug, Default)]
 struct Facts {
     loaded: Option<Loaded>,
+    /// Whether an interface is loaded that was not compared yet.
+    interface_loaded: bool,
     by_interface: bool,
     translates: bool,
     proto: Option<u8>,
@@ -323,13 +331,16 @@ impl Facts {
         match expression {
             Expressions::Meta(parts) => {
                 for part in parts {
+                    use MetaKey::{Iif, Iifgroup, Iifkind, Iifname, L4Proto};
                     self.loaded = Some(match part {
-                        Meta::Key(MetaKey::L4Proto) => Loaded::Protocol,
+                        Meta::Key(L4Proto) => Loaded::Protocol,
+                        Meta::Key(Iif | Iifgroup | Iifkind | Iifname) => {
+                            self.interface_loaded = true;
+                            Loaded::Interface
+                        }
                         Meta::Key(_) => Loaded::Else,
                         _ => continue,
                     });
-                    let keys = [MetaKey::Iif, MetaKey::Iifname, MetaKey::Iifgroup, MetaKey::Iifkind, MetaKey::Iftype];
-                    self.by_interface |= keys.iter().any(|key| *part == Meta::Key(*key));
                 }
             }
             Expressions::Payload(parts) => {
@@ -342,20 +353,27 @@ impl Facts {
                     Loaded::Else
                 });
             }
-            Expressions::Cmp(parts) if parts.contains(&Cmp::Op(Operator::Equal)) => {
+            Expressions::Cmp(parts) => {
                 let value = parts.iter().find_map(|part| match part {
                     Cmp::Data(DataAttribute::Value(value)) => Some(value.as_slice()),
                     _ => None,
                 });
+                let equal = parts.contains(&Cmp::Op(Operator::Equal));
                 match (self.loaded, value) {
-                    (Some(Loaded::Protocol), Some(&[proto])) => self.proto = Some(proto),
-                    (Some(Loaded::Port), Some(&[high, low])) => {
+                    (Some(Loaded::Protocol), Some(&[proto])) if equal => self.proto = Some(proto),
+                    (Some(Loaded::Port), Some(&[high, low])) if equal => {
                         let port = u16::from_be_bytes([high, low]);
                         self.ports = Some((port, port));
+                    }
+                    (Some(Loaded::Interface), Some(value)) => {
+                        self.interface_loaded = false;
+                        self.by_interface |= !is_loopback(value);
                     }
                     _ => {}
                 }
             }
+            // Perhaps together with what was loaded after it.
+            Expressions::Lookup(_) => self.by_interface |= std::mem::take(&mut self.interface_loaded),
             Expressions::Other { expression_type, attributes } => self.extension(expression_type, attributes),
             _ => {}
         }
@@ -440,5 +458,9 @@ mod tests {
         }
         assert_eq!((facts.proto, facts.ports), (Some(TCP), Some((8080, 8080))));
         assert!(facts.by_interface && facts.translates);
+        let mut facts = Facts::default();
+        facts.take(&rules::meta(MetaKey::Iif, 0));
+        facts.take(&rules::compare(0, Operator::Equal, 1_u32.to_ne_bytes().to_vec()));
+        assert!(!facts.by_interface, "nothing that comes from outside");
     }
 }

@@ -44,7 +44,6 @@ impl Gate {
         for id in gone {
             self.end_at(id, now, Why::NoDoor);
         }
-        self.next_beat = now.saturating_add(BEAT);
         self.doors_changed();
         self.plan_looks(now);
         self.tick(now);
@@ -198,7 +197,7 @@ impl Gate {
                 self.events.push(Event::Firewall(error));
             }
         }
-        if self.next_look.is_some_and(|due| due <= now) {
+        if self.next_look.is_some_and(|due| due <= now) && self.looking().is_none() {
             self.want_connections(now);
         }
     }

@@ -4,11 +4,12 @@ use std::net::{IpAddr, SocketAddr};
 
 use klopf_config::native::{Door, PortRange};
 use klopf_control::{Guards, Reply, Request};
+use klopf_gate::firewall::{Step, Tracer};
 use klopf_sys::Signals;
 use klopf_wire::{Port, Proto};
 
 use super::finding::Findings;
-use super::host::{Host, ask, meet, number};
+use super::host::{Host, ask, link_local, meet, number};
 use super::probe::{self, Answer};
 use super::stage::{Ends, Stage};
 use super::{Interrupted, interrupted, others};
@@ -55,18 +56,28 @@ pub(super) fn try_all(
                 interrupted(signals)?;
                 let port = Port { proto: range.proto, number: first(host, range) };
                 let Some(to) = target(host, ends, door, range) else { continue };
-                let met = one(host, stage, SocketAddr::new(to, port.number), port.proto, door);
+                let met = one(stage, SocketAddr::new(to, port.number), port.proto, door);
                 let at = format!("{}/{} of door {}", port.proto, port.number, door.name);
                 match met {
                     Met::Service => good.push(format!("{at} at {to}")),
                     Met::Unknown => {}
-                    Met::Dropped(by, remedy) => {
-                        let text = format!("{at}: Klopf lets it in at {to}, and then it is dropped in {by}");
-                        findings.wrong(ABOUT, text, remedy);
-                    }
-                    Met::Early(by, remedy) => {
-                        let text = format!("{at}: dropped before it comes to Klopf's table, in {by}");
-                        findings.wrong(ABOUT, text, remedy);
+                    Met::Dropped { before, step } => {
+                        let by = others::blame(&step);
+                        let text = if before {
+                            format!("{at}: dropped before it comes to Klopf's table, in {by}")
+                        } else {
+                            format!("{at}: Klopf lets it in at {to}, and then it is dropped in {by}")
+                        };
+                        let remedy = others::mend(host, &step, &format!("{}/{}", port.proto, port.number));
+                        if others::by_interface(host, &step) {
+                            let text = format!(
+                                "{text}. That table has rules that ask for the interface: what comes by another than \
+                                 the doctor's may pass"
+                            );
+                            findings.warn(ABOUT, text, format!("if it does not pass, {remedy}"));
+                        } else {
+                            findings.wrong(ABOUT, text, remedy);
+                        }
                     }
                     Met::Closed => {
                         let text = format!("{at} stayed closed at {to} with a lease in force");
@@ -102,14 +113,16 @@ enum Met {
     Service,
     /// Refused by the host itself, or a datagram that nothing drops.
     Unknown,
-    Dropped(String, String),
-    Early(String, String),
+    Dropped {
+        before: bool,
+        step: Step,
+    },
     Closed,
     Nobody,
 }
 
-fn one(host: &Host, stage: &mut Stage, to: SocketAddr, proto: Proto, door: &Door) -> Met {
-    stage.tracer.iter_mut().for_each(klopf_gate::firewall::Tracer::forget);
+fn one(stage: &mut Stage, to: SocketAddr, proto: Proto, door: &Door) -> Met {
+    stage.tracer.iter_mut().for_each(Tracer::forget);
     let answer = match proto {
         Proto::Tcp => stage.inside(|| probe::connect(to, probe::SILENCE)),
         Proto::Udp => stage.inside(|| {
@@ -122,13 +135,11 @@ fn one(host: &Host, stage: &mut Stage, to: SocketAddr, proto: Proto, door: &Door
         return Met::Service;
     }
     let ways = stage.tracer.as_mut().map(|tracer| tracer.ways(number(proto), to.port())).unwrap_or_default();
-    let name = format!("{proto}/{}", to.port());
-    let Some(way) = ways.iter().find(|way| way.dropped().is_some()).or(ways.first()) else {
+    let Some(way) = ways.iter().find(|way| way.dropped().is_some()).or_else(|| ways.first()) else {
         return if answer == Answer::Silent && proto == Proto::Tcp { Met::Nobody } else { Met::Unknown };
     };
     match (way.let_in(), way.dropped()) {
-        (Some(true), Some(step)) => Met::Dropped(others::blame(step), others::mend(host, step, &name)),
-        (None, Some(step)) => Met::Early(others::blame(step), others::mend(host, step, &name)),
+        (let_in @ (Some(true) | None), Some(step)) => Met::Dropped { before: let_in.is_none(), step: step.clone() },
         (Some(false), _) => Met::Closed,
         (_, None) if proto == Proto::Udp && door.forward.is_none() => Met::Service,
         (_, None) if answer == Answer::Silent && proto == Proto::Tcp => Met::Nobody,
@@ -166,11 +177,4 @@ fn target(host: &Host, ends: Ends, door: &Door, range: &PortRange) -> Option<IpA
         return outward.or(Some(ends.here));
     }
     at.into_iter().find(|one| one.is_ipv4() == ends.here.is_ipv4() && !one.is_loopback() && !one.is_unspecified())
-}
-
-fn link_local(address: &IpAddr) -> bool {
-    match address {
-        IpAddr::V4(v4) => v4.is_link_local(),
-        IpAddr::V6(v6) => v6.is_unicast_link_local(),
-    }
 }

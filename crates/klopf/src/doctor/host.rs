@@ -127,3 +127,11 @@ pub(super) fn number(proto: Proto) -> u8 {
 pub(super) fn meet(range: &PortRange, ports: Ports) -> bool {
     number(range.proto) == ports.proto && range.first <= ports.last && ports.first <= range.last
 }
+
+/// Whether an address is of its link alone.
+pub(super) fn link_local(address: &IpAddr) -> bool {
+    match address {
+        IpAddr::V4(v4) => v4.is_link_local(),
+        IpAddr::V6(v6) => v6.is_unicast_link_local(),
+    }
+}

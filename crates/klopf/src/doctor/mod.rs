@@ -123,6 +123,7 @@ fn examine(place: &Place, options: &Options, signals: &Signals, findings: &mut F
             doors::try_all(&host, place, &mut stage, signals, findings)
         }
         Err(why) => {
+            interrupted(signals)?;
             let remedy = "see whether this works: ip netns add try && ip netns delete try";
             findings.warn("rehearsal", format!("not played: {why}"), remedy);
             Ok(())

@@ -1,7 +1,7 @@
 //! Interfaces and addresses.
 
 use super::finding::Findings;
-use super::host::Host;
+use super::host::{Host, link_local};
 
 const ABOUT: &str = "interfaces";
 
@@ -18,18 +18,19 @@ pub(super) fn check(host: &Host, findings: &mut Findings) {
             Some(one) if !one.up => {
                 findings.wrong(ABOUT, format!("{name} is down"), format!("ip link set {name} up"));
             }
-            Some(one) if one.addresses.is_empty() => {
+            Some(one) if one.addresses.iter().all(link_local) => {
                 let remedy = format!("ip address add ADDRESS/PREFIX dev {name}, or let DHCP do it");
-                findings.wrong(ABOUT, format!("{name} has no address"), remedy);
+                findings.wrong(ABOUT, format!("{name} has no address, or link-local ones alone"), remedy);
             }
             Some(_) => {}
         }
     }
     let reachable: Vec<String> = host
         .watched()
-        .filter(|one| one.up && !one.addresses.is_empty())
+        .filter(|one| one.up && !one.addresses.iter().all(link_local))
         .map(|one| {
-            let addresses: Vec<String> = one.addresses.iter().take(3).map(ToString::to_string).collect();
+            let addresses: Vec<String> =
+                one.addresses.iter().filter(|one| !link_local(one)).take(3).map(ToString::to_string).collect();
             format!("{} ({})", one.name, addresses.join(", "))
         })
         .collect();

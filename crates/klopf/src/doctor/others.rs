@@ -86,26 +86,23 @@ pub(super) fn blame(step: &Step) -> String {
 pub(super) fn mend(host: &Host, step: &Step, port: &str) -> String {
     let (proto, number) = port.split_once('/').unwrap_or(("tcp", port));
     let Step { family, table, chain, .. } = step;
-    let by_interface =
-        host.rules.iter().any(|rule| rule.family == *family && rule.table == *table && rule.by_interface);
-    let caveat = if by_interface {
-        ". It has rules that ask for the interface, and may treat packets of the doctor's own otherwise than those from \
-         outside: see nft list ruleset"
-    } else {
-        ""
-    };
     // What another program manages is changed by that program.
+    let ufw = host.rules.iter().any(|rule| rule.family == *family && rule.chain.starts_with("ufw"));
     let accept = match (table.as_str(), *family) {
         ("firewalld", _) => format!("firewall-cmd --permanent --add-port {number}/{proto} && firewall-cmd --reload"),
-        (_, "ip") if chain.starts_with("ufw") || chain == "INPUT" => {
-            format!("ufw allow {number}/{proto}, or iptables -I INPUT -p {proto} --dport {number} -j ACCEPT")
-        }
-        (_, "ip6") if chain.starts_with("ufw") || chain == "INPUT" => {
-            format!("ufw allow {number}/{proto}, or ip6tables -I INPUT -p {proto} --dport {number} -j ACCEPT")
-        }
+        ("filter", "ip" | "ip6") if ufw => format!("ufw allow {number}/{proto}"),
+        ("filter", "ip") if chain == "INPUT" => format!("iptables -I INPUT -p {proto} --dport {number} -j ACCEPT"),
+        ("filter", "ip6") if chain == "INPUT" => format!("ip6tables -I INPUT -p {proto} --dport {number} -j ACCEPT"),
         _ => format!("nft insert rule {family} {table} {chain} {proto} dport {number} accept"),
     };
-    format!("let it accept the port, which stays guarded by Klopf: {accept}{caveat}")
+    format!(
+        "let it accept the port, which Klopf guards all the same, and write that where its rules are kept: {accept}"
+    )
+}
+
+/// Whether the table that dropped a packet may have done so because of the interface by which it came.
+pub(super) fn by_interface(host: &Host, step: &Step) -> bool {
+    host.rules.iter().any(|rule| rule.family == step.family && rule.table == step.table && rule.by_interface)
 }
 
 /// The rule as `nft` lists it, if there is an `nft`.

@@ -4,9 +4,9 @@ use std::net::{SocketAddr, TcpListener};
 use std::time::Duration;
 
 use klopf_control::{Client, Reply, Request};
-use klopf_gate::firewall::TCP;
+use klopf_gate::firewall::{TCP, Tracer};
 use klopf_sys::Signals;
-use klopf_wire::{Port, Proto};
+use klopf_wire::Port;
 
 use super::finding::Findings;
 use super::host::{Host, PATIENCE, status};
@@ -104,7 +104,7 @@ fn one(
         );
     }
     for _ in 0..KNOCKS {
-        stage.tracer.iter_mut().for_each(klopf_gate::firewall::Tracer::forget);
+        stage.tracer.iter_mut().for_each(Tracer::forget);
         let opened =
             stage.inside(|| probe::knock(SocketAddr::new(ends.here, 0), sequence).map(|()| probe::until_open(to)));
         match opened {
@@ -142,8 +142,7 @@ fn elsewhere(host: &Host, stage: &mut Stage, port: u16) -> Option<Outcome> {
     }
     let way = ways.iter().find(|way| way.let_in().is_none())?;
     let step = way.dropped()?;
-    let name = Port { proto: Proto::Tcp, number: port };
-    let remedy = others::mend(host, step, &format!("{}/{}", name.proto, name.number));
+    let remedy = others::mend(host, step, &format!("tcp/{port}"));
     Some(Outcome::Wrong(format!("dropped before it comes to Klopf's table, in {}", others::blame(step)), remedy))
 }
 

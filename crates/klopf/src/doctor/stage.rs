@@ -3,6 +3,7 @@
 use std::fs::{self, File};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::os::fd::AsFd;
+use std::os::unix::process::CommandExt;
 use std::process::{Command, Stdio};
 use std::{io, thread};
 
@@ -113,7 +114,9 @@ fn ip(arguments: &[&str]) -> Result<(), String> {
     // Root's PATH may lack the directories for administration.
     let program =
         ["/usr/sbin/ip", "/sbin/ip", "/usr/bin/ip"].into_iter().find(|path| fs::exists(path).unwrap_or(false));
-    let done = Command::new(program.unwrap_or("ip")).args(arguments).stdin(Stdio::null()).output();
+    let mut command = Command::new(program.unwrap_or("ip"));
+    // Ctrl-C is for the doctor alone, which takes away then what is there.
+    let done = command.args(arguments).stdin(Stdio::null()).process_group(0).output();
     match done {
         Ok(done) if done.status.success() => Ok(()),
         Ok(done) => {

@@ -15,8 +15,8 @@ use crate::face::Face;
 
 /// Refusals and troubles that are remembered.
 const MOST_REMEMBERED: usize = 64;
-/// Milliseconds that the watch may take to tell its counts.
-const COUNTS_IN: u64 = 500;
+/// Milliseconds that the watch may take to tell its counts, and a look at connections to be done.
+const KNOWN_IN: u64 = 500;
 
 /// What has gone wrong lately, for who asks.
 #[derive(Debug, Default)]
@@ -24,8 +24,17 @@ pub(super) struct Memory {
     refusals: VecDeque<(u64, RefusalStatus)>,
     troubles: VecDeque<String>,
     counters: Vec<(String, u64)>,
-    /// Who waits for a status, since when; the counts are on their way.
-    waiting: Vec<(ConnectionId, u64)>,
+    /// Who waits for a status.
+    waiting: Vec<Waiting>,
+}
+
+/// Somebody who waits for a status: counts and connections are on their way.
+#[derive(Debug)]
+struct Waiting {
+    id: ConnectionId,
+    /// In milliseconds since boot.
+    since: u64,
+    counted: bool,
 }
 
 impl Memory {
@@ -48,9 +57,14 @@ impl Memory {
         self.counters = counts.iter().map(|&(name, value)| (name.to_owned(), value)).collect();
     }
 
-    /// When a status is given without counts, on the monotonic clock.
+    /// The counts are there for who waits.
+    pub(super) fn all_counted(&mut self) {
+        self.waiting.iter_mut().for_each(|waiting| waiting.counted = true);
+    }
+
+    /// When a status is given as things are known then, in milliseconds since boot.
     pub(super) fn next(&self) -> Option<u64> {
-        self.waiting.first().map(|&(_, since)| since + COUNTS_IN)
+        self.waiting.first().map(|waiting| waiting.since + KNOWN_IN)
     }
 }
 
@@ -63,7 +77,7 @@ impl<F: Face> Keeper<'_, F> {
             self.trouble("somebody asks over the control socket, and there are no file descriptors left");
         }
         for id in gone {
-            self.memory.waiting.retain(|(waiting, _)| *waiting != id);
+            self.memory.waiting.retain(|waiting| waiting.id != id);
             if let Some(trial) = self.state.trial().filter(|trial| trial.stream == Some(id)) {
                 // The trial goes on: who began it may have been cut off, which it is there for.
                 trial.stream = None;
@@ -77,17 +91,18 @@ impl<F: Face> Keeper<'_, F> {
                 self.reply(id, &reply);
             }
         }
-        let now = clock::monotonic_ms();
-        if self.memory.next().is_some_and(|due| due <= now) {
-            self.give_status();
-        }
+        self.give_status();
     }
 
     /// Does what is asked; none if the answer comes later.
     fn carry_out(&mut self, id: ConnectionId, request: Request) -> Option<Reply> {
         match request {
             Request::Status => {
-                self.memory.waiting.push((id, clock::monotonic_ms()));
+                let since = clock::boot_ms();
+                self.memory.waiting.push(Waiting { id, since, counted: false });
+                if self.gate.in_force().any(|lease| lease.pass.is_some()) {
+                    self.gate.want_connections(since);
+                }
                 self.watching.ask_counts();
                 self.counts_wanted = true;
                 None
@@ -152,23 +167,16 @@ impl<F: Face> Keeper<'_, F> {
                 || who == Some(what)
                 || named
         };
-        let chosen: Vec<Lease> = self.gate.in_force().filter(known).collect();
-        let mut connections = Vec::new();
-        if cut {
-            for lease in &chosen {
-                connections.extend(self.gate.connections(&lease.door, &|one| lease.address.contains(one.origin)));
-            }
-        }
+        let (chosen, others): (Vec<Lease>, Vec<Lease>) = self.gate.in_force().partition(known);
         let ended = self.gate.revoke(clock::boot_ms(), &known);
-        self.gate.cut(&connections);
+        let cut = cut.then(|| self.gate.cut(&chosen, &others));
         self.tell_gate();
         let plural = |number: usize, what: &str| format!("{number} {what}{}", if number == 1 { "" } else { "s" });
         if ended == 0 {
             let help = "`klopf status` lists the leases; name an address, a door or a key".to_owned();
             return failed(&format!("there is no lease of {what}"), Some(help));
         }
-        let connections =
-            if cut { format!(", and cut {}", plural(connections.len(), "connection")) } else { String::new() };
+        let connections = cut.map_or_else(String::new, |cut| format!(", and cut {}", plural(cut, "connection")));
         done(&format!("ended {}{connections}", plural(ended, "lease")))
     }
 
@@ -246,15 +254,24 @@ impl<F: Face> Keeper<'_, F> {
         None
     }
 
-    /// The counts have come, or they do not.
-    pub(super) fn give_status(&mut self) {
-        let waiting = std::mem::take(&mut self.memory.waiting);
-        if waiting.is_empty() {
+    /// Answers those for whom all is known, or who have waited long enough.
+    fn give_status(&mut self) {
+        if self.memory.waiting.is_empty() {
+            return;
+        }
+        let (now, looking) = (clock::boot_ms(), self.gate.looking().is_some());
+        let looked = self.gate.known_connections().map(|known| known.began);
+        let ready = |waiting: &mut Waiting| {
+            let seen = !looking || looked.is_some_and(|began| began >= waiting.since);
+            (waiting.counted && seen) || waiting.since + KNOWN_IN <= now
+        };
+        let ready: Vec<Waiting> = self.memory.waiting.extract_if(.., ready).collect();
+        if ready.is_empty() {
             return;
         }
         let reply = Reply::Status(Box::new(self.status()));
-        for (id, _) in waiting {
-            self.reply(id, &reply);
+        for waiting in ready {
+            self.reply(waiting.id, &reply);
         }
     }
 
@@ -299,20 +316,12 @@ impl<F: Face> Keeper<'_, F> {
         }
     }
 
-    fn lease_status(&mut self, leases: Vec<Lease>, now: u64) -> Vec<LeaseStatus> {
-        let mut names: Vec<String> = leases.iter().map(|lease| lease.door.clone()).collect();
-        names.sort();
-        names.dedup();
-        let mut up = Vec::new();
-        for name in names {
-            let connections = self.gate.connections(&name, &|one| one.up);
-            up.push((name, connections));
-        }
+    fn lease_status(&self, leases: Vec<Lease>, now: u64) -> Vec<LeaseStatus> {
+        let uses = self.gate.uses();
         let one = |lease: Lease| {
-            let of_door =
-                up.iter().find(|(name, _)| *name == lease.door).map(|(_, all)| all.as_slice()).unwrap_or_default();
-            let count = of_door.iter().filter(|one| lease.address.contains(one.origin)).count();
-            let guards = lease.pass.is_some();
+            let known = uses.as_ref().filter(|_| lease.pass.is_some());
+            let connections =
+                known.map(|uses| uses.get(&(lease.door.as_str(), lease.address)).copied().unwrap_or_default());
             let (who, origin, by) =
                 lease.pass.map_or((None, None, By::Sequence), |pass| (pass.who, pass.origin, pass.by));
             LeaseStatus {
@@ -327,7 +336,7 @@ impl<F: Face> Keeper<'_, F> {
                 },
                 opened_ms_ago: lease.opened.map(|opened| now.saturating_sub(opened)),
                 left_ms: Some(lease.due.saturating_sub(now)),
-                connections: u32::try_from(count).ok().filter(|_| guards),
+                connections,
             }
         };
         leases.into_iter().map(one).collect()

@@ -111,7 +111,7 @@ impl<F: Face> Keeper<'_, F> {
         let now = clock::boot_ms();
         let gate = &mut self.gate;
         let Some(trial) = self.state.trial() else { return };
-        trial.begin(gate, own);
+        trial.begin(gate, own, now);
         trial.stream = stream;
         let (prove, seconds) = (trial.prove.clone(), trial.ends.saturating_sub(now).div_ceil(1000));
         let why = match trial.reason {

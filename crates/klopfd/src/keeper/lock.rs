@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use klopf_control::TrialNews;
 use klopf_gate::firewall::Hold;
-use klopf_gate::{Connection, Gate, Guarded};
+use klopf_gate::{Connection, Gate, Guarded, Known};
 
 use crate::control::ConnectionId;
 
@@ -17,6 +17,8 @@ use crate::control::ConnectionId;
 pub(crate) const TRIAL: Duration = Duration::from_secs(120);
 /// Milliseconds between two looks at who has come in.
 const LOOK: u64 = 250;
+/// Milliseconds after which what is known of connections is asked for again, while it matters.
+const ASK: u64 = 500;
 /// Milliseconds between two tellings of the time that is left.
 const TELL: u64 = 5000;
 
@@ -55,8 +57,8 @@ pub(super) struct Trial {
     pub(super) prove: BTreeSet<String>,
     /// Who hears of it.
     pub(super) stream: Option<ConnectionId>,
-    /// Connections that were up at its beginning: who began them, from which port.
-    before: HashSet<(IpAddr, u16)>,
+    /// Connections that were up at its beginning, once they are known: who began them, from which port.
+    before: Option<HashSet<(IpAddr, u16)>>,
     /// This host's own addresses.
     own: Vec<IpAddr>,
     saw: Vec<String>,
@@ -126,7 +128,7 @@ impl Trial {
             doors,
             prove,
             stream: None,
-            before: HashSet::new(),
+            before: None,
             own: Vec::new(),
             saw: Vec::new(),
             hits: 0,
@@ -136,13 +138,10 @@ impl Trial {
         }
     }
 
-    /// Takes note of what is there at the beginning, and so proves nothing.
-    pub(super) fn begin(&mut self, gate: &mut Gate, own: Vec<IpAddr>) {
+    /// Begins to look what is there, and so proves nothing.
+    pub(super) fn begin(&mut self, gate: &mut Gate, own: Vec<IpAddr>, now: u64) {
         self.own = own;
-        for door in self.prove.clone() {
-            let up = gate.connections(&door, &|_| true);
-            self.before.extend(up.iter().map(|one| (one.origin, one.from_port)));
-        }
+        gate.want_connections(now);
     }
 
     /// Takes note that somebody has made so many hits.
@@ -162,6 +161,15 @@ impl Trial {
     /// Looks whether somebody has come in.
     pub(super) fn look(&mut self, gate: &mut Gate, now: u64) -> Outcome {
         self.next_look = now.saturating_add(LOOK);
+        let stale = gate.known_connections().is_none_or(|known| known.began.saturating_add(ASK) <= now);
+        if stale && gate.looking().is_none() && (self.before.is_none() || !self.knocked.is_empty()) {
+            gate.want_connections(now);
+        }
+        let known = gate.known_connections().filter(|known| known.began >= self.began);
+        let all = |known: &Known| known.connections.iter().map(|one| (one.origin, one.from_port)).collect();
+        if self.before.is_none() {
+            self.before = known.map(all);
+        }
         let mut news = Vec::new();
         let by_knock = |lease: &klopf_gate::Lease| {
             let sequence = lease.pass.as_ref().is_some_and(|pass| pass.by == klopf_gate::By::Sequence);
@@ -174,12 +182,11 @@ impl Trial {
             if self.knocked.insert((lease.door.clone(), origin)) {
                 news.push(self.see(format!("{origin} has knocked right at door {}", lease.door)));
             }
-            let new = |one: &Connection| {
-                one.established
-                    && lease.address.contains(one.origin)
-                    && !self.before.contains(&(one.origin, one.from_port))
+            let new = |one: &&Connection| {
+                let before = self.before.as_ref().is_none_or(|before| before.contains(&(one.origin, one.from_port)));
+                one.established && !before && lease.address.contains(one.origin) && gate.leads_to(&lease.door, one)
             };
-            if let Some(one) = gate.connections(&lease.door, &new).first() {
+            if let Some(one) = known.and_then(|known| known.connections.iter().find(new)) {
                 let (door, port) = (&lease.door, one.port);
                 return Outcome::Confirmed(format!(
                     "{origin} knocked at door {door} and has a connection to port {port}"

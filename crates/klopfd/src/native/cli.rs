@@ -11,22 +11,30 @@ use crate::exit;
 const EXAMPLE: &str = "\
 Configuration, /etc/klopf/klopf.toml:
   [door.ssh]
+  guard = [\"tcp/22\"]
   sequence = [\"42000\", \"1337\", \"23000/udp\"]
-  within = \"5s\"
-  on-open = [\"/usr/sbin/service\", \"ssh\", \"start\"]
+  open-for = \"30s\"
 
 Then, on another machine:
-  klopf knock HOST 42000 1337 23000/udp
+  klopf knock HOST 42000 1337 23000/udp && ssh HOST
 
-Signals: HUP reads the configuration again, TERM and INT close what is open and end, USR1 logs the counters.
+On this one, klopf status says who is let in, klopf doctor what is wrong, and klopf unlock takes every guard away.
 
-Exit codes: 0 told to end; 64 wrong command line; 66 no configuration; 71 the system refused something;
-75 another klopfd runs with the same state directory; 77 a right is missing; 78 the configuration is wrong.";
+Guards and leases stand in the kernel: they stay when klopfd ends, and the next one takes them over. Where somebody is
+logged in over a port that is guarded for the first time, the guards are on trial: if nobody comes in by a knock from
+another machine within two minutes (or KLOPF_TRIAL_SECONDS), they are taken away again.
+
+Signals: HUP reads the configuration again, TERM and INT end it, USR1 logs the counters.
+
+Exit codes: 0 told to end; 64 wrong command line; 66 no configuration; 71 the system refused something, such as
+the guards; 73 the log cannot be written; 75 another klopfd runs with the same state directory; 77 a right is missing;
+78 the configuration is wrong.";
 
 /// Opens doors to those who knock right.
 ///
-/// Watches the network for knocks, without listening on any port, and runs a door's command when its sequence was
-/// knocked. Stays in the foreground and says `ready` when the doors are watched.
+/// Closes the ports that doors guard, and watches the network for knocks, without listening on any port. When a door's
+/// sequence was knocked it lets the address in for a while, or runs the door's command. Stays in the foreground and says
+/// `ready` when the doors are guarded and watched.
 #[derive(Parser)]
 #[command(name = "klopfd", version, after_help = EXAMPLE)]
 struct Cli {
