@@ -146,7 +146,8 @@ pub struct Stream(Dialogue);
 pub type Probes = Vec<(Duration, bool)>;
 
 impl Stream {
-    /// Starts to send to a UDP port of a service, by pairs of source and destination.
+    /// Starts to send to a UDP port of a service, by pairs of source and destination. A second stream on a stage would come
+    /// from the same ports again, where connections may still be up.
     ///
     /// # Errors
     /// If an address is not this host's.
@@ -158,14 +159,14 @@ impl Stream {
         Ok(stream)
     }
 
-    /// Waits until this many more have been sent from each source.
+    /// Waits until this many more have been sent from each source, and returns the time since the begin of the stream.
     ///
     /// # Errors
     /// If the program has ended.
-    pub fn more(&mut self, count: u16) -> Result {
+    pub fn more(&mut self, count: u16) -> Result<Duration> {
         let line = self.0.line(&format!("more {count}"))?;
-        ensure!(line == "ok", "the stream has ended: {line}");
-        Ok(())
+        let time = line.strip_prefix("ok ").ok_or_else(|| format!("the stream has ended: {line}"))?;
+        Ok(Duration::from_micros(time.parse()?))
     }
 
     /// Ends it, and tells for each pair what became of its probes.

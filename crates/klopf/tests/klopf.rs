@@ -114,8 +114,11 @@ fn man_pages_say_what_help_says() {
         fs::read_dir(dir.path()).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
     names.sort();
     let everywhere = ["check", "completions", "export", "knock"].as_slice();
-    let linux: &[&str] =
-        if cfg!(target_os = "linux") { &["grant", "lock", "reload", "revoke", "status", "unlock"] } else { &[] };
+    let linux: &[&str] = if cfg!(target_os = "linux") {
+        &["doctor", "grant", "lock", "reload", "revoke", "status", "unlock"]
+    } else {
+        &[]
+    };
     let mut expected: Vec<_> = [everywhere, linux].concat().iter().map(|task| format!("klopf-{task}.1")).collect();
     expected.sort();
     expected.extend(["klopf.1".into(), "knock.1".into()]);

@@ -4,7 +4,8 @@
 //! - `peer talk` takes a command a line and answers each with a line:
 //!   `try tcp|udp FROM TO PORT MS`, `hold ID tcp|udp FROM TO PORT MS` (keeps it if it opens), `say ID MS`, `close ID`.
 //! - `peer stream TO_PORT FROM=TO...` sends a datagram from each FROM each millisecond, every one from a new port, so that
-//!   it is a connection of its own. `more N` is answered when N more have gone out, `end` by what has become of each:
+//!   it is a connection of its own. `more N` is answered when N more have gone out, with the time,
+//!   `end` by what has become of each:
 //!   lines `INDEX MICROSECONDS answered|lost`.
 #![forbid(unsafe_code)]
 
@@ -191,7 +192,7 @@ fn stream(port: u16, pairs: &[&str]) -> Result {
             seen.extend(under_way.pop_front().map(Probe::end));
         }
         if more == Some(number) {
-            say("ok")?;
+            say(&format!("ok {}", begun.elapsed().as_micros()))?;
             more = None;
         }
         match commands.try_recv() {

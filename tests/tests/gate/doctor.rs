@@ -19,7 +19,7 @@ pub(crate) fn cases() -> Vec<Case> {
         Case::new("doctor_is_content_with_a_firewall_that_accepts_the_doors", &NEEDS, accepting),
         Case::new("doctor_does_not_judge_rules_that_ask_for_the_interface", &NEEDS, by_interface),
         Case::new("doctor_tries_a_door_that_leads_to_a_host_behind", &NEEDS, behind),
-        Case::new("doctor_sees_that_the_watch_is_stopped", &NEEDS, watch),
+        Case::new("doctor_tells_what_klopfd_has_reported", &NEEDS, reported),
         Case::new("doctor_sees_an_interface_that_is_down", &NEEDS, down),
         Case::new("doctor_sees_that_no_service_listens", &NEEDS, no_service),
         Case::new("doctor_sees_that_klopfd_does_not_run", &NEEDS, no_daemon),
@@ -133,13 +133,15 @@ fn behind(stage: &Stage) -> Result {
     nothing_is_left(&scene)
 }
 
-fn watch(stage: &Stage) -> Result {
+fn reported(stage: &Stage) -> Result {
     let (scene, klopfd) = Scene::guarded(stage, &door("ssh", SSH))?;
     for child in klopfd.children()? {
         klopf_tests::send(child, Signal::STOP)?;
     }
-    let said = scene.ends(&["doctor"], 1)?;
-    ensure!(tells(&said, &["wrong", "klopfd", "process that watches packets"]), "it says:\n{said}");
+    scene.until_status("a trouble", |status| !status.list("troubles").is_empty())?;
+    let said = scene.ends(&["doctor"], 0)?;
+    ensure!(tells(&said, &["warning", "klopfd", "reported", "watch"]), "it says:\n{said}");
+    ensure!(tells(&said, &["fine", "rehearsal", "ipv4"]), "it says:\n{said}");
     Ok(())
 }
 

@@ -89,7 +89,7 @@ fn reloads(stage: &Stage) -> Result {
         let load = scope.spawn(|| junk(&mut wire, &over).map_err(|fault| fault.to_string()));
         let reloads = (0..RELOADS).try_for_each(|_| {
             klopfd.signal(Signal::HUP)?;
-            stream.more(STEP)
+            stream.more(STEP).map(drop)
         });
         over.store(true, Ordering::Relaxed);
         load.join().map_err(|_| "the load has panicked")??;

@@ -69,7 +69,7 @@ impl Pace {
     /// When to look at a lease that ends then: before [`Pace::ahead`] there is no need. After a short pause if the usual
     /// one is too long for it.
     fn before(self, due: u64, now: u64) -> u64 {
-        let shortest = self.took.saturating_mul(4).max(LOOK / 2);
+        let shortest = self.took.max(LOOK / 2);
         let last = due.saturating_sub(self.took.saturating_mul(2).saturating_add(LOOK));
         let usual = due.saturating_sub(self.ahead()).max(now.saturating_add(self.pause()));
         usual.min(last).max(now.saturating_add(shortest))
@@ -314,7 +314,7 @@ mod tests {
             (500, 60_000, 47_500),
             (500, 20_000, 10_000),
             (500, 10_000, 8000),
-            (500, 1000, 2000),
+            (500, 1000, 500),
         ] {
             assert_eq!(Pace { took }.before(100_000 + due, 100_000), 100_000 + look, "{took} {due}");
         }
@@ -323,7 +323,7 @@ mod tests {
     #[test]
     fn a_lease_in_use_is_made_longer_before_it_lapses() {
         for took in [0, 1, 20, 100, 500, 2000] {
-            for hold in [1000_u64.max(8 * took), 10_000.max(8 * took), 60_000.max(8 * took), 3_600_000] {
+            for hold in [1001, 10_000, 60_000, 3_600_000].map(|hold: u64| hold.max(3 * took)) {
                 let pace = Pace { took };
                 let (mut now, mut due) = (0, hold);
                 for _ in 0..100 {

@@ -1,10 +1,13 @@
 //! Tries of a port, and knocks, from within the namespace.
 
+use std::collections::VecDeque;
 use std::io::ErrorKind;
 use std::net::{SocketAddr, TcpStream};
+use std::thread;
 use std::time::{Duration, Instant};
 
 use klopf_wire::Port;
+use socket2::{Domain, Socket, Type};
 
 use crate::hits::Hit;
 use crate::send::{self, SendError};
@@ -39,14 +42,31 @@ pub(super) fn knock(to: SocketAddr, ports: &[Port]) -> Result<(), SendError> {
 
 /// Tries again and again until it opens; how long that took.
 pub(super) fn until_open(to: SocketAddr) -> Option<Duration> {
+    /// The first pause between two tries; later ones are longer.
+    const PAUSE: Duration = Duration::from_micros(100);
+    /// Older tries are given up.
+    const MOST: usize = 64;
     let begun = Instant::now();
     // A SYN that was dropped comes again only after a second, so each try is a new connection.
-    let mut patience = Duration::from_millis(1);
+    let mut tries = VecDeque::new();
     while begun.elapsed() < SOON {
-        if connect(to, patience) == Answer::Open {
+        tries.extend(begin(to));
+        while tries.len() > MOST {
+            tries.pop_front();
+        }
+        thread::sleep(PAUSE.max(begun.elapsed() / 50));
+        if tries.iter().any(|socket| socket.peer_addr().is_ok()) {
             return Some(begun.elapsed());
         }
-        patience = (patience * 2).min(SILENCE);
     }
     None
+}
+
+/// Begins a connection, and does not wait for it.
+fn begin(to: SocketAddr) -> Option<Socket> {
+    let socket = Socket::new(Domain::for_address(to), Type::STREAM, None).ok()?;
+    socket.set_nonblocking(true).ok()?;
+    // Always refused: it is under way.
+    let _ = socket.connect(&to.into());
+    Some(socket)
 }

@@ -20,7 +20,21 @@ const ABOUT: &str = "rehearsal";
 /// A knock is tried so often: klopfd may just have begun to watch the link.
 const KNOCKS: usize = 3;
 
+/// Plays it for IPv4 and IPv6.
 pub(super) fn play(
+    host: &Host,
+    place: &Place,
+    stage: &mut Stage,
+    signals: &Signals,
+    findings: &mut Findings,
+) -> Result<(), Interrupted> {
+    let played = play_all(host, place, stage, signals, findings);
+    // The connection is closed. When something else is answered klopfd has seen that, and looks for the link no more.
+    let _ = status(place);
+    played
+}
+
+fn play_all(
     host: &Host,
     place: &Place,
     stage: &mut Stage,
@@ -104,7 +118,6 @@ fn one(
         );
     }
     for _ in 0..KNOCKS {
-        stage.tracer.iter_mut().for_each(Tracer::forget);
         let opened =
             stage.inside(|| probe::knock(SocketAddr::new(ends.here, 0), sequence).map(|()| probe::until_open(to)));
         match opened {
@@ -114,6 +127,9 @@ fn one(
             Err(error) => return wrong(format!("cannot get into the namespace: {error}"), "see: ip netns"),
         }
         interrupted(signals)?;
+        // Once more alone, for so many tries would be too much to be told of.
+        stage.tracer.iter_mut().for_each(Tracer::forget);
+        let _ = stage.inside(|| probe::connect(to, probe::SILENCE));
         if let Some(outcome) = elsewhere(host, stage, port) {
             return Ok(outcome);
         }

@@ -47,6 +47,9 @@ impl Stage {
         if has_ipv6() {
             ends.extend(free6(pid, &own, &routes));
         }
+        if ends.is_empty() {
+            return Err("this host has routes to all addresses that could be used".into());
+        }
         let mut stage = Self { name: format!("{NAME}{pid}"), link: format!("kd{pid}"), ends: Vec::new(), tracer: None };
         stage.make(&ends)?;
         stage.ends = ends;
@@ -102,7 +105,8 @@ pub(super) fn tidy() {
     let Ok(entries) = fs::read_dir(NAMESPACES) else { return };
     for name in entries.flatten().filter_map(|entry| entry.file_name().into_string().ok()) {
         let Some(pid) = name.strip_prefix(NAME).and_then(|pid| pid.parse::<u32>().ok()) else { continue };
-        if !fs::exists(format!("/proc/{pid}")).unwrap_or(true) {
+        // One of this very number was somebody else's.
+        if pid == std::process::id() || !fs::exists(format!("/proc/{pid}")).unwrap_or(true) {
             let _ = ip(&["link", "delete", &format!("kd{pid}")]);
             let _ = ip(&["netns", "delete", &name]);
         }
@@ -129,8 +133,11 @@ fn ip(arguments: &[&str]) -> Result<(), String> {
 }
 
 fn has_ipv6() -> bool {
-    let off = fs::read_to_string("/proc/sys/net/ipv6/conf/all/disable_ipv6");
-    off.is_ok_and(|off| off.trim() == "0")
+    let on = |which| {
+        let off = fs::read_to_string(format!("/proc/sys/net/ipv6/conf/{which}/disable_ipv6"));
+        off.is_ok_and(|off| off.trim() == "0")
+    };
+    on("all") && on("default")
 }
 
 /// Networks that this host has routes to, but for default ones.

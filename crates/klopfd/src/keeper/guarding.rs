@@ -125,17 +125,18 @@ impl<F: Face> Keeper<'_, F> {
             "{why}the doors are guarded on trial for {seconds} s: if nobody knocks from another machine at {names} and \
              connects in that time, they are opened again; `klopf lock` shows what to type there"
         ));
-        self.to_trial(&TrialNews::Begun { seconds, instructions });
+        self.stream_trial(&TrialNews::Begun { seconds, instructions });
     }
 
     /// Looks at the trial, if there is one and it is time.
     pub(super) fn look_at_trial(&mut self) {
         let now = clock::boot_ms();
-        if self.state.next().is_none_or(|next| next > now) {
+        let (gate, next) = (&mut self.gate, self.state.next());
+        let Some(trial) = self.state.trial() else { return };
+        trial.note(gate);
+        if next.is_none_or(|next| next > now) {
             return;
         }
-        let gate = &mut self.gate;
-        let Some(trial) = self.state.trial() else { return };
         match trial.look(gate, now) {
             Outcome::GoesOn(news) => news.iter().for_each(|news| self.tell_trial(news)),
             Outcome::Confirmed(text) => self.confirm(&text),
@@ -153,10 +154,10 @@ impl<F: Face> Keeper<'_, F> {
         if let TrialNews::Saw { text } = news {
             self.face.tell(&Event::Notice(&format!("trial: {text}")));
         }
-        self.to_trial(news);
+        self.stream_trial(news);
     }
 
-    fn to_trial(&mut self, news: &TrialNews) {
+    fn stream_trial(&mut self, news: &TrialNews) {
         let stream = self.state.trial().and_then(|trial| trial.stream);
         if let (Some(stream), Some(server)) = (stream, &mut self.control) {
             server.reply(stream, &Reply::Trial(news.clone()));
@@ -164,7 +165,7 @@ impl<F: Face> Keeper<'_, F> {
     }
 
     fn end_stream(&mut self, news: &TrialNews) {
-        self.to_trial(news);
+        self.stream_trial(news);
         let stream = self.state.trial().and_then(|trial| trial.stream.take());
         if let (Some(stream), Some(server)) = (stream, &mut self.control) {
             server.finish(stream);

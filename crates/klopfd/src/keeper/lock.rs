@@ -28,7 +28,7 @@ pub(super) enum State {
     /// In force.
     Locked,
     /// In force for a time.
-    Trial(Trial),
+    Trial(Box<Trial>),
     /// Not in force, by the administrator's wish or after a trial.
     Unlocked,
 }
@@ -120,8 +120,14 @@ impl State {
 }
 
 impl Trial {
-    pub(super) fn new(reason: Reason, doors: BTreeSet<String>, prove: BTreeSet<String>, now: u64, length: u64) -> Self {
-        Self {
+    pub(super) fn new(
+        reason: Reason,
+        doors: BTreeSet<String>,
+        prove: BTreeSet<String>,
+        now: u64,
+        length: u64,
+    ) -> Box<Self> {
+        Box::new(Self {
             reason,
             ends: now.saturating_add(length),
             began: now,
@@ -135,13 +141,21 @@ impl Trial {
             knocked: HashSet::new(),
             next_look: now.saturating_add(LOOK),
             next_tell: now.saturating_add(TELL),
-        }
+        })
     }
 
     /// Begins to look what is there, and so proves nothing.
     pub(super) fn begin(&mut self, gate: &mut Gate, own: Vec<IpAddr>, now: u64) {
         self.own = own;
         gate.want_connections(now);
+    }
+
+    /// Takes note of the first connections that are known, before others are.
+    pub(super) fn note(&mut self, gate: &Gate) {
+        let all = |known: &Known| known.connections.iter().map(|one| (one.origin, one.from_port)).collect();
+        if self.before.is_none() {
+            self.before = gate.known_connections().filter(|known| known.began >= self.began).map(all);
+        }
     }
 
     /// Takes note that somebody has made so many hits.
@@ -165,11 +179,7 @@ impl Trial {
         if stale && gate.looking().is_none() && (self.before.is_none() || !self.knocked.is_empty()) {
             gate.want_connections(now);
         }
-        let known = gate.known_connections().filter(|known| known.began >= self.began);
-        let all = |known: &Known| known.connections.iter().map(|one| (one.origin, one.from_port)).collect();
-        if self.before.is_none() {
-            self.before = known.map(all);
-        }
+        let known = gate.known_connections();
         let mut news = Vec::new();
         let by_knock = |lease: &klopf_gate::Lease| {
             let sequence = lease.pass.as_ref().is_some_and(|pass| pass.by == klopf_gate::By::Sequence);
