@@ -1,6 +1,7 @@
 //! Probes of a port of the server from the client's end of the link, and the first answer to one.
 
 use std::collections::HashMap;
+use std::thread;
 use std::time::{Duration, Instant};
 
 use crate::daemon::SEQUENCE;
@@ -42,8 +43,8 @@ impl Prober {
         Ok(last)
     }
 
-    /// Sends SYNs to the port, the first at once, each from a port of its own, until one is answered. It does not sleep in
-    /// between: on a virtual machine a sleep takes longer than the time between two probes.
+    /// Sends SYNs to the port, the first at once, each from a port of its own, until one is answered. In between it lets
+    /// others run, and does not sleep: to wake up takes a virtual machine longer than the time between two probes.
     pub(crate) fn until_answered(
         &mut self,
         port: u16,
@@ -65,7 +66,7 @@ impl Prober {
             if let Some(sent) = self.answers(port).iter().filter_map(|to| sent.get(to)).min() {
                 return Ok(Some(Answered { sent: *sent, seen: Instant::now() }));
             }
-            std::hint::spin_loop();
+            thread::yield_now();
         }
         Ok(None)
     }

@@ -30,7 +30,7 @@ pub enum Request {
     },
     /// Close doors on trial. Answered by [`Reply::Trial`] until the trial ends.
     Lock {
-        /// Their names; none means all.
+        /// Those of which one must be come in by; none: any guarded one.
         doors: Vec<String>,
     },
     /// Take every guard away.

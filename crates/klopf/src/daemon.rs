@@ -64,7 +64,7 @@ Examples:
       Ends what klopf unlock began.
 
   sudo klopf lock ssh
-      Only the door ssh.
+      The same, and it must be the door ssh that somebody comes in by.
 
 Ctrl-C ends the watching, not the trial. Your own connection is never cut.
 
@@ -146,10 +146,10 @@ pub(crate) enum Task {
         #[command(flatten)]
         at: At,
     },
-    /// Close doors on trial, and for good when a knock from outside has opened them
+    /// Close the doors on trial, and for good when somebody has come in by a knock from outside
     #[command(after_help = LOCK_HELP)]
     Lock {
-        /// The doors; all of them if none is given
+        /// Doors of which one must be come in by; without any, any guarded one will do
         #[arg(value_name = "DOOR")]
         doors: Vec<String>,
         #[command(flatten)]

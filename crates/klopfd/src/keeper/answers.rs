@@ -1,6 +1,6 @@
 //! What the administrator asks over the control socket.
 
-use std::collections::VecDeque;
+use std::collections::{HashMap, VecDeque};
 use std::net::IpAddr;
 use std::time::Duration;
 
@@ -278,11 +278,15 @@ impl<F: Face> Keeper<'_, F> {
     fn status(&mut self) -> Status {
         let now = clock::boot_ms();
         let leases: Vec<Lease> = self.gate.in_force().collect();
+        let mut of_door: HashMap<&str, usize> = HashMap::new();
+        for lease in &leases {
+            *of_door.entry(&lease.door).or_default() += 1;
+        }
         let mut doors = Vec::new();
         for door in self.face.doors() {
             let mut status = door.status;
             status.guarded = self.gate.firewall().is_some_and(|firewall| firewall.guards_door(&status.name));
-            status.leases = leases.iter().filter(|lease| lease.door == status.name).count();
+            status.leases = of_door.get(status.name.as_str()).copied().unwrap_or_default();
             doors.push(status);
         }
         let guards = match self.state {
