@@ -9,4 +9,7 @@ for netns in "$@"; do
     done
     ip netns del "$netns"
 done
+while read -r _ mount kind _; do
+    [ "$kind" != cgroup2 ] || rmdir "$mount/${directory##*/}"
+done < /proc/self/mounts
 [ -n "$KLOPF_KEEP" ] || rm -rf "$directory"

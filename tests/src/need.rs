@@ -4,11 +4,14 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 use std::sync::OnceLock;
 
+use crate::freezer::groups;
 use crate::program::found;
 
 /// Something a machine may lack.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Need {
+    /// Control groups that can be made.
+    Cgroups,
     /// Root, with the right to make network namespaces.
     Root,
     /// A program, and the Debian package it is in.
@@ -26,12 +29,15 @@ impl Need {
         match self {
             Self::Root if !rustix::process::geteuid().is_root() => Some("needs root".into()),
             Self::Root if !namespaces() => Some("needs network namespaces (CAP_SYS_ADMIN)".into()),
+            Self::Cgroups if groups().is_none() => {
+                Some("needs control groups (mount -t cgroup2 cgroup2 /sys/fs/cgroup)".into())
+            }
             Self::Program(name, package) if found(name).is_none() => {
                 Some(format!("needs {name} (apt-get install {package})"))
             }
             Self::Tun if !Path::new("/dev/net/tun").exists() => Some("needs /dev/net/tun (modprobe tun)".into()),
             Self::Vlan if !vlan() => Some("needs VLAN interfaces in the kernel (modprobe 8021q)".into()),
-            Self::Root | Self::Program(..) | Self::Tun | Self::Vlan => None,
+            Self::Cgroups | Self::Root | Self::Program(..) | Self::Tun | Self::Vlan => None,
         }
     }
 
@@ -39,6 +45,7 @@ impl Need {
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {
+            Self::Cgroups => "cgroups",
             Self::Root => "root",
             Self::Program(name, _) => name,
             Self::Tun => "tun",

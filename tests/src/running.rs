@@ -1,6 +1,7 @@
 //! A daemon in the foreground.
 
 use std::fs::{self, File};
+use std::io::Write;
 use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus};
@@ -43,6 +44,14 @@ impl Running {
     pub fn log(&self) -> Result<String> {
         let bytes = fs::read(&self.log)?;
         Ok(String::from_utf8_lossy(bytes.get(self.before..).unwrap_or_default()).into_owned())
+    }
+
+    /// Says a line to it, if its command has a pipe for that.
+    ///
+    /// # Errors
+    /// If it has none, or has ended.
+    pub fn tell(&mut self, line: &str) -> Result {
+        Ok(writeln!(self.child.stdin.as_mut().ok_or("no pipe")?, "{line}")?)
     }
 
     /// Waits until it has printed a word.

@@ -6,7 +6,10 @@ use std::path::{Path, PathBuf};
 
 use klopf_sys::{Ended, Pair, Reaped, Wait, wait};
 
-use crate::{Command, Event, Gate, Journal, JournalError, Order};
+use proptest::prelude::{ProptestConfig, prop};
+use proptest::{prop_assert, proptest};
+
+use crate::{By, Command, Event, Gate, Journal, JournalError, Order};
 
 /// A directory of the test's own, removed when the test ends.
 struct Scratch(PathBuf);
@@ -236,6 +239,33 @@ fn a_damaged_journal_loses_only_the_damaged_lines() {
     std::fs::write(&path, format!("{good}nonsense\n+\t6\tboot\n{}", good.get(..40).unwrap())).unwrap();
     let journal = Journal::open(&path).unwrap();
     assert_eq!((journal.len(), journal.damaged()), (1, 3));
+}
+
+#[test]
+fn a_damaged_journal_is_set_aside_and_written_anew() {
+    let scratch = Scratch::new("aside");
+    let path = scratch.file("doors.journal");
+    let good = "+\t5\tother-boot\t1\t20\t0\tssh\t192.0.2.7\tnone\ng\t5\tsequence\t192.0.2.7\tlap%20top\n";
+    let broken = format!("{good}+\t6\tno end of a line");
+    std::fs::write(&path, &broken).unwrap();
+    assert_eq!(Journal::open(&path).unwrap().damaged(), 1);
+    assert_eq!(read(&scratch.file("doors.damaged")), broken);
+    let again = Journal::open(&path).unwrap();
+    assert_eq!((again.len(), again.damaged()), (1, 0));
+    let pass = again.pending().next().and_then(|pending| pending.pass.clone()).unwrap();
+    assert_eq!((pass.who.as_deref(), pass.origin, pass.by), (Some("lap top"), Some(address()), By::Sequence));
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+    #[test]
+    fn any_bytes_are_read_as_a_journal(lines in prop::collection::vec("[-+=go]\t[0-9]{1,3}(\t[ -~]{0,12}){0,9}|[^\n]{0,40}", 0..20)) {
+        let scratch = Scratch::new("any");
+        let path = scratch.file("journal");
+        std::fs::write(&path, lines.join("\n")).unwrap();
+        let journal = Journal::open(&path).unwrap();
+        prop_assert!(journal.len() + journal.damaged() <= lines.len());
+    }
 }
 
 #[test]

@@ -35,7 +35,7 @@ pub(crate) fn cases() -> Vec<Case> {
 }
 
 /// Asks the daemon for a lease as `klopf grant` does; ten thousand of that would take their time.
-fn grant(stage: &Stage, address: IpAddr) -> Result {
+pub(crate) fn grant(stage: &Stage, address: IpAddr) -> Result {
     let mut socket = UnixStream::connect(stage.path("run/control.sock"))?;
     let request = serde_json::json!({"grant": {"door": "ssh", "address": address, "for-ms": null}});
     writeln!(socket, "{request}")?;

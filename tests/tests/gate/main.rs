@@ -14,6 +14,7 @@ mod paths;
 mod rejects;
 mod restart;
 mod scene;
+mod services;
 mod state;
 mod storm;
 mod trial;
@@ -37,6 +38,7 @@ fn main() -> ExitCode {
     cases.extend(paths::cases());
     cases.extend(rejects::cases());
     cases.extend(restart::cases());
+    cases.extend(services::cases());
     cases.extend(state::cases());
     cases.extend(storm::cases());
     cases.extend(trial::cases());

@@ -26,7 +26,7 @@ pub(crate) const SSH: Service = Service::Tcp(22);
 /// Where streams of probes go.
 pub(crate) const PROBED: Service = Service::Udp(5000);
 
-const PEER: &str = env!("CARGO_BIN_EXE_peer");
+pub(crate) const PEER: &str = env!("CARGO_BIN_EXE_peer");
 const NFT: Need = Need::Program("nft", "nftables");
 
 /// What all of these tests need of the machine.

@@ -1,19 +1,25 @@
 //! State on the disk that is broken, or cannot be written: what is closed stays closed, and no lease is lost.
 
 use std::fs;
+use std::io::ErrorKind;
+use std::net::Ipv4Addr;
 use std::path::{Path, PathBuf};
 
-use klopf_tests::{CLIENT4, Case, Daemon, Result, SERVER4, Stage, ensure};
+use klopf_tests::{CLIENT4, Case, Daemon, Need, Result, Running, SERVER4, Stage, ensure};
 
+use crate::load::grant;
 use crate::scene::{FAMILIES, NEEDS, SSH, Scene, door, long_door, tells};
 
 /// Mount the directory `$0` as it shall be, and execute the rest.
 const FULL: &str =
     "mount -t tmpfs -o size=64k tmpfs \"$0\" && { cat /dev/zero > \"$0/full\" 2> /dev/null; exec \"$@\"; }";
+/// Mount a small disk at the directory `$0`, and keep it.
+const SMALL: &str = "mount -t tmpfs -o size=64k tmpfs \"$0\" && echo mounted && exec sleep infinity";
 const READ_ONLY: &str = "mount -t tmpfs -o ro tmpfs \"$0\" && exec \"$@\"";
 const GARBAGE: &[u8] = b"\xff\xfenonsense\n+ and more of it\n\0\0";
 
 pub(crate) fn cases() -> Vec<Case> {
+    let needs: Vec<Need> = NEEDS.into_iter().chain([Need::Program("nsenter", "util-linux")]).collect();
     let mut cases = vec![
         Case::new("full_disk_holds_no_guard_and_no_lease_up", &NEEDS, |stage| {
             unwritable(stage, FULL, "No space left on device")
@@ -21,6 +27,8 @@ pub(crate) fn cases() -> Vec<Case> {
         Case::new("read_only_disk_holds_no_guard_and_no_lease_up", &NEEDS, |stage| {
             unwritable(stage, READ_ONLY, "Read-only file system")
         }),
+        Case::new("a_disk_that_fills_up_loses_no_lease_over_a_restart", &needs, full_meanwhile),
+        Case::new("a_disk_with_room_again_has_all_leases", &needs, room_again),
     ];
     for (name, spoil) in SPOILT {
         cases.push(Case::new(format!("state_that_is_{name}_is_said_and_loses_no_lease"), &NEEDS, move |stage| {
@@ -54,6 +62,108 @@ fn unwritable(stage: &Stage, mount: &str, why: &str) -> Result {
     // The way out works, too.
     scene.says(&["unlock"])?;
     scene.is_open(stranger, server, SSH)
+}
+
+/// A small disk for the state, in a mount namespace where daemons come and go.
+struct Disk {
+    holder: Running,
+    state: PathBuf,
+}
+
+impl Disk {
+    fn mount(stage: &Stage) -> Result<Self> {
+        let state = stage.path("state");
+        fs::create_dir(&state)?;
+        let mut command = stage.server.daemon("sh");
+        command.args(["-c", SMALL]).arg(&state);
+        let mut holder = Running::start(command, &stage.path("disk.out"))?;
+        holder.until_says("mounted")?;
+        Ok(Self { holder, state })
+    }
+
+    fn start(&self, stage: &Stage) -> Result<Running> {
+        Daemon::Klopfd.start_under(stage, &["nsenter", &format!("--mount=/proc/{}/ns/mnt", self.holder.pid())])
+    }
+
+    /// What takes the room.
+    fn ballast(&self) -> String {
+        format!("/proc/{}/root{}/full", self.holder.pid(), self.state.display())
+    }
+
+    fn fill(&self) -> Result {
+        let fault = fs::write(self.ballast(), [0; 1 << 20]).err();
+        ensure!(fault.as_ref().is_some_and(|fault| fault.kind() == ErrorKind::StorageFull), "not full: {fault:?}");
+        Ok(())
+    }
+
+    fn make_room(&self) -> Result {
+        Ok(fs::remove_file(self.ballast())?)
+    }
+}
+
+/// Leases from before the disk is full and from after that; one from before has ended since.
+fn fills_up(stage: &Stage) -> Result<(Scene<'_>, Disk, Running, usize)> {
+    let disk = Disk::mount(stage)?;
+    let mut scene = Scene::set(stage, &door("ssh", "guard = [\"tcp/22\"]\nopen-for = \"600s\""))?;
+    let klopfd = disk.start(stage)?;
+    for (friend, _, _) in FAMILIES {
+        scene.enter(friend, SSH)?;
+    }
+    let [(_, stranger, server), _] = FAMILIES;
+    scene.enter(stranger, SSH)?;
+    disk.fill()?;
+    let says_it = |log: &str| tells(log, &["journal", "No space left on device"]);
+    let mut addresses = (1..=250).map(|last| Ipv4Addr::new(10, 0, 0, last));
+    let mut leases = 2;
+    // The journal has some room until its last block is full.
+    while !says_it(&klopfd.log()?) {
+        grant(stage, addresses.next().ok_or("what cannot be written is not said")?.into())?;
+        leases += 1;
+    }
+    scene.says(&["revoke", &stranger.to_string()])?;
+    scene.is_closed(stranger, server, SSH)?;
+    let [(friend, _, _), _] = FAMILIES;
+    scene.enter(friend, SSH)?;
+    all_stand(&mut scene, leases)?;
+    Ok((scene, disk, klopfd, leases))
+}
+
+fn all_stand(scene: &mut Scene<'_>, leases: usize) -> Result {
+    let status = scene.status()?;
+    ensure!(status.leases() == leases, "not {leases} leases but {}: {}", status.leases(), status.0);
+    ensure!(scene.leases_in_kernel()? == leases, "not {leases} leases in the kernel:\n{:?}", scene.table()?);
+    for (friend, stranger, server) in FAMILIES {
+        scene.is_open(friend, server, SSH)?;
+        scene.is_closed(stranger, server, SSH)?;
+    }
+    Ok(())
+}
+
+fn full_meanwhile(stage: &Stage) -> Result {
+    let (mut scene, disk, klopfd, leases) = fills_up(stage)?;
+    klopfd.murder()?;
+    let klopfd = disk.start(stage)?;
+    all_stand(&mut scene, leases)?;
+    klopfd.terminate()?;
+    let klopfd = disk.start(stage)?;
+    all_stand(&mut scene, leases)?;
+    let said = klopfd.log()?;
+    ensure!(!tells(&said, &["damaged"]), "the journal is damaged:\n{said}");
+    Ok(())
+}
+
+/// What is written next brings the journal up to date: it alone brings all leases back.
+fn room_again(stage: &Stage) -> Result {
+    let (mut scene, disk, klopfd, leases) = fills_up(stage)?;
+    disk.make_room()?;
+    grant(stage, Ipv4Addr::new(10, 0, 1, 1).into())?;
+    klopfd.murder()?;
+    stage.server.run("nft", &["flush", "ruleset"])?;
+    ensure!(scene.table()?.is_none(), "the table is still there");
+    let klopfd = disk.start(stage)?;
+    let said = klopfd.log()?;
+    ensure!(!tells(&said, &["damaged"]), "the journal is damaged:\n{said}");
+    all_stand(&mut scene, leases + 1)
 }
 
 type Spoil = fn(&Path) -> Result;
