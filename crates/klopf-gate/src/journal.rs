@@ -86,6 +86,8 @@ pub struct Journal {
     damaged: usize,
     /// Its length when it was last written anew.
     compact: u64,
+    /// Whether something could not be written, so that the file lacks what is open, or has what is not.
+    behind: bool,
 }
 
 impl Journal {
@@ -106,7 +108,7 @@ impl Journal {
         let mut text = Vec::new();
         file.read_to_end(&mut text)?;
         let (boot, path) = (clock::boot_id(), path.to_owned());
-        let mut journal = Self { path, file, boot, open: BTreeMap::new(), damaged: 0, compact: 0 };
+        let mut journal = Self { path, file, boot, open: BTreeMap::new(), damaged: 0, compact: 0, behind: false };
         for line in text.split_inclusive(|&byte| byte == b'\n') {
             let line = line.strip_suffix(b"\n").and_then(|line| std::str::from_utf8(line).ok());
             if line.and_then(|line| journal.replay(line)).is_none() {
@@ -117,7 +119,7 @@ impl Journal {
             // For who wants to know what it was; without it nothing is worse.
             let _ = set_aside(&journal.path.with_extension(SET_ASIDE), &text);
             // What follows must not be taken for the end of a broken line. A disk that does not take it takes nothing.
-            let _ = journal.rewrite();
+            journal.behind = journal.rewrite().is_err();
         }
         Ok(journal)
     }
@@ -199,20 +201,23 @@ impl Journal {
     pub(crate) fn end(&mut self, id: u64) -> io::Result<()> {
         match self.open.remove(&id) {
             None => Ok(()),
-            Some(_) if self.open.is_empty() => self.file.set_len(0),
+            Some(_) if self.open.is_empty() => self.file.set_len(0).inspect(|()| self.behind = false),
             Some(_) => self.append(&format!("-\t{id}\n")),
         }
     }
 
     fn append(&mut self, line: &str) -> io::Result<()> {
         let before = self.file.metadata()?.len();
-        if before > SMALL.max(2 * self.compact) {
-            return self.rewrite();
-        }
-        self.file.write_all(line.as_bytes()).inspect_err(|_| {
-            // Half a line must not swallow the next one.
-            let _ = self.file.set_len(before);
-        })
+        let done = if self.behind || before > SMALL.max(2 * self.compact) {
+            self.rewrite()
+        } else {
+            self.file.write_all(line.as_bytes()).inspect_err(|_| {
+                // Half a line must not swallow the next one.
+                let _ = self.file.set_len(before);
+            })
+        };
+        self.behind = done.is_err();
+        done
     }
 
     /// Replaces the file by one with what is open. The lock is taken on the new file before it takes the name.
@@ -224,8 +229,10 @@ impl Journal {
         }
         file.set_len(0)?;
         let text: String = self.open.values().map(|pending| self.line(pending)).collect();
-        file.write_all(text.as_bytes())?;
-        fs::rename(&new, &self.path)?;
+        file.write_all(text.as_bytes()).and_then(|()| fs::rename(&new, &self.path)).inspect_err(|_| {
+            // It takes room that others need now.
+            let _ = fs::remove_file(&new);
+        })?;
         (self.file, self.compact) = (file, text.len() as u64);
         Ok(())
     }

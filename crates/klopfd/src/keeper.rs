@@ -217,6 +217,8 @@ impl<'a, F: Face> Keeper<'a, F> {
     fn run(mut self) -> Finished {
         loop {
             self.wait_for_something();
+            // First: somebody may wait for a door.
+            self.hear();
             while let Some(signal) = self.signals.next() {
                 match signal {
                     Signal::Child => self.reap(),
@@ -232,7 +234,6 @@ impl<'a, F: Face> Keeper<'a, F> {
             if self.changes.any() {
                 self.look_anew();
             }
-            self.hear();
             let now = clock::monotonic_ms();
             if self.services_stale && now.saturating_sub(self.services_read) >= SERVICES_PAUSE {
                 self.look_anew();

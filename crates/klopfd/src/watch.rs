@@ -3,12 +3,12 @@
 mod sight;
 mod telling;
 
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 use std::os::fd::AsFd;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use klopf_engine::{Door, Effect, Engine, Limits, Millis};
+use klopf_engine::{Door, DoorId, Effect, Engine, Limits, Millis};
 use klopf_sys::{PacketSocket, Pair, Received, Ring, SandboxError, User, Wait, clock, wait};
 use klopf_wire::{Malformed, parse_packet};
 
@@ -64,6 +64,7 @@ fn prepare(handed: Handed) -> Result<Watch, Box<dyn std::error::Error>> {
         sight: Sight::default(),
         staged_sight: Sight::default(),
         staged_doors: Vec::new(),
+        strict: BTreeSet::new(),
         telling: Telling::default(),
         outbox: VecDeque::new(),
         effects: Vec::new(),
@@ -88,6 +89,8 @@ struct Watch {
     sight: Sight,
     staged_sight: Sight,
     staged_doors: Vec<Door>,
+    /// The doors in force that are strict.
+    strict: BTreeSet<DoorId>,
     telling: Telling,
     outbox: VecDeque<[u8; UP_SIZE]>,
     effects: Vec<Effect>,
@@ -168,7 +171,11 @@ impl Watch {
     /// Turns effects into messages.
     fn tell(&mut self, now: u64) {
         let mut effects = std::mem::take(&mut self.effects);
-        for effect in effects.drain(..) {
+        // Somebody waits for a grant. What led to it may be told later, but not of doors whose log has an old order.
+        let (first, rest): (Vec<Effect>, Vec<Effect>) = effects
+            .drain(..)
+            .partition(|effect| matches!(effect, Effect::Grant(grant) if self.strict.contains(&grant.door)));
+        for effect in first.into_iter().chain(rest) {
             match effect {
                 Effect::Stage { door, origin, stage } if self.telling.may(now) => {
                     self.post(Up::Stage { door, origin, stage });
@@ -244,6 +251,7 @@ impl Watch {
                 }
             }
             Down::CommitDoors => {
+                self.strict = self.staged_doors.iter().filter(|door| door.strict).map(|door| door.id).collect();
                 self.engine.reload(std::mem::take(&mut self.staged_doors));
                 self.ready.take().into_iter().for_each(|ready| self.post(ready));
             }

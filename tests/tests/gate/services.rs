@@ -4,8 +4,8 @@ use std::net::IpAddr;
 use std::time::{Duration, Instant};
 
 use klopf_tests::{
-    Answer, CLIENT4, CLIENT6, Case, Daemon, Need, Result, Running, SERVER4, SERVER6, Service, Stage, Systemd, ensure,
-    until,
+    Answer, CLIENT4, CLIENT6, Case, Daemon, Need, Result, Running, SERVER4, SERVER6, Service, Signal, Stage, Systemd,
+    ensure, until,
 };
 
 use crate::scene::{NEEDS, PEER, Scene, door, tells};
@@ -142,15 +142,16 @@ fn ended_meanwhile(stage: &Stage) -> Result {
 
 fn killed_early(stage: &Stage) -> Result {
     let (mut scene, mut systemd) = set(stage, "600s")?;
-    let klopfd = start(stage, &systemd)?;
+    let mut klopfd = start(stage, &systemd)?;
     scene.knock(CLIENT4)?;
     systemd.until_asked(&["start"])?;
-    klopfd.murder()?;
+    // Not `murder`: who waits for systemd lives on.
+    klopfd.signal(Signal::KILL)?;
+    klopfd.until_ended()?;
     scene.is_closed(CLIENT4, SERVER4, ECHO)?;
-    // The service manager goes on by itself.
-    systemd.answer("done")?;
-    stage.server.until_listens(PORT, true)?;
     let klopfd = start(stage, &systemd)?;
+    scene.is_closed(CLIENT4, SERVER4, ECHO)?;
+    systemd.answer("done")?;
     comes_in(&mut scene, CLIENT4, SERVER4)?;
     scene.says(&["revoke", "echo"])?;
     until("it is stopped", || Ok(systemd.asked()?.last().is_some_and(|job| job == "stop")))?;

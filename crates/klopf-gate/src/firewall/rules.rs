@@ -22,6 +22,9 @@ const ESTABLISHED: u32 = 1 << 1;
 const RELATED: u32 = 1 << 2;
 const NEW: u32 = 1 << 3;
 
+/// The flag of a TCP segment that begins a connection.
+const SYN: u8 = 2;
+
 /// Number of a word among the registers.
 type Word = u32;
 
@@ -58,13 +61,13 @@ fn guarded(layout: &Layout, suffix: &str) -> impl Iterator<Item = Vec<Expression
 
 /// The rules that say who passes at a guarded port.
 pub(super) fn admitted_chain(layout: &Layout, suffix: &str) -> Vec<Rule> {
-    const RTN_LOCAL: u32 = 2;
-    // What only passes through this host is none of its doors' business.
+    const RTN_UNICAST: u32 = 1;
+    // What only passes through this host is none of its doors' business. Broadcasts and the like are for this host, too.
     let mut rules = vec![rule(
         "nft_fib_inet, the kind of an address",
         [
             other("fib", &[(1, register(0)), (2, 3), (3, 1 << 1)]),
-            compare(0, Operator::NotEqual, RTN_LOCAL.to_ne_bytes().to_vec()),
+            compare(0, Operator::Equal, RTN_UNICAST.to_ne_bytes().to_vec()),
             accept(),
         ],
     )];
@@ -80,8 +83,10 @@ pub(super) fn admitted_chain(layout: &Layout, suffix: &str) -> Vec<Rule> {
         }
     }
     for family in [Family::V4, Family::V6] {
+        // Not for a new connection between the same ends.
+        let no_syn = [load(2, 13, 1, 0), mask(0, vec![SYN]), compare(0, Operator::Equal, vec![0])];
         let spared = lookup(names::spared(family), 0, None);
-        let key = only(family).into_iter().chain(is(TCP)).chain(connection_key(family));
+        let key = only(family).into_iter().chain(is(TCP)).chain(no_syn).chain(connection_key(family));
         rules.push(rule("nf_tables", key.chain([spared, accept()])));
     }
     rules
