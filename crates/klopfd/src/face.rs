@@ -133,7 +133,7 @@ pub(crate) trait Face {
         None
     }
 
-    /// Goes back to the configuration from before the last reload, if that was not kept.
+    /// Goes back to the configuration from before the reloads that were not kept.
     fn undo_reload(&mut self) {}
 
     /// The configuration of the last reload stays.

@@ -333,9 +333,15 @@ impl<'a, F: Face> Keeper<'a, F> {
     /// Reads the configuration again; a broken one changes nothing, and false is returned.
     fn reload(&mut self) -> bool {
         self.face.tell(&Event::Reloading);
+        let before = self.plan.guards.clone();
         let read = self.face.reload();
         if read {
-            self.face.keep_reloaded();
+            let changed = guarding::changed(&before, &self.face.plan().guards);
+            match self.state.trial() {
+                // Whatever is guarded now is so on trial, and the end of that may lead back.
+                Some(trial) => trial.join(changed),
+                None => self.face.keep_reloaded(),
+            }
             self.apply_anew();
             self.face.tell(&Event::Reloaded);
         }

@@ -179,7 +179,7 @@ fn read(path: &Path) -> Result<(Config, String), (u8, String)> {
 struct Native {
     path: PathBuf,
     doors: Doors,
-    /// The configuration before the last reload.
+    /// The configuration before the reloads that are not yet kept.
     before: Option<Config>,
 }
 
@@ -188,7 +188,7 @@ impl Face for Native {
         match read(&self.path) {
             Ok((config, warnings)) => {
                 log::lines(tracing::Level::WARN, &warnings);
-                self.before = Some(self.doors.config().clone());
+                self.before.get_or_insert_with(|| self.doors.config().clone());
                 for key in self.doors.replace(config) {
                     tracing::warn!("[daemon] {key} has changed; that takes effect with a restart");
                 }

@@ -22,8 +22,9 @@ const ESTABLISHED: u32 = 1 << 1;
 const RELATED: u32 = 1 << 2;
 const NEW: u32 = 1 << 3;
 
-/// The flag of a TCP segment that begins a connection.
-const SYN: u8 = 2;
+// Flags of TCP segments.
+const SYN: u8 = 1 << 1;
+const ACK: u8 = 1 << 4;
 
 /// Number of a word among the registers.
 type Word = u32;
@@ -95,7 +96,7 @@ pub(super) fn admitted_chain(layout: &Layout, suffix: &str) -> Vec<Rule> {
 /// The rules for packets to guarded ports.
 ///
 /// A TCP port that is to look unused is left to the kernel's own answer: a reset made by nf_tables can be told from that,
-/// by its traffic class and its flow label. Only what cannot begin a connection gets the other kind. For UDP both are the
+/// by its traffic class and its flow label. Only what cannot begin a connection, nor be of one, gets the other kind. For UDP both are the
 /// same, and no connection is remembered that would stand in the way of a later lease.
 pub(super) fn closed_chain(layout: &Layout, suffix: &str) -> Vec<Rule> {
     let mut rules = vec![rule("nf_tables", [verdict(Verdict::Jump, Some(names::ADMITTED))])];
@@ -107,8 +108,11 @@ pub(super) fn closed_chain(layout: &Layout, suffix: &str) -> Vec<Rule> {
         let unreachable = DefaultNla::new(2, vec![1]);
         let kind = DefaultNla::new(1, 2_u32.to_be_bytes().to_vec());
         let unreachable = Expressions::Other { expression_type: "reject".into(), attributes: vec![kind, unreachable] };
-        for (proto, answer) in [(TCP, other("reject", &[(1, 1)])), (UDP, unreachable)] {
-            rules.push(rule("nft_reject_inet, refusing at prerouting", rejected(proto).chain([answer])));
+        // Segments with ACK alone may be of a connection that is up, and were only late.
+        let no_ack = [load(2, 13, 1, 0), mask(0, vec![SYN | ACK]), compare(0, Operator::NotEqual, vec![ACK])];
+        for (proto, but, answer) in [(TCP, &no_ack[..], other("reject", &[(1, 1)])), (UDP, &[], unreachable)] {
+            let refused = rejected(proto).chain(but.iter().cloned()).chain([answer]);
+            rules.push(rule("nft_reject_inet, refusing at prerouting", refused));
         }
     }
     rules.push(rule("nf_tables", [verdict(Verdict::Other(0), None)]));

@@ -9,6 +9,7 @@ use klopf_gate::{By, Lease};
 use klopf_sys::clock;
 
 use super::Keeper;
+use super::guarding::changed;
 use super::lock::{Reason, State, Trial};
 use crate::control::ConnectionId;
 use crate::face::Face;
@@ -233,15 +234,7 @@ impl<F: Face> Keeper<'_, F> {
             let help = "`klopf check` shows every fault".into();
             return Some(failed("the configuration is broken; the old one stays in force", Some(help)));
         }
-        let plan = self.face.plan();
-        let changed = |door: &&klopf_gate::Guarded| {
-            before
-                .iter()
-                .find(|old| old.guard.door == door.guard.door)
-                .is_none_or(|old| old.guard.ports != door.guard.ports)
-        };
-        let on_trial: std::collections::BTreeSet<String> =
-            plan.guards.iter().filter(changed).map(|door| door.guard.door.clone()).collect();
+        let on_trial = changed(&before, &self.face.plan().guards);
         if !locked || on_trial.is_empty() {
             self.apply_anew();
             self.face.keep_reloaded();

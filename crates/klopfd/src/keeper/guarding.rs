@@ -1,6 +1,6 @@
 //! Closing doors, on trial or for good, and opening them all.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 use std::net::{IpAddr, SocketAddr};
 
 use klopf_control::{Reply, TrialNews};
@@ -207,6 +207,7 @@ impl<F: Face> Keeper<'_, F> {
             self.face.undo_reload();
             return self.apply_anew();
         }
+        self.face.keep_reloaded();
         self.open_all();
     }
 
@@ -276,6 +277,14 @@ impl<F: Face> Keeper<'_, F> {
         }
         lines
     }
+}
+
+/// Doors that guard other ports than before.
+pub(super) fn changed(before: &[Guarded], now: &[Guarded]) -> BTreeSet<String> {
+    let before: HashMap<&str, &[Ports]> =
+        before.iter().map(|door| (door.guard.door.as_str(), door.guard.ports.as_slice())).collect();
+    let same = |door: &&Guarded| before.get(door.guard.door.as_str()) == Some(&door.guard.ports.as_slice());
+    now.iter().filter(|door| !same(door)).map(|door| door.guard.door.clone()).collect()
 }
 
 /// The ports as the configuration writes them.

@@ -144,6 +144,14 @@ impl Trial {
         })
     }
 
+    /// Doors whose guards have changed meanwhile are on trial, too.
+    pub(super) fn join(&mut self, changed: BTreeSet<String>) {
+        if self.reason == Reason::Reload {
+            self.prove.extend(changed.iter().cloned());
+        }
+        self.doors.extend(changed);
+    }
+
     /// Begins to look what is there, and so proves nothing.
     pub(super) fn begin(&mut self, gate: &mut Gate, own: Vec<IpAddr>, now: u64) {
         self.own = own;
