@@ -238,7 +238,7 @@ impl Gate {
     #[must_use]
     pub fn next_due(&self) -> Option<u64> {
         let end = self.ends.first().map(|&(due, _)| due).filter(|_| self.may_close());
-        [end, self.next_look, self.beat_due()].into_iter().flatten().min()
+        [end, self.next_look, self.beat_due(), self.restore_due()].into_iter().flatten().min()
     }
 
     /// Ends leases before their time; how many.
@@ -302,11 +302,13 @@ impl Gate {
         (lease.why, lease.connected) = (Why::Time, false);
         lease.order = Order { close: lease.order.close.take().or_else(|| order.close.clone()), ..order.clone() };
         let due = now.saturating_add(order.hold);
-        if order.pass.is_some() && !self.is_starting(&door) && !self.let_in(id, &order, due, now) {
+        if order.pass.is_some() && !self.serve(now, &door) && !self.let_in(id, &order, due, now) {
             // It stands as long as before.
             return self.events.push(Event::Refused { door, address, why: Refusal::NotTaken });
         }
-        self.events.push(Event::Renewed { door, address });
+        if address != SERVICE {
+            self.events.push(Event::Renewed { door, address });
+        }
         self.reschedule(id, due, order.hold);
         let again = again && self.run(&order, true, Some(id));
         if let Some(lease) = self.leases.get_mut(&id).filter(|_| again) {

@@ -19,7 +19,8 @@ pub mod syslog;
 pub use filter::Interest;
 pub use names::name_of;
 pub use network::{
-    Changes, Interface, end_tcp, established_tcp, force_send_buffer, interfaces, listeners, netlink_fd, services, vrfs,
+    Changes, Interface, end_tcp, established_tcp, force_receive_buffer, force_send_buffer, interfaces, listeners,
+    netlink_fd, services, vrfs,
 };
 pub use output::{Output, Outputs, PassOn, lock};
 pub use pair::{Pair, Received, Wait, wait};

@@ -89,10 +89,22 @@ pub fn netlink_fd(socket: &Socket) -> BorrowedFd<'_> {
 /// # Errors
 /// As setsockopt(2).
 pub fn force_send_buffer(socket: BorrowedFd<'_>, bytes: u32) -> io::Result<()> {
-    let (level, name) = (libc::SOL_SOCKET, libc::SO_SNDBUFFORCE);
+    set_number(socket, libc::SO_SNDBUFFORCE, bytes)
+}
+
+/// Lets so many bytes wait at a socket to be read, beyond the system's limit. Takes `CAP_NET_ADMIN`.
+///
+/// # Errors
+/// As setsockopt(2).
+pub fn force_receive_buffer(socket: BorrowedFd<'_>, bytes: u32) -> io::Result<()> {
+    set_number(socket, libc::SO_RCVBUFFORCE, bytes)
+}
+
+fn set_number(socket: BorrowedFd<'_>, option: libc::c_int, value: u32) -> io::Result<()> {
     let length = libc::socklen_t::try_from(size_of::<u32>()).unwrap_or(0);
+    let value = &raw const value;
     // SAFETY: the option is a number of four bytes, which lives through the call.
-    check(unsafe { libc::setsockopt(socket.as_raw_fd(), level, name, (&raw const bytes).cast(), length) })?;
+    check(unsafe { libc::setsockopt(socket.as_raw_fd(), libc::SOL_SOCKET, option, value.cast(), length) })?;
     Ok(())
 }
 

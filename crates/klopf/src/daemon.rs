@@ -3,6 +3,7 @@
 mod ask;
 mod lock;
 mod place;
+mod service;
 mod status;
 mod unlock;
 
@@ -14,7 +15,9 @@ use std::time::Duration;
 use clap::{Args, Subcommand, ValueHint};
 use klopf_control::Request;
 
+pub(crate) use self::ask::left;
 pub(crate) use self::place::Place;
+pub(crate) use self::service::service;
 pub(crate) use self::status::span;
 use crate::check::NATIVE;
 use crate::doctor;

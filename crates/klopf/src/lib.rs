@@ -15,6 +15,8 @@ mod face;
 mod hits;
 mod man;
 mod send;
+#[cfg(target_os = "linux")]
+mod terminal;
 
 use std::fmt::Display;
 use std::io::Write;

@@ -333,10 +333,10 @@ impl<'a, F: Face> Keeper<'a, F> {
     /// Reads the configuration again; a broken one changes nothing, and false is returned.
     fn reload(&mut self) -> bool {
         self.face.tell(&Event::Reloading);
-        let before = self.plan.guards.clone();
+        let before = self.plan.clone();
         let read = self.face.reload();
         if read {
-            let changed = guarding::changed(&before, &self.face.plan().guards);
+            let changed = guarding::changed(&before, &self.face.plan());
             match self.state.trial() {
                 // Whatever is guarded now is so on trial, and the end of that may lead back.
                 Some(trial) => trial.join(changed),

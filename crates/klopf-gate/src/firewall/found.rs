@@ -4,15 +4,16 @@ use std::collections::BTreeMap;
 use std::io;
 use std::net::IpAddr;
 
+use netlink_packet_core::{DefaultNla, Nla};
 use netlink_packet_netfilter::nftables::{
     ChainAttribute, DataAttribute, GenAttribute, ListAttribute, NfTablesMessage, RuleAttribute, SetAttribute,
     SetElementAttribute, SetElementList, TableAttribute,
 };
 
-use super::layout::Hold;
+use super::layout::{Hold, Ports};
 use super::names::{self, TABLE};
 use super::sets::{self, LeaseKey};
-use super::socket::{FirewallError, Netlink};
+use super::socket::{FirewallError, Heard, Netlink};
 use super::table;
 
 /// Messages with elements of a set that are looked at; each holds dozens.
@@ -63,31 +64,40 @@ pub(super) fn keys(netlink: &mut Netlink) -> Result<Vec<LeaseKey>, FirewallError
 
 /// Whether any port is closed on trial only.
 pub(super) fn on_trial(netlink: &mut Netlink) -> Result<bool, FirewallError> {
-    let set = names::guarded(Hold::OnTrial, "");
-    let found = match netlink.dump(sets::ask(&set), 1) {
-        Err(error) if error.raw_os_error() == Some(table::ENOENT) => Vec::new(),
-        found => found?,
+    let found = dumped(netlink, &names::guarded(Hold::OnTrial, ""))?;
+    Ok(found.into_iter().any(|message| elements_of(message).next().is_some()))
+}
+
+/// What a set holds; nothing if it is not there.
+fn dumped(netlink: &mut Netlink, set: &str) -> io::Result<Vec<NfTablesMessage>> {
+    match netlink.dump(sets::ask(set), MOST_MESSAGES) {
+        Err(error) if error.raw_os_error() == Some(table::ENOENT) => Ok(Vec::new()),
+        found => found,
+    }
+}
+
+/// The elements in a message.
+fn elements_of(message: NfTablesMessage) -> impl Iterator<Item = Vec<SetElementAttribute>> {
+    let attributes = match message {
+        NfTablesMessage::NewSetElement(message) => message.attributes,
+        _ => Vec::new(),
     };
-    let has_elements =
-        |attribute: &SetElementList| matches!(attribute, SetElementList::Elements(all) if !all.is_empty());
-    Ok(found.iter().any(|message| match message {
-        NfTablesMessage::NewSetElement(message) => message.attributes.iter().any(has_elements),
-        _ => false,
-    }))
+    let lists = attributes.into_iter().filter_map(|attribute| match attribute {
+        SetElementList::Elements(elements) => Some(elements),
+        _ => None,
+    });
+    lists.flatten().filter_map(|element| match element {
+        ListAttribute::Element(attributes) => Some(attributes),
+        _ => None,
+    })
 }
 
 fn elements(netlink: &mut Netlink) -> io::Result<Vec<(LeaseKey, Vec<SetElementAttribute>)>> {
     let mut found = Vec::new();
     for set in table::sets(netlink)? {
         let Some(place) = names::place(&set) else { continue };
-        for message in netlink.dump(sets::ask(&set), MOST_MESSAGES)? {
-            let NfTablesMessage::NewSetElement(message) = message else { continue };
-            let lists = message.attributes.into_iter().filter_map(|attribute| match attribute {
-                SetElementList::Elements(elements) => Some(elements),
-                _ => None,
-            });
-            for element in lists.flatten() {
-                let ListAttribute::Element(attributes) = element else { continue };
+        for message in dumped(netlink, &set)? {
+            for attributes in elements_of(message) {
                 let key = attributes.iter().find_map(|attribute| match attribute {
                     SetElementAttribute::Key(DataAttribute::Value(bytes)) => LeaseKey::read(place, bytes),
                     _ => None,
@@ -99,31 +109,59 @@ fn elements(netlink: &mut Netlink) -> io::Result<Vec<(LeaseKey, Vec<SetElementAt
     Ok(found)
 }
 
-/// The name of another program that has changed the table since the last call.
-pub(super) fn culprit(news: &Netlink) -> Option<String> {
-    let Some(messages) = news.news() else { return Some("another program".into()) };
-    let own = std::process::id();
+/// The name of another program that has changed the table since the last call. Changes by the socket `own` are our own.
+pub(super) fn culprit(news: &Netlink, own: u32) -> Option<String> {
+    let Some(heard) = news.heard() else { return Some("another program".into()) };
     let (mut touched, mut culprit) = (false, None);
-    for message in messages {
+    for Heard { port, message, .. } in heard {
         match message {
             // The end of a transaction says whose it was.
-            NfTablesMessage::NewGen(message) => {
-                let mut by = (None, String::from("another program"));
-                for attribute in message.attributes {
-                    match attribute {
-                        GenAttribute::ProcPid(pid) => by.0 = Some(pid),
-                        GenAttribute::ProcName(name) => by.1 = name,
-                        _ => {}
-                    }
-                }
-                if std::mem::take(&mut touched) && by.0 != Some(own) {
-                    culprit = Some(by.1);
-                }
+            NfTablesMessage::NewGen(message) if std::mem::take(&mut touched) => {
+                let name = message.attributes.into_iter().find_map(|attribute| match attribute {
+                    GenAttribute::ProcName(name) => Some(name),
+                    _ => None,
+                });
+                culprit = Some(name.unwrap_or_else(|| "another program".into()));
             }
-            message => touched |= concerns_us(&message),
+            message => touched |= port != own && concerns_us(&message),
         }
     }
     culprit
+}
+
+/// Where guards stand in the kernel, on trial excepted.
+pub(super) fn guarded(netlink: &mut Netlink) -> Result<Vec<Ports>, FirewallError> {
+    let mut found = Vec::new();
+    for hold in [Hold::Firm, Hold::WhileAlive] {
+        for message in dumped(netlink, &names::guarded(hold, ""))? {
+            for element in elements_of(message) {
+                let (mut first, mut last) = (None, None);
+                for attribute in element {
+                    match attribute {
+                        SetElementAttribute::Key(DataAttribute::Value(bytes)) => first = port(&bytes),
+                        SetElementAttribute::KeyEnd(nested) => last = nested.first().and_then(|end| port(&value(end))),
+                        _ => {}
+                    }
+                }
+                if let Some(((proto, first), (_, last))) = first.zip(last) {
+                    found.push(Ports { proto, first, last });
+                }
+            }
+        }
+    }
+    Ok(found)
+}
+
+/// A protocol and a port, from a key.
+fn port(bytes: &[u8]) -> Option<(u8, u16)> {
+    let &[proto, _, _, _, high, low, ..] = bytes else { return None };
+    Some((proto, u16::from_be_bytes([high, low])))
+}
+
+fn value(attribute: &DefaultNla) -> Vec<u8> {
+    let mut value = vec![0; attribute.value_len()];
+    attribute.emit_value(&mut value);
+    value
 }
 
 /// Whether a message is about a table of our name. Another family's is restored for nothing, which harms nobody.

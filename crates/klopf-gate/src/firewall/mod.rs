@@ -39,6 +39,11 @@ const SPARED_FOR: u64 = 5 * 86_400_000;
 /// Connections that are spared at most.
 const MOST_SPARED: usize = 16_384;
 
+/// So often the table is restored at once, within so many milliseconds; then that waits.
+const MOST_IN_A_ROW: usize = 8;
+const IN_A_ROW: u64 = 10_000;
+/// Milliseconds that it waits.
+const PAUSE: u64 = 1000;
 /// Keys of leases that are changed in one batch.
 const AT_ONCE: usize = 1024;
 
@@ -66,6 +71,10 @@ pub struct Firewall {
     /// Leases by where they stand, each with its end.
     by_key: HashMap<LeaseKey, Vec<u64>>,
     trial_ends: Option<u64>,
+    /// Who has changed the table, if it is not restored yet.
+    culprit: Option<String>,
+    /// When it was restored lately.
+    restored: Vec<u64>,
     /// Connections that were up before their port was closed: this host's end, and the other.
     spared: Vec<(SocketAddr, SocketAddr)>,
 }
@@ -89,6 +98,8 @@ impl Firewall {
             leases: HashMap::new(),
             by_key: HashMap::new(),
             trial_ends: None,
+            culprit: None,
+            restored: Vec::new(),
             spared: Vec::new(),
         })
     }
@@ -99,6 +110,14 @@ impl Firewall {
     /// The kernel does not tell.
     pub fn is_there(&mut self) -> Result<bool> {
         Ok(table::state(&mut self.netlink)?.is_some())
+    }
+
+    /// Where guards stand that an earlier daemon has left, on trial excepted.
+    ///
+    /// # Errors
+    /// The kernel does not tell.
+    pub fn guarded(&mut self) -> Result<Vec<Ports>> {
+        found::guarded(&mut self.netlink)
     }
 
     /// Whether a trial was under way when the last daemon ended.
@@ -362,17 +381,33 @@ impl Firewall {
         self.news.as_ref().map(Netlink::fd)
     }
 
-    /// Looks who has changed the table, and restores it; the name of the program that did.
+    /// Looks who has changed the table, and restores it; the name of the program that did. Where that goes on and on,
+    /// a second passes before the next time; see [`Firewall::restore_due`].
     ///
     /// # Errors
     /// It could not be restored.
     pub fn heard(&mut self, now: u64) -> Result<Option<String>> {
         let Some(news) = &self.news else { return Ok(None) };
-        let Some(culprit) = found::culprit(news) else { return Ok(None) };
-        if self.installed.is_some() {
-            self.restore(now)?;
+        let culprit = found::culprit(news, self.netlink.port());
+        if self.installed.is_none() {
+            return Ok(None);
         }
-        Ok(Some(culprit))
+        self.culprit = culprit.or_else(|| self.culprit.take());
+        if self.culprit.is_none() || self.restore_due().is_some_and(|due| due > now) {
+            return Ok(None);
+        }
+        self.restored.retain(|at| now.saturating_sub(*at) < IN_A_ROW);
+        self.restored.push(now);
+        let culprit = self.culprit.take();
+        self.restore(now)?;
+        Ok(culprit)
+    }
+
+    /// When the table that others have changed is restored, if that has to wait.
+    #[must_use]
+    pub fn restore_due(&self) -> Option<u64> {
+        let last = self.restored.last().filter(|_| self.restored.len() >= MOST_IN_A_ROW)?;
+        self.culprit.as_ref().map(|_| last.saturating_add(PAUSE))
     }
 
     /// Makes the table anew.

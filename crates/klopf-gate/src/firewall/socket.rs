@@ -17,6 +17,8 @@ use netlink_sys::{Socket, SocketAddr};
 /// Whom a batch is for: nf_tables, `NFNL_SUBSYS_NFTABLES` of linux/netfilter/nfnetlink.h.
 const NFTABLES: u16 = 10;
 
+/// Bytes of what is heard and not yet read, at most.
+const MOST_HEARD: u32 = 32 << 20;
 /// Bytes of a batch at most.
 const LARGEST_BATCH: u32 = 256 << 20;
 
@@ -79,23 +81,33 @@ impl From<io::Error> for FirewallError {
 /// The socket.
 pub(super) struct Netlink {
     socket: Socket,
+    /// Its own number, by which the kernel names it to others.
+    port: u32,
     sequence: u32,
+}
+
+/// A message that was heard.
+pub(super) struct Heard {
+    /// The number of the socket by which the change was made.
+    pub(super) port: u32,
+    pub(super) family: Family,
+    pub(super) message: NfTablesMessage,
 }
 
 impl Netlink {
     pub(super) fn open() -> io::Result<Self> {
         let mut socket = Socket::new(NETLINK_NETFILTER)?;
-        socket.bind_auto()?;
+        let port = socket.bind_auto()?.port_number();
         // Answers are there when sending returns; without them something is wrong, and waiting mends nothing.
         socket.set_non_blocking(true)?;
         // Errors need not repeat what they are about.
         socket.set_cap_ack(true)?;
         // A batch goes out at once, however large. Without the right to that, small ones still do.
         let _ = klopf_sys::force_send_buffer(klopf_sys::netlink_fd(&socket), LARGEST_BATCH);
-        Ok(Self { socket, sequence: 0 })
+        Ok(Self { socket, port, sequence: 0 })
     }
 
-    /// A socket that hears of every change of nf_tables; see [`Netlink::news`].
+    /// A socket that hears of every change of nf_tables; see [`Netlink::heard`].
     pub(super) fn listening() -> io::Result<Self> {
         Self::member(7) // NFNLGRP_NFTABLES of linux/netfilter/nfnetlink.h
     }
@@ -107,8 +119,14 @@ impl Netlink {
 
     fn member(group: u32) -> io::Result<Self> {
         let netlink = Self::open()?;
+        // What is heard waits there. With less, some is lost, which is noticed.
+        let _ = klopf_sys::force_receive_buffer(netlink.fd(), MOST_HEARD);
         netlink.socket.add_membership(group)?;
         Ok(netlink)
+    }
+
+    pub(super) fn port(&self) -> u32 {
+        self.port
     }
 
     pub(super) fn fd(&self) -> BorrowedFd<'_> {
@@ -224,13 +242,8 @@ impl Netlink {
         }
     }
 
-    /// What a listening socket has heard since the last call; none if something was lost.
-    pub(super) fn news(&self) -> Option<Vec<NfTablesMessage>> {
-        Some(self.heard()?.into_iter().map(|(_, message)| message).collect())
-    }
-
-    /// As [`Netlink::news`], each with its family.
-    pub(super) fn heard(&self) -> Option<Vec<(Family, NfTablesMessage)>> {
+    /// What a listening or tracing socket has heard since the last call; none if something was lost.
+    pub(super) fn heard(&self) -> Option<Vec<Heard>> {
         let mut heard = Some(Vec::new());
         loop {
             let Ok((bytes, _)) = self.socket.recv_from_full().map_err(|error| {
@@ -241,17 +254,14 @@ impl Netlink {
                 return heard;
             };
             for message in messages(&bytes) {
-                match (message.map(|message| message.payload), &mut heard) {
-                    (
-                        Ok(NetlinkPayload::InnerMessage(NetfilterMessage {
-                            header,
-                            inner: NetfilterMessageInner::NfTables(message),
-                            ..
-                        })),
-                        Some(heard),
-                    ) => heard.push((header.family, message)),
-                    (Ok(_), _) => {}
-                    (Err(_), _) => heard = None,
+                let Ok(NetlinkMessage { header: outer, payload, .. }) = message else {
+                    heard = None;
+                    continue;
+                };
+                if let NetlinkPayload::InnerMessage(NetfilterMessage { header, inner, .. }) = payload
+                    && let (NetfilterMessageInner::NfTables(message), Some(heard)) = (inner, &mut heard)
+                {
+                    heard.push(Heard { port: outer.port_number, family: header.family, message });
                 }
             }
         }

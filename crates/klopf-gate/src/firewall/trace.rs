@@ -11,7 +11,7 @@ use netlink_packet_netfilter::nftables::{
 use super::layout::{TCP, UDP};
 use super::names::{Family, TABLE};
 use super::rules;
-use super::socket::{FirewallError, Netlink};
+use super::socket::{FirewallError, Heard, Netlink};
 use super::survey::{family_name, first_chain, make_table, own_table, remove_table};
 
 /// A chain has decided about a packet.
@@ -93,7 +93,7 @@ impl Tracer {
     /// The ways of all packets to a port since the last [`Tracer::forget`], as far as they have got.
     pub fn ways(&mut self, proto: u8, port: u16) -> Vec<Way> {
         // If some news are lost, the rest may tell.
-        for (family, message) in self.news.heard().unwrap_or_default() {
+        for Heard { family, message, .. } in self.news.heard().unwrap_or_default() {
             if let (NfTablesMessage::Trace(attributes), Some(family)) = (message, family_name(family)) {
                 take(&mut self.packets, family, &attributes);
             }

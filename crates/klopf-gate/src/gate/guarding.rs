@@ -1,6 +1,6 @@
 //! The gate's part in the kernel: guards, leases through them, and leases that depend on connections.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::net::{IpAddr, SocketAddr};
 use std::os::fd::BorrowedFd;
 
@@ -29,7 +29,8 @@ impl Gate {
     ) -> Result<(), FirewallError> {
         let guarded: HashMap<String, Guarded> =
             doors.iter().map(|guarded| (guarded.guard.door.clone(), guarded.clone())).collect();
-        if let Some(mut firewall) = firewall.filter(|_| self.firewall.is_none()) {
+        let first = self.firewall.is_none();
+        if let Some(mut firewall) = firewall.filter(|_| first) {
             self.adopt(now, &mut firewall, &guarded)?;
             self.firewall = Some(firewall);
         }
@@ -43,6 +44,9 @@ impl Gate {
         let gone: Vec<u64> = self.leases.iter().filter(|(_, held)| gone(held)).map(|(&id, _)| id).collect();
         for id in gone {
             self.end_at(id, now, Why::NoDoor);
+        }
+        if first {
+            self.serve_adopted(now);
         }
         self.doors_changed();
         self.plan_looks(now);
@@ -86,12 +90,17 @@ impl Gate {
                 Some(((door.clone(), guarded.get(door)?.guard.admits(*address).address), id))
             })
             .collect();
+        let there = firewall.is_there()?;
+        let mut gone: HashSet<u64> = standing.values().copied().collect();
         for Found { door, who, address, left } in firewall.found()? {
             if !guarded.contains_key(&door) {
                 continue;
             }
             let due = now.saturating_add(left);
             let known = standing.get(&(door.clone(), address));
+            if let Some(id) = known {
+                gone.remove(id);
+            }
             match known.and_then(|&id| Some((id, self.leases.get(&id)?.due))) {
                 // The kernel's copy counts: the last renewal may be missing in the journal.
                 Some((id, known)) if known.saturating_add(LATER) < due => self.end_at(id, due, Why::Time),
@@ -108,10 +117,21 @@ impl Gate {
                 }
             }
         }
-        for (&id, held) in self.leases.iter().filter(|(_, held)| held.order.pass.is_some()) {
+        let running =
+            |door: &str| guarded.get(door).is_none_or(|terms| terms.service.is_none() || self.is_served(door));
+        // What is in the journal alone has ended, and that could not be written down; unless the table itself is gone.
+        gone.retain(|id| {
+            self.leases.get(id).is_some_and(|held| held.order.pass.is_some() && running(&held.order.door))
+        });
+        let gone = if there { gone } else { HashSet::new() };
+        let lets_in = |held: &Held| held.order.pass.is_some() && running(&held.order.door);
+        for (&id, held) in self.leases.iter().filter(|(id, held)| lets_in(held) && !gone.contains(id)) {
             let Order { door, address, pass, .. } = &held.order;
             let who = pass.as_ref().and_then(|pass| pass.who.as_deref());
             firewall.let_in(id, door, *address, who, held.due, now)?;
+        }
+        for id in gone {
+            self.end_at(id, now, Why::Time);
         }
         if adopted > 0 {
             self.events.push(Event::Adopted(adopted));
@@ -152,16 +172,36 @@ impl Gate {
 
     /// Starts the service of a door, if it has one that does not run; whether it is only just starting.
     pub(super) fn serve(&mut self, now: u64, door: &str) -> bool {
-        if !self.renewable.contains_key(&(door.to_owned(), SERVICE)) {
-            let service = self.guarded.get(door).and_then(|guarded| guarded.service.clone());
-            let Some((start, stop)) = service else { return false };
+        let service = self.guarded.get(door).and_then(|guarded| guarded.service.clone());
+        let Some((start, stop)) = service.filter(|_| !self.is_served(door)) else { return false };
+        if !self.is_starting(door) {
             let (open, close, door) = (Some(start), Some(stop), door.to_owned());
             // It ends when it is not used any more.
             let hold = u64::MAX / 4;
             let (renews, pass) = (true, None);
+            // One whose start has failed, or is not known to have done well, is tried again.
             self.grant(now, Order { door, address: SERVICE, open, close, hold, from_end: false, renews, pass });
         }
         self.is_starting(door)
+    }
+
+    /// Starts what leases from before need and is not known to run.
+    fn serve_adopted(&mut self, now: u64) {
+        let leased = |door: &String| self.passes.get(door).is_some_and(|count| *count > 0);
+        let waits =
+            |(door, terms): &(&String, &Guarded)| terms.service.is_some() && leased(door) && !self.is_served(door);
+        let doors: Vec<String> = self.guarded.iter().filter(waits).map(|(door, _)| door.clone()).collect();
+        for door in doors {
+            if !self.serve(now, &door) {
+                self.served(now, &door);
+            }
+        }
+    }
+
+    /// Whether the service of a door runs, as far as is known.
+    fn is_served(&self, door: &str) -> bool {
+        let service = self.renewable.get(&(door.to_owned(), SERVICE)).and_then(|id| self.leases.get(id));
+        service.is_some_and(|held| held.phase == Phase::Open && !held.failed)
     }
 
     /// Whether the service of a door is only just starting: nobody is let in before it listens.
@@ -182,6 +222,11 @@ impl Gate {
         for (id, order, due) in waiting {
             self.let_in(id, &order, due, now);
         }
+    }
+
+    /// When the table is to be restored, if that had to wait.
+    pub(super) fn restore_due(&self) -> Option<u64> {
+        self.firewall.as_ref().and_then(Firewall::restore_due)
     }
 
     /// When the next sign of life is due, if guards hang on it.

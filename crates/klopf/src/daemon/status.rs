@@ -9,10 +9,16 @@ use klopf_control::{AskError, Client, Closed, Guards, IfKlopfdDies, OpenedBy, Re
 use super::Place;
 use super::ask::{refused, unheard};
 use crate::say;
+use crate::terminal::wrapped;
 
 const PATIENCE: Duration = Duration::from_secs(5);
 /// Refusals that are shown one by one.
 const REFUSALS: usize = 10;
+/// Columns of a line that is wrapped, and of the ports of a door.
+const WIDTH: usize = 80;
+const GUARDS: usize = 24;
+/// What further lines begin with.
+const INDENT: &str = "  ";
 
 pub(super) fn run(place: &Place, json: bool) -> ExitCode {
     let asked = Client::ask(&place.socket, &Request::Status, PATIENCE).and_then(|mut client| client.reply(PATIENCE));
@@ -46,7 +52,7 @@ pub(crate) fn span(ms: u64) -> String {
 
 /// Ends in an empty line.
 fn shown(status: &Status) -> String {
-    let mut text = format!("{}\n", headline(status));
+    let mut text = headline(status);
     for trouble in &status.troubles {
         let _ = writeln!(text, "Trouble: {trouble}");
     }
@@ -59,61 +65,74 @@ fn shown(status: &Status) -> String {
     if status.leases.is_empty() {
         text.push_str("Nobody is let in.\n\n");
     } else {
-        table(&mut text, ["LEASE", "WHO", "FROM", "ADDRESS", "LEFT", "CONNECTIONS"], leases(status));
+        table(&mut text, ["LEASE", "WHO", "ADDRESS", "LEFT", "CONNECTIONS"], leases(status));
     }
     refusals(&mut text, status);
-    if !status.counters.is_empty() {
-        let counts: Vec<_> = status.counters.iter().map(|(name, count)| format!("{count} {name}")).collect();
-        let _ = writeln!(text, "Since the start: {}", counts.join(", "));
+    let counts: Vec<_> = status.counters.iter().filter_map(|(name, count)| counted(name, *count)).collect();
+    if !counts.is_empty() {
+        let line = format!("Since the start: {}", counts.join(", "));
+        let _ = writeln!(text, "{}", wrapped(&line, WIDTH - INDENT.len()).join(&format!("\n{INDENT}")));
     }
     text
 }
 
+/// One line or some.
 fn headline(status: &Status) -> String {
-    let mut line = match status.guards {
-        Guards::Guarded => "Guarded.".to_owned(),
+    let mut lines = match status.guards {
+        Guards::Guarded => "Guarded.\n".to_owned(),
         Guards::Trial => {
             let left = status.trial_left_ms.map(|ms| format!(", {} s left", ms.div_ceil(1000))).unwrap_or_default();
-            format!("ON TRIAL{left}: undone then, unless somebody comes through from outside.")
+            format!(
+                "ON TRIAL{left}: undone then, unless somebody comes in from outside.\n\
+                 Knock from another machine and log in; klopf lock shows what to type there.\n"
+            )
         }
-        Guards::Unlocked => "UNLOCKED: nothing is guarded until: klopf lock".to_owned(),
-        Guards::None => "Nothing to guard: no door has a `guard`.".to_owned(),
+        Guards::Unlocked => "UNLOCKED: nothing is guarded until: klopf lock\n".to_owned(),
+        Guards::None => "Nothing to guard: no door has a `guard`.\n".to_owned(),
     };
     match status.table {
-        Table::Shared => line.push_str(" The table in the kernel is shared: klopfd restores what others change."),
+        Table::Shared => {
+            lines.push_str("The table in the kernel is shared: klopfd restores what others change.\n");
+        }
         Table::None if matches!(status.guards, Guards::Guarded | Guards::Trial) => {
-            line.push_str(" BUT THERE IS NO TABLE in the kernel.");
+            lines.push_str("BUT THERE IS NO TABLE in the kernel.\n");
         }
         Table::Owned | Table::None => {}
     }
-    line
+    lines
 }
 
 fn doors(status: &Status) -> Vec<[String; 6]> {
-    let row = |door: &klopf_control::DoorStatus| {
-        let (now, dies) = match (door.guard.is_empty(), door.guarded) {
-            (true, _) => ("-", "-"),
-            (false, guarded) => (
-                match (guarded, door.closed) {
-                    (false, _) => "open to all",
-                    (true, Closed::Drop) => "closed (drop)",
-                    (true, Closed::Reject) => "closed (reject)",
-                },
-                match door.if_klopfd_dies {
-                    IfKlopfdDies::StayClosed => "stays closed",
-                    IfKlopfdDies::Open => "opens",
-                },
-            ),
+    let rows = |door: &klopf_control::DoorStatus| {
+        let (now, dies) = match (door.guarded, door.closed) {
+            _ if door.guard.is_empty() => ("-", "-"),
+            (false, _) => ("open to all", "-"),
+            (true, Closed::Drop) => ("closed (drop)", dies(door.if_klopfd_dies)),
+            (true, Closed::Reject) => ("closed (reject)", dies(door.if_klopfd_dies)),
         };
-        let guard = if door.guard.is_empty() { "-".to_owned() } else { door.guard.join(" ") };
+        let mut guard = wrapped(&door.guard.join(" "), GUARDS).into_iter();
+        let first = guard.next().filter(|ports| !ports.is_empty()).unwrap_or_else(|| "-".to_owned());
         let leases =
             door.max_leases.map_or_else(|| door.leases.to_string(), |most| format!("{} of {most}", door.leases));
-        [door.name.clone(), door.sequence_length.to_string(), guard, now.into(), dies.into(), leases]
+        let row = [door.name.clone(), door.sequence_length.to_string(), first, now.into(), dies.into(), leases];
+        let further = |ports: String| {
+            let mut row: [String; 6] = Default::default();
+            row[2] = ports;
+            row
+        };
+        std::iter::once(row).chain(guard.map(further)).collect::<Vec<_>>()
     };
-    status.doors.iter().map(row).collect()
+    status.doors.iter().flat_map(rows).collect()
 }
 
-fn leases(status: &Status) -> Vec<[String; 6]> {
+const fn dies(what: IfKlopfdDies) -> &'static str {
+    match what {
+        IfKlopfdDies::StayClosed => "stays closed",
+        IfKlopfdDies::Open => "opens",
+    }
+}
+
+fn leases(status: &Status) -> Vec<[String; 5]> {
     let row = |lease: &klopf_control::LeaseStatus| {
         let who = lease.who.clone().unwrap_or_else(|| {
             match lease.by {
@@ -124,16 +143,41 @@ fn leases(status: &Status) -> Vec<[String; 6]> {
             .to_owned()
         });
         let or_dash = |text: Option<String>| text.unwrap_or_else(|| "-".to_owned());
+        // Where the knock came from is told where it is not the same.
+        let from = lease.origin.map(|origin| origin.to_string()).filter(|origin| *origin != lease.address);
+        let from = from.map(|origin| format!(" (from {origin})")).unwrap_or_default();
         [
             lease.door.clone(),
             who,
-            or_dash(lease.origin.map(|origin| origin.to_string())),
-            lease.address.clone(),
+            format!("{}{from}", lease.address),
             or_dash(lease.left_ms.map(span)),
             or_dash(lease.connections.map(|count| count.to_string())),
         ]
     };
     status.leases.iter().map(row).collect()
+}
+
+/// A count in words; nothing if there is nothing to tell.
+fn counted(name: &str, count: u64) -> Option<String> {
+    let (one, more) = match name {
+        _ if count == 0 => return None,
+        "packets" => ("packet seen", "packets seen"),
+        "knocks" => ("knock", "knocks"),
+        "attempts" => ("attempt begun", "attempts begun"),
+        "attempts-now" => ("attempt under way", "attempts under way"),
+        "granted" => ("let in", "let in"),
+        "wrong-hits" => ("wrong hit", "wrong hits"),
+        "timeouts" => ("too slow", "too slow"),
+        "evicted" => ("attempt given up for room", "attempts given up for room"),
+        "too-many-grants" => ("opening too many", "openings too many"),
+        "dropped-messages" => ("message dropped", "messages dropped"),
+        "lost-since-last-asked" => ("packet lost since last asked", "packets lost since last asked"),
+        "bad-network-header" | "bad-transport-header" => ("malformed packet", "malformed packets"),
+        "later-fragment" => ("later fragment", "later fragments"),
+        "other-protocol" => ("packet of another protocol", "packets of other protocols"),
+        _ => return Some(format!("{count} {}", name.replace('-', " "))),
+    };
+    Some(format!("{count} {}", if count == 1 { one } else { more }))
 }
 
 /// How often for each reason, and the last ones.

@@ -6,7 +6,7 @@ use klopf_control::{AskError, Guards, Status, Table};
 
 use super::finding::Findings;
 use super::host::Host;
-use crate::daemon::{Place, span};
+use crate::daemon::{Place, left, service, span};
 
 const ABOUT: &str = "klopfd";
 
@@ -23,7 +23,7 @@ pub(super) fn check(host: &Host, place: &Place, findings: &mut Findings) {
     for door in &status.doors {
         if status.guards == Guards::Guarded && !door.guard.is_empty() && !door.guarded {
             let text = format!("door {} is not guarded, though it should be", door.name);
-            findings.wrong(ABOUT, text, "its log says why; systemctl restart klopfd");
+            findings.wrong(ABOUT, text, format!("its log says why; {}", service("restart")));
         }
         if door.max_leases.is_some_and(|most| door.leases >= usize::try_from(most).unwrap_or(usize::MAX)) {
             let text = format!("door {} has all its {} leases: nobody else gets in", door.name, door.leases);
@@ -47,21 +47,21 @@ fn unheard(error: Option<&AskError>, place: &Place, findings: &mut Findings) {
     match error {
         Some(AskError::NoDaemon) | None => findings.wrong(
             ABOUT,
+            format!("it does not run: nobody listens at {socket}. {}", left(place).replace('\n', " ")),
             format!(
-                "it does not run: nobody listens at {socket}. Guards stay as they are, and no knock opens anything"
+                "{}; its log says why it ended, and klopf check what is wrong with its file",
+                service("start")
             ),
-            "systemctl start klopfd, or /etc/init.d/klopfd start; its log says why it ended, and klopf check what is \
-             wrong with its file",
         ),
         Some(AskError::NoAnswer) => findings.wrong(
             ABOUT,
             format!("it does not answer at {socket}: it is stopped, or hangs"),
-            "systemctl restart klopfd; that cuts nothing",
+            format!("{}; that cuts nothing", service("restart")),
         ),
         Some(error) => findings.wrong(
             ABOUT,
             format!("{error} ({socket})"),
-            "restart klopfd if it was upgraded: systemctl restart klopfd",
+            format!("if it was upgraded: {}", service("restart")),
         ),
     }
 }
@@ -71,15 +71,15 @@ fn guards(status: &Status, findings: &mut Findings) {
         Guards::Unlocked => findings.wrong(
             ABOUT,
             "unlocked: no port is guarded, by klopf unlock or a trial that nobody confirmed",
-            "sudo klopf lock",
+            "sudo klopf lock, which closes on trial and shows what to type on another machine",
         ),
         Guards::Trial => findings.warn(
             ABOUT,
             "the guards are on trial, and undone at its end",
-            "knock from another machine and connect; klopf status says how much time is left",
+            "knock from another machine and log in; klopf status says how much time is left",
         ),
         Guards::Guarded if status.table == Table::None => {
-            findings.wrong(ABOUT, "its table is not in the kernel", "its log says why; systemctl restart klopfd")
+            findings.wrong(ABOUT, "its table is not in the kernel", format!("its log says why; {}", service("restart")))
         }
         Guards::Guarded | Guards::None => {}
     }
@@ -91,13 +91,13 @@ fn watch(pid: u32, findings: &mut Findings) {
     let named =
         |child: &&str| fs::read(format!("/proc/{child}/cmdline")).is_ok_and(|words| words.starts_with(b"klopf: watch"));
     let Some(watch) = children.split_whitespace().find(named) else {
-        let remedy = "klopfd starts it again by itself; if not: systemctl restart klopfd";
+        let remedy = format!("klopfd starts it again by itself; if not: {}", service("restart"));
         return findings.wrong(ABOUT, "the process that watches packets is not there", remedy);
     };
     let status = fs::read_to_string(format!("/proc/{watch}/status")).unwrap_or_default();
     if status.lines().any(|line| line.starts_with("State:\tT") || line.starts_with("State:\tZ")) {
         let text = format!("the process that watches packets (pid {watch}) is stopped");
-        findings.wrong(ABOUT, text, format!("kill -CONT {watch}, or systemctl restart klopfd"));
+        findings.wrong(ABOUT, text, format!("kill -CONT {watch}, or {}", service("restart")));
     }
 }
 

@@ -13,7 +13,7 @@ use super::host::{Host, ask, link_local, meet, number};
 use super::probe::{self, Answer};
 use super::stage::{Ends, Stage};
 use super::{Interrupted, interrupted, others};
-use crate::daemon::Place;
+use crate::daemon::{Place, service};
 
 const ABOUT: &str = "doors";
 /// Milliseconds of a lease.
@@ -48,7 +48,7 @@ pub(super) fn try_all(
                     continue;
                 }
                 Ok(_) | Err(_) => {
-                    findings.wrong(ABOUT, "klopfd has stopped answering", "see its log; systemctl restart klopfd");
+                    findings.wrong(ABOUT, "klopfd has stopped answering", format!("see its log; {}", service("restart")));
                     return Ok(());
                 }
             }

@@ -5,6 +5,7 @@ use std::process::ExitCode;
 use serde::Serialize;
 
 use crate::say;
+use crate::terminal::{width, wrapped};
 
 /// How bad it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -29,17 +30,18 @@ struct Finding {
 /// All findings. Those for people are shown as they come, since a rehearsal takes its time.
 pub(super) struct Findings {
     json: bool,
+    /// Columns of a line.
+    width: usize,
     all: Vec<Finding>,
 }
 
-/// Columns of a line at most, and of its first two words.
-const WIDTH: usize = 110;
+/// Columns of the first two words.
 const LEVEL: usize = 9;
 const ABOUT: usize = 15;
 
 impl Findings {
     pub(super) fn new(json: bool) -> Self {
-        Self { json, all: Vec::new() }
+        Self { json, width: width(), all: Vec::new() }
     }
 
     pub(super) fn fine(&mut self, about: &'static str, text: impl Into<String>) {
@@ -61,7 +63,7 @@ impl Findings {
 
     fn add(&mut self, finding: Finding) {
         if !self.json {
-            say(shown(&finding));
+            say(shown(&finding, self.width));
         }
         self.all.push(finding);
     }
@@ -97,35 +99,20 @@ fn summary(wrong: usize, warnings: usize) -> String {
 }
 
 /// A line or some, with colours; they are left out where nobody sees them.
-fn shown(finding: &Finding) -> String {
+fn shown(finding: &Finding, width: usize) -> String {
     let (word, colour) = match finding.level {
         Level::Fine => ("fine", "\x1b[32m"),
         Level::Warning => ("warning", "\x1b[33m"),
         Level::Wrong => ("WRONG", "\x1b[1;31m"),
     };
     let indent = " ".repeat(LEVEL + ABOUT);
-    let body = wrapped(&finding.text, WIDTH - indent.len());
+    let body = wrapped(&finding.text, width.saturating_sub(indent.len()));
     let mut text = format!("{colour}{word:LEVEL$}\x1b[0m{:ABOUT$}{}", finding.about, body.join(&format!("\n{indent}")));
-    for line in finding.remedy.iter().flat_map(|remedy| wrapped(&format!("→ {remedy}"), WIDTH - indent.len())) {
+    for line in finding.remedy.iter().flat_map(|remedy| wrapped(&format!("→ {remedy}"), width.saturating_sub(indent.len() + 2))) {
         let hang = if line.starts_with('→') { "" } else { "  " };
         text.push_str(&format!("\n{indent}{hang}{line}"));
     }
     text
-}
-
-/// Breaks a text between words.
-fn wrapped(text: &str, width: usize) -> Vec<String> {
-    let mut lines: Vec<String> = Vec::new();
-    for word in text.split(' ') {
-        match lines.last_mut() {
-            Some(line) if line.chars().count() + 1 + word.chars().count() <= width => {
-                line.push(' ');
-                line.push_str(word);
-            }
-            _ => lines.push(word.to_owned()),
-        }
-    }
-    lines
 }
 
 #[cfg(test)]
@@ -134,14 +121,12 @@ mod tests {
 
     #[test]
     fn long_texts_stand_under_one_another() {
-        assert_eq!(wrapped("a bc def", 4), ["a bc", "def"]);
-        assert_eq!(wrapped("abcdefgh i", 4), ["abcdefgh", "i"]);
         let text = "word ".repeat(30);
         let finding = Finding { level: Level::Wrong, about: "clock", text, remedy: Some("mend it".into()) };
-        let text = anstream::adapter::strip_str(&shown(&finding)).to_string();
+        let text = anstream::adapter::strip_str(&shown(&finding, 80)).to_string();
         let lines: Vec<&str> = text.lines().collect();
         assert!(lines[0].starts_with("WRONG    clock          word"), "{text}");
-        assert!(lines[1].starts_with(&" ".repeat(24)) && lines.iter().all(|line| line.chars().count() <= WIDTH));
+        assert!(lines[1].starts_with(&" ".repeat(24)) && lines.iter().all(|line| line.chars().count() <= 80));
         assert_eq!(lines.last().unwrap().trim(), "→ mend it");
     }
 

@@ -29,7 +29,7 @@ use self::finding::Findings;
 use self::host::Host;
 use self::stage::Stage;
 use crate::complain;
-use crate::daemon::Place;
+use crate::daemon::{Place, span};
 
 pub(crate) const HELP: &str = "\
 Examples:
@@ -109,8 +109,18 @@ fn examine(place: &Place, options: &Options, signals: &Signals, findings: &mut F
         findings.warn("rehearsal", "not played: klopfd does not answer", "start klopfd, and ask again");
         return Ok(());
     };
-    if matches!(status.guards, Guards::Unlocked | Guards::Trial) {
-        findings.warn("rehearsal", "not played: the doors are not locked", "sudo klopf lock, and ask again");
+    let later = match status.guards {
+        Guards::Trial => {
+            let left = status.trial_left_ms.map(|ms| format!(" in {}", span(ms))).unwrap_or_default();
+            Some(("the guards are on trial", format!("ask again when that is over{left}")))
+        }
+        Guards::Unlocked => {
+            Some(("nothing is guarded", "sudo klopf lock begins a trial; ask again when that is over".to_owned()))
+        }
+        Guards::Guarded | Guards::None => None,
+    };
+    if let Some((why, remedy)) = later {
+        findings.warn("rehearsal", format!("not played: {why}"), remedy);
         return Ok(());
     }
     if !plays {

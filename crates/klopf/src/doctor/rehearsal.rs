@@ -13,7 +13,7 @@ use super::host::{Host, PATIENCE, status};
 use super::probe::{self, Answer};
 use super::stage::{Ends, Stage};
 use super::{Interrupted, interrupted, others};
-use crate::daemon::Place;
+use crate::daemon::{Place, service};
 use crate::hits;
 
 const ABOUT: &str = "rehearsal";
@@ -55,7 +55,7 @@ fn play_all(
             return Ok(());
         }
         Err(error) => {
-            findings.wrong(ABOUT, error.to_string(), "systemctl restart klopfd");
+            findings.wrong(ABOUT, error.to_string(), service("restart"));
             return Ok(());
         }
     };

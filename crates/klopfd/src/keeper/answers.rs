@@ -9,7 +9,7 @@ use klopf_gate::{By, Lease};
 use klopf_sys::clock;
 
 use super::Keeper;
-use super::guarding::changed;
+use super::guarding::{Changed, changed};
 use super::lock::{Reason, State, Trial};
 use crate::control::ConnectionId;
 use crate::face::Face;
@@ -215,7 +215,7 @@ impl<F: Face> Keeper<'_, F> {
     }
 
     fn reload_by_hand(&mut self, id: ConnectionId, confirm: bool) -> Option<Reply> {
-        let before = self.plan.guards.clone();
+        let before = self.plan.clone();
         if !confirm {
             return Some(if self.reload() {
                 done("the new configuration is in force")
@@ -234,14 +234,13 @@ impl<F: Face> Keeper<'_, F> {
             let help = "`klopf check` shows every fault".into();
             return Some(failed("the configuration is broken; the old one stays in force", Some(help)));
         }
-        let on_trial = changed(&before, &self.face.plan().guards);
-        if !locked || on_trial.is_empty() {
+        let Changed { ports, all } = changed(&before, &self.face.plan());
+        if !locked || all.is_empty() {
             self.apply_anew();
             self.face.keep_reloaded();
             return Some(done("the new configuration is in force; no guard has changed"));
         }
-        self.state =
-            State::Trial(Trial::new(Reason::Reload, on_trial.clone(), on_trial, clock::boot_ms(), self.trial_ms));
+        self.state = State::Trial(Trial::new(Reason::Reload, ports, all, clock::boot_ms(), self.trial_ms));
         self.apply_anew();
         self.begin_trial(Some(id));
         None

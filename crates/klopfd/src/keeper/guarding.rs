@@ -4,6 +4,7 @@ use std::collections::{BTreeSet, HashMap};
 use std::net::{IpAddr, SocketAddr};
 
 use klopf_control::{Reply, TrialNews};
+use klopf_engine::Door;
 use klopf_gate::firewall::{Firewall, FirewallError, Ports, TCP};
 use klopf_gate::{Guarded, Lockfile};
 use klopf_sys::{clock, interfaces};
@@ -12,6 +13,7 @@ use super::Keeper;
 use super::lock::{Outcome, Reason, State, Trial};
 use crate::control::ConnectionId;
 use crate::face::{Event, Face};
+use crate::plan::Plan;
 
 /// Connections, as this host's end and the other.
 type Up = Vec<(SocketAddr, SocketAddr)>;
@@ -24,16 +26,16 @@ impl<F: Face> Keeper<'_, F> {
             return Ok(());
         }
         let now = clock::boot_ms();
-        let (was_guarded, on_trial) = match &mut self.firewall {
-            Some(firewall) => (firewall.is_there()?, firewall.was_on_trial()?),
-            None => (false, false),
+        let (guarded, on_trial) = match &mut self.firewall {
+            Some(firewall) => (firewall.guarded()?, firewall.was_on_trial()?),
+            None => (Vec::new(), false),
         };
         if self.lockfile().is_unlocked() {
             self.state = State::Unlocked;
             let what = "no door is guarded, as klopf unlock or a trial has left it; klopf lock guards them again";
             self.warn(what);
-        } else if on_trial || !was_guarded {
-            let doors = self.logged_in();
+        } else {
+            let doors = self.logged_in(&guarded);
             if on_trial || !doors.is_empty() {
                 let all = self.guard_names();
                 let prove = if doors.is_empty() { all.clone() } else { doors };
@@ -189,7 +191,9 @@ impl<F: Face> Keeper<'_, F> {
     fn undo(&mut self, saw: Vec<String>, not_seen: Vec<String>) {
         let reason = self.state.trial().map(|trial| trial.reason);
         let text = if reason == Some(Reason::Reload) {
-            "nobody has come in: the configuration from before the reload is in force again".to_owned()
+            "nobody has come in: the configuration from before the reload is in force again; put the old file back, too, or \
+             the next reload or start closes without asking"
+                .to_owned()
         } else {
             "nobody has come in: no door is guarded any more; klopf lock tries again".to_owned()
         };
@@ -237,14 +241,16 @@ impl<F: Face> Keeper<'_, F> {
         self.plan.guards.iter().map(|door| door.guard.door.clone()).collect()
     }
 
-    /// Doors over whose ports somebody from outside is connected now, whom nothing else lets in.
-    fn logged_in(&self) -> BTreeSet<String> {
+    /// Doors over whose ports somebody from outside is connected now, whom nothing else lets in. Ports that are `guarded`
+    /// already, or were before, are of no account.
+    fn logged_in(&self, guarded: &[Ports]) -> BTreeSet<String> {
         let (up, confirmed) = (self.connected(), self.lockfile().confirmed());
         let over = |door: &Guarded| {
             up.iter().any(|(own, other)| {
                 let ports = door.guard.ports.iter().find(|ports| has(ports, own.port()));
                 let always = door.guard.always.iter().any(|network| network.contains(other.ip()));
-                !always && ports.is_some_and(|ports| !confirmed.contains(&named(ports)))
+                let known = guarded.iter().any(|ports| has(ports, own.port()));
+                !always && !known && ports.is_some_and(|ports| !confirmed.contains(&named(ports)))
             })
         };
         self.plan.guards.iter().filter(|door| over(door)).map(|door| door.guard.door.clone()).collect()
@@ -279,12 +285,32 @@ impl<F: Face> Keeper<'_, F> {
     }
 }
 
-/// Doors that guard other ports than before.
-pub(super) fn changed(before: &[Guarded], now: &[Guarded]) -> BTreeSet<String> {
-    let before: HashMap<&str, &[Ports]> =
-        before.iter().map(|door| (door.guard.door.as_str(), door.guard.ports.as_slice())).collect();
-    let same = |door: &&Guarded| before.get(door.guard.door.as_str()) == Some(&door.guard.ports.as_slice());
-    now.iter().filter(|door| !same(door)).map(|door| door.guard.door.clone()).collect()
+/// Doors that guard ports and are not as before.
+#[derive(Debug, Default)]
+pub(super) struct Changed {
+    /// Those that guard other ports.
+    pub(super) ports: BTreeSet<String>,
+    /// All, those that another knock opens among them.
+    pub(super) all: BTreeSet<String>,
+}
+
+pub(super) fn changed(before: &Plan, now: &Plan) -> Changed {
+    let old: HashMap<&str, &Guarded> = before.guards.iter().map(|door| (door.guard.door.as_str(), door)).collect();
+    let doors = |plan: &Plan| plan.doors.iter().cloned().collect::<HashMap<String, Door>>();
+    let (old_doors, new_doors) = (doors(before), doors(now));
+    let mut changed = Changed::default();
+    for door in &now.guards {
+        let name = &door.guard.door;
+        let old = old.get(name.as_str());
+        if old.is_none_or(|old| old.guard.ports != door.guard.ports) {
+            changed.ports.insert(name.clone());
+        }
+        // A door that stays as it is keeps its id.
+        if old != Some(&door) || old_doors.get(name) != new_doors.get(name) {
+            changed.all.insert(name.clone());
+        }
+    }
+    changed
 }
 
 /// The ports as the configuration writes them.

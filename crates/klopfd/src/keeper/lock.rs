@@ -11,6 +11,7 @@ use klopf_control::TrialNews;
 use klopf_gate::firewall::Hold;
 use klopf_gate::{Connection, Gate, Guarded, Known};
 
+use super::guarding::Changed;
 use crate::control::ConnectionId;
 
 /// How long a trial is, unless somebody says otherwise.
@@ -145,11 +146,11 @@ impl Trial {
     }
 
     /// Doors whose guards have changed meanwhile are on trial, too.
-    pub(super) fn join(&mut self, changed: BTreeSet<String>) {
+    pub(super) fn join(&mut self, changed: Changed) {
         if self.reason == Reason::Reload {
-            self.prove.extend(changed.iter().cloned());
+            self.prove.extend(changed.all);
         }
-        self.doors.extend(changed);
+        self.doors.extend(changed.ports);
     }
 
     /// Begins to look what is there, and so proves nothing.
