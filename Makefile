@@ -12,6 +12,7 @@ bindir = $(PREFIX)/bin
 sbindir = $(PREFIX)/sbin
 mandir = $(PREFIX)/share/man
 datadir = $(PREFIX)/share
+docdir = $(datadir)/doc/klopf
 libdir = $(PREFIX)/lib
 unitdir = $(libdir)/systemd/system
 
@@ -64,11 +65,14 @@ lint: build
 # Installs what has been built; builds only where nothing has been.
 install:
 	@[ -d $(generated) ] || $(MAKE) build
-	install -d $(to)$(bindir) $(to)$(sbindir) $(to)$(mandir)/man1 $(to)$(mandir)/man8 $(to)$(unitdir)
+	install -d $(to)$(bindir) $(to)$(sbindir) $(to)$(unitdir)
+	install -d $(to)$(mandir)/man1 $(to)$(mandir)/man5 $(to)$(mandir)/man8 $(to)$(docdir)
 	install -m 0755 $(release)/klopf $(release)/knock $(to)$(bindir)
 	install -m 0755 $(release)/klopfd $(release)/knockd $(to)$(sbindir)
 	install -m 0644 $(generated)/man/*.1 $(to)$(mandir)/man1
+	install -m 0644 $(generated)/man/*.5 $(to)$(mandir)/man5
 	install -m 0644 $(generated)/man/*.8 $(to)$(mandir)/man8
+	install -m 0644 examples/*.toml $(to)$(docdir)
 	install -D -m 0644 $(generated)/completions/klopf $(to)$(datadir)/bash-completion/completions/klopf
 	install -D -m 0644 $(generated)/completions/_klopf $(to)$(datadir)/zsh/site-functions/_klopf
 	install -D -m 0644 $(generated)/completions/klopf.fish $(to)$(datadir)/fish/vendor_completions.d/klopf.fish
@@ -87,6 +91,8 @@ install:
 uninstall:
 	cd $(generated)/man && for page in *; do rm -f $(to)$(mandir)/man$${page##*.}/$$page; done
 	rm -f $(to)$(bindir)/klopf $(to)$(bindir)/knock $(to)$(sbindir)/klopfd $(to)$(sbindir)/knockd
+	cd examples && for file in *.toml; do rm -f $(to)$(docdir)/$$file; done
+	-rmdir $(to)$(docdir) 2>/dev/null
 	rm -f $(to)$(datadir)/bash-completion/completions/klopf $(to)$(datadir)/zsh/site-functions/_klopf
 	rm -f $(to)$(datadir)/fish/vendor_completions.d/klopf.fish
 	rm -f $(to)$(unitdir)/klopfd.service $(to)$(unitdir)/knockd.service

@@ -17,6 +17,13 @@ pub fn boot_ms() -> u64 {
     milliseconds(ClockId::Boottime)
 }
 
+/// Microseconds for which this thread has run.
+#[must_use]
+pub fn worked_us() -> u64 {
+    let time = clock_gettime(ClockId::ThreadCPUTime);
+    u64::try_from(time.tv_sec).unwrap_or(0) * 1_000_000 + u64::try_from(time.tv_nsec).unwrap_or(0) / 1000
+}
+
 /// Milliseconds since 1970 UTC by the wall clock, 0 before that.
 #[must_use]
 pub fn wall_ms() -> u64 {

@@ -23,27 +23,30 @@ Examples:
       Three hits in this order. The server's klopf.toml has:
       sequence = [\"42000\", \"1337\", \"23000/udp\"]
 
-  klopf knock -d 100ms server.example 42000 1337 23000/udp && ssh user@server.example
-      Pause after each hit, for networks where packets overtake each other, and before the login.
+  klopf knock -d 100ms server.example 50300 7070/udp && ssh user@server.example
+      A pause after each hit, for networks where packets overtake each other, and
+      before the login.
 
-A knock is never answered: exit code 0 says that it was sent, not that a door opened.
+A knock is never answered: exit code 0 says that it was sent, not that a door
+opened.
 
 Exit codes:
   0   sent
   64  the command line is wrong; nothing was sent
-  68  the host is unknown, or has no address of the wanted kind; nothing was sent
+  68  the host is unknown or has no address of the wanted kind; nothing was sent
   69  this machine could not send a hit; the rest was not sent";
 
 const CHECK_HELP: &str = "\
 Examples:
   klopf check
-      The file the daemon would take: /etc/klopf/klopf.toml, or else /etc/knockd.conf.
+      /etc/klopf/klopf.toml, which klopfd takes; where there is none,
+      /etc/knockd.conf, which knockd takes.
 
   klopf check ./knockd.conf
-      A name that ends in .toml is read as klopf.toml, any other as knockd.conf.
+      A name that ends in .toml is read as klopfd does, any other as knockd does.
 
   klopf check - < draft.toml
-      Standard input, read as klopf.toml.
+      Standard input, read as klopfd does.
 
 Exit codes:
   0   the daemon takes the file, perhaps with warnings
@@ -52,7 +55,7 @@ Exit codes:
 
 /// Knock on the doors of a Klopf or knockd server, and look after those of this host
 #[derive(Parser)]
-#[command(name = "klopf", version, arg_required_else_help = true)]
+#[command(name = "klopf", version, arg_required_else_help = true, max_term_width = 100)]
 struct Cli {
     #[command(subcommand)]
     task: Task,
@@ -116,8 +119,8 @@ struct Knock {
     /// The server's name or address
     #[arg(value_hint = ValueHint::Hostname, value_parser = NonEmptyStringValueParser::new())]
     host: String,
-    /// A port by number or service name, and tcp or udp (tcp when not given)
-    #[arg(value_name = "PORT[:PROTO]", required = true, value_parser = hits::parse)]
+    /// A port by number or service name, as 23000/udp or 23000:udp where it is not TCP
+    #[arg(value_name = "PORT[/PROTO]", required = true, value_parser = hits::parse)]
     hits: Vec<Hit>,
 }
 

@@ -33,14 +33,14 @@ Exit codes:
 const STATUS_HELP: &str = "\
 Examples:
   sudo klopf status
-      Is the host guarded, who is let in and until when, and why was a knock refused?
+      Is the host guarded, who is let in until when, why was a knock refused?
 
   sudo klopf status --json | jq '.leases[].address'
-      The same for programs. Times are in milliseconds; names in it do not change.
+      The same for programs. Times are in milliseconds; names do not change.
 
 Exit codes:
   0   klopfd answered
-  69  klopfd does not run, or does not answer. Guards and leases are in the kernel and go on without it.
+  69  klopfd does not run, or does not answer; it says what is guarded now
   77  only root may ask";
 
 const GRANT_HELP: &str = "\
@@ -57,14 +57,16 @@ Examples:
       Ends every lease of this address. Connections that are up stay up.
 
   sudo klopf revoke ssh --cut
-      Ends every lease of the door ssh, and the connections that are up under them: perhaps yours.";
+      Ends every lease of the door ssh, and the connections that are up under
+      them: perhaps yours.";
 
 const LOCK_HELP: &str = "\
 Examples:
   sudo klopf lock
-      Closes every door for two minutes, and says what to type on another machine. When a knock has come in from
-      there, and a connection through the door has been established, the doors stay closed; else all is undone.
-      Ends what klopf unlock began.
+      Closes every door for two minutes, and says what to type on another
+      machine. When a knock has come in from there, and a login through the door
+      after it, the doors stay closed; else all is undone. Stay logged in until
+      it says Confirmed. Ends what klopf unlock began.
 
   sudo klopf lock ssh
       The same, and it must be the door ssh that somebody comes in by.
@@ -81,8 +83,9 @@ Exit codes:
 const UNLOCK_HELP: &str = "\
 Examples:
   sudo klopf unlock
-      Takes every guard away, at once, whether klopfd runs, hangs or is dead. What the host's own firewall says is
-      all that counts then. It stays so over restarts until: sudo klopf lock
+      Takes every guard away, at once, whether klopfd runs, hangs or is dead.
+      What the host's own firewall says is all that counts then. It stays so
+      over restarts until: sudo klopf lock
 
 Exit codes:
   0   nothing is guarded any more
@@ -92,7 +95,8 @@ Exit codes:
 const RELOAD_HELP: &str = "\
 Examples:
   sudo klopf reload
-      Reads klopf.toml again. Leases and connections are not touched. A file with faults changes nothing.
+      Reads klopf.toml again. Leases and connections are not touched. A file
+      with faults changes nothing.
 
   sudo klopf reload --confirm
       Guards that change are on trial first, as with: klopf lock
@@ -140,8 +144,8 @@ pub(crate) enum Task {
     /// End leases at once
     #[command(after_help = format!("{REVOKE_HELP}\n\n{EXIT_CODES}"))]
     Revoke {
-        /// Of an address, of a door, or of whoever used a key
-        #[arg(value_name = "ADDRESS|DOOR|KEY")]
+        /// An address, or a door's name
+        #[arg(value_name = "ADDRESS|DOOR")]
         what: String,
         /// End connections that are up, too
         #[arg(long)]
@@ -178,7 +182,7 @@ pub(crate) enum Task {
 /// Where the daemon is.
 #[derive(Args)]
 pub(crate) struct At {
-    /// The daemon's configuration, which says where its directories are
+    /// Where the daemon's directories are told
     #[arg(long, value_name = "FILE", default_value = NATIVE, value_hint = ValueHint::FilePath)]
     config: PathBuf,
     /// The daemon's control socket, instead of the one in its runtime-dir

@@ -19,13 +19,15 @@ Examples:
       The doors of /etc/klopf/klopf.toml, and whether this kernel takes them.
 
   sudo nft -f klopf-knock.nft
-      From now on the kernel alone watches for the sequences, opens and closes. Again: replaces it.
+      From now on the kernel alone watches for the sequences, opens and closes.
+      Again: replaces it.
 
   sudo nft delete table inet klopf_knock
       Takes it away.
 
-Only what a ruleset can do: sequences, guards, open-for, always-allow, closed, allow-prefix, max-leases. A wrong hit does
-not end an attempt, nothing is logged, and a host should have either this or klopfd.
+Only what a ruleset can do: sequences, guards, open-for, always-allow, closed,
+allow-prefix, max-leases. A wrong hit does not end an attempt, nothing is logged,
+and a host should have either this or klopfd.
 
 Exit codes:
   0   the ruleset is on standard output

@@ -15,7 +15,6 @@ mod face;
 mod hits;
 mod man;
 mod send;
-#[cfg(target_os = "linux")]
 mod terminal;
 
 use std::fmt::Display;

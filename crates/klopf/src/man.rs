@@ -1,18 +1,140 @@
-//! Man pages, from the definitions of the command lines.
+//! Man pages, from the definitions of the command lines and from the example of a configuration.
 
 use std::path::Path;
 use std::{fs, io};
 
-use klopf_getopt::man::{self, bold, italic, roman};
+use clap::Command;
+use clap_mangen::Man;
+use klopf_getopt::man::{self, Inline, Roff, bold, italic, roman};
 
 use crate::cli::command;
 use crate::face::{EXAMPLE, OPTIONS, SYNOPSIS};
+use crate::terminal::wrapped;
 
-/// Writes `klopf.1`, a page for each of its tasks, and `knock.1`.
+/// Every key with its meaning; the one that is installed.
+const CONFIGURATION: &str = include_str!("../../../examples/klopf.toml");
+
+const FILES: [(&str, &str); 3] = [
+    ("/etc/klopf/klopf.toml", "The daemon's configuration."),
+    ("/run/klopf/control.sock", "Where the daemon is asked."),
+    ("/var/lib/klopf/unlocked", "There after klopf unlock: nothing is guarded until klopf lock."),
+];
+
+/// Writes `klopf.1`, a page for each of its tasks, `knock.1` and `klopf.toml.5`.
 pub(crate) fn write(dir: &Path) -> io::Result<()> {
     fs::create_dir_all(dir)?;
-    clap_mangen::generate_to(command(), dir)?;
-    fs::write(dir.join("knock.1"), knock())
+    let mut klopf = command().disable_help_subcommand(true);
+    klopf.build();
+    let tasks: Vec<Command> = klopf.get_subcommands().filter(|task| !task.is_hide_set()).cloned().collect();
+    for command in tasks.into_iter().chain([klopf]) {
+        let name = command.get_display_name().unwrap_or_else(|| command.get_name()).to_owned();
+        fs::write(dir.join(format!("{name}.1")), page(&name, command)?)?;
+    }
+    fs::write(dir.join("knock.1"), knock())?;
+    fs::write(dir.join("klopf.toml.5"), configuration())
+}
+
+/// The page of `klopf` or of one of its tasks.
+fn page(name: &str, mut command: Command) -> io::Result<String> {
+    let about = command.get_about().map(ToString::to_string).unwrap_or_default();
+    let after = command.get_after_help().map(ToString::to_string).unwrap_or_default();
+    let usage = command.render_usage().to_string();
+    let mut page = man::page(name, "1", &about, usage.trim_start_matches("Usage: "));
+    let (mut middle, whole) = (Vec::new(), command.has_subcommands());
+    let generated = Man::new(command);
+    generated.render_options_section(&mut middle)?;
+    if whole {
+        generated.render_subcommands_section(&mut middle)?;
+    } else {
+        man::section(&mut page, "DESCRIPTION", [roman(format!("{about}."))]);
+    }
+    let mut rest = Roff::new();
+    explain(&mut rest, &after);
+    list_files(&mut rest, &FILES);
+    let mut others: Vec<Inline> = if whole { Vec::new() } else { vec![bold("klopf"), roman("(1), ")] };
+    others.extend([bold("klopfd"), roman("(8), "), bold("klopf.toml"), roman("(5), "), bold("knock"), roman("(1)")]);
+    man::section(&mut rest, "SEE ALSO", others);
+    Ok(format!("{}{}{}", page.render(), String::from_utf8_lossy(&middle), rest.render()))
+}
+
+/// What follows the options in a help: titles, paragraphs, and indented lines, which stay as they are.
+fn explain(page: &mut Roff, help: &str) {
+    for block in help.split("\n\n") {
+        let (first, rest) = block.split_once('\n').unwrap_or((block, ""));
+        let literal = match first {
+            "Examples:" => {
+                page.control("SH", ["EXAMPLES"]);
+                rest
+            }
+            "Exit codes:" => {
+                page.control("SH", ["EXIT STATUS"]);
+                rest
+            }
+            _ if block.starts_with(' ') => block,
+            _ => {
+                man::paragraph(page, [roman(block.replace('\n', " "))]);
+                continue;
+            }
+        };
+        page.control("PP", []).control("nf", []).text([roman(literal)]).control("fi", []);
+    }
+}
+
+fn list_files(page: &mut Roff, files: &[(&str, &str)]) {
+    page.control("SH", ["FILES"]);
+    for (file, text) in files {
+        page.control("TP", []).text([italic(*file)]).text([roman(*text)]);
+    }
+}
+
+fn configuration() -> String {
+    let mut page = Roff::new();
+    page.control("TH", ["klopf.toml", "5", "", concat!("klopf ", env!("CARGO_PKG_VERSION"))]);
+    man::section(&mut page, "NAME", [roman("klopf.toml - configuration of klopfd")]);
+    man::section(
+        &mut page,
+        "DESCRIPTION",
+        [
+            roman("What "),
+            bold("klopfd"),
+            roman(
+                "(8) guards and watches, as TOML: a section [daemon], and a section [door.NAME] for each door. A name \
+                 has 1 to 64 of the characters A-Z, a-z, 0-9, _, . and -. A time is a number with s, m, h or d. ",
+            ),
+            bold("klopf check"),
+            roman(" finds every fault in it, and "),
+            bold("klopf reload"),
+            roman(" puts it in force."),
+        ],
+    );
+    page.control("SH", ["EVERY KEY"]);
+    page.control("PP", []).control("nf", []).text([roman(narrow(CONFIGURATION))]).control("fi", []);
+    list_files(&mut page, &[("/etc/klopf/klopf.toml", "Where klopfd looks for it.")]);
+    let others = [bold("klopfd"), roman("(8), "), bold("klopf"), roman("(1), "), bold("klopf-check"), roman("(1)")];
+    man::section(&mut page, "SEE ALSO", others);
+    page.render()
+}
+
+/// Remarks over more and shorter lines; all others as they are.
+fn narrow(toml: &str) -> String {
+    const WIDTH: usize = 70;
+    let (mut lines, mut remark) = (Vec::new(), String::new());
+    for line in toml.lines().chain([""]) {
+        match line.strip_prefix("# ").filter(|text| !text.starts_with(' ')) {
+            Some(text) => {
+                remark.extend((!remark.is_empty()).then_some(' '));
+                remark.push_str(text);
+            }
+            None => {
+                if !remark.is_empty() {
+                    lines.extend(wrapped(&remark, WIDTH).into_iter().map(|text| format!("# {text}")));
+                    remark.clear();
+                }
+                lines.push(line.to_owned());
+            }
+        }
+    }
+    lines.join("\n").trim_end().to_owned()
 }
 
 fn knock() -> String {

@@ -1,6 +1,7 @@
 //! Texts as wide as the terminal.
 
 /// The columns of standard output, as far as lines are read well; 80 where nobody knows.
+#[cfg(target_os = "linux")]
 pub(crate) fn width() -> usize {
     /// A narrower terminal breaks the lines by itself.
     const LEAST: usize = 60;

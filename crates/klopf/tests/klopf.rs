@@ -28,7 +28,7 @@ fn exit_codes_follow_sysexits() {
     for (line, code, message) in [
         ("", 64, "Usage: klopf"),
         ("dance", 64, "unrecognized subcommand 'dance'"),
-        ("knock 127.0.0.1", 64, "<PORT[:PROTO]>"),
+        ("knock 127.0.0.1", 64, "<PORT[/PROTO]>"),
         ("knock 127.0.0.1 7 70000", 64, "a port is a number from 1 to 65535"),
         ("knock 127.0.0.1 7:icmp", 64, "the protocol after the port is tcp or udp"),
         ("knock -d soon 127.0.0.1 7", 64, "a pause is written 50, 50ms or 2s"),
@@ -121,7 +121,7 @@ fn man_pages_say_what_help_says() {
     };
     let mut expected: Vec<_> = [everywhere, linux].concat().iter().map(|task| format!("klopf-{task}.1")).collect();
     expected.sort();
-    expected.extend(["klopf.1".into(), "knock.1".into()]);
+    expected.extend(["klopf.1", "klopf.toml.5", "knock.1"].map(Into::into));
     assert_eq!(names, expected);
 
     let page = |name: &str| fs::read_to_string(dir.path().join(name)).unwrap();

@@ -246,8 +246,11 @@ fn command(key: &str, list: &Value<'_>, report: &mut Report<'_>) -> Option<Vec<S
     Some(arguments)
 }
 
-/// Warns of `{...}` that is nearly a placeholder, or one that nothing fills in.
+/// Warns of `{...}` that is nearly a placeholder, or one that nothing fills in, and of what knockd takes for one.
 fn check_placeholders(text: &str, element: &Value<'_>, report: &mut Report<'_>) {
+    if text.to_ascii_lowercase().contains("%ip%") {
+        report.warn(element.span(), Wrong::new("`%IP%` is left as it is", "did you mean `{ip}`?"));
+    }
     for piece in text.split('{').skip(1) {
         let Some((word, _)) = piece.split_once('}') else { continue };
         let meant = PLACEHOLDERS.iter().find(|known| known.eq_ignore_ascii_case(word)).copied();

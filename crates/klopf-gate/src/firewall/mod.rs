@@ -40,7 +40,7 @@ const SPARED_FOR: u64 = 5 * 86_400_000;
 const MOST_SPARED: usize = 16_384;
 
 /// So often the table is restored at once, within so many milliseconds; then that waits.
-const MOST_IN_A_ROW: usize = 8;
+const MOST_IN_A_ROW: usize = 32;
 const IN_A_ROW: u64 = 10_000;
 /// Milliseconds that it waits.
 const PAUSE: u64 = 1000;
@@ -410,18 +410,13 @@ impl Firewall {
         self.culprit.as_ref().map(|_| last.saturating_add(PAUSE))
     }
 
-    /// Makes the table anew.
+    /// Puts what is wanted into the kernel again, whatever that holds now.
     ///
     /// # Errors
     /// The kernel has not taken it.
     pub fn restore(&mut self, now: u64) -> Result {
-        if self.wanted.spans.is_empty() {
-            return Ok(());
-        }
-        let done = self.rebuild(now);
-        self.installed = done.is_ok().then(|| self.wanted.clone());
-        self.listen();
-        done
+        self.installed = None;
+        if self.wanted.spans.is_empty() { Ok(()) } else { self.install(now) }
     }
 
     /// Begins to hear of changes, where others can make some.

@@ -6,6 +6,8 @@ use std::collections::{HashMap, HashSet};
 use std::net::{IpAddr, SocketAddr};
 use std::os::fd::{AsFd, BorrowedFd};
 
+use klopf_sys::clock;
+
 use super::{Gate, Held, Phase, SERVICE};
 use crate::event::Why;
 use crate::firewall::{FirewallError, Network, TCP};
@@ -46,6 +48,8 @@ struct UnderWay {
     began: u64,
     /// Whether the doors are still those it was begun for.
     whole: bool,
+    /// Microseconds of work it has cost.
+    cost: u64,
 }
 
 /// How often to look. All times are milliseconds.
@@ -53,12 +57,14 @@ struct UnderWay {
 struct Pace {
     /// How long the last look took.
     took: u64,
+    /// How much of that was work.
+    cost: u64,
 }
 
 impl Pace {
     /// Between two looks.
     fn pause(self) -> u64 {
-        self.took.saturating_mul(PAUSE).max(LOOK)
+        self.cost.saturating_mul(PAUSE).max(LOOK)
     }
 
     /// How long before its end a lease is made longer that is in use: so much that the next look does not come too late.
@@ -105,7 +111,7 @@ impl Gate {
         (self.next_look, self.looks.again) = (None, false);
         let begun = self.conntrack().map(|known| known.and_then(Connections::begin));
         match begun {
-            Some(Ok(listing)) => self.looks.under_way = Some(UnderWay { listing, began: now, whole: true }),
+            Some(Ok(listing)) => self.looks.under_way = Some(UnderWay { listing, began: now, whole: true, cost: 0 }),
             Some(Err(error)) => self.not_known(now, error),
             None => {}
         }
@@ -120,10 +126,13 @@ impl Gate {
     /// Goes on with a look, if one is under way. At its end leases in use are made longer, those that ended with their
     /// connections are closed, and services that nobody uses are stopped.
     pub fn look_on(&mut self, now: u64) {
-        let Some(UnderWay { listing, began, whole }) = &mut self.looks.under_way else { return };
+        let Some(UnderWay { listing, began, whole, cost }) = &mut self.looks.under_way else { return };
+        let before = clock::worked_us();
         let (doors, began, same) = (&self.guarded, *began, *whole);
         let wanted = |one: &Connection| one.up && doors.values().any(|door| leads_to(door, one));
         let progress = listing.go_on(PARTS, &wanted);
+        *cost = cost.saturating_add(clock::worked_us().saturating_sub(before));
+        let cost = *cost / 1000;
         let list = match progress {
             Ok(Progress::More) => return,
             Ok(Progress::Done(list)) => list,
@@ -133,7 +142,7 @@ impl Gate {
             }
         };
         self.looks.under_way = None;
-        self.looks.pace.took = now.saturating_sub(began);
+        self.looks.pace = Pace { took: now.saturating_sub(began), cost };
         let known = Known { began, whole: list.whole && same, connections: list.connections };
         self.act_on(now, &known);
         self.looks.last = Some(known);
@@ -299,7 +308,7 @@ mod tests {
     #[test]
     fn the_pause_between_looks_grows_with_the_time_they_take() {
         for (took, pause, ahead) in [(0, 1000, 2500), (50, 1000, 2600), (500, 10_000, 12_500)] {
-            let pace = Pace { took };
+            let pace = Pace { took, cost: took };
             assert_eq!((pace.pause(), pace.ahead()), (pause, ahead), "{took}");
         }
     }
@@ -316,7 +325,7 @@ mod tests {
             (500, 10_000, 8000),
             (500, 1000, 500),
         ] {
-            assert_eq!(Pace { took }.before(100_000 + due, 100_000), 100_000 + look, "{took} {due}");
+            assert_eq!(Pace { took, cost: took }.before(100_000 + due, 100_000), 100_000 + look, "{took} {due}");
         }
     }
 
@@ -324,7 +333,7 @@ mod tests {
     fn a_lease_in_use_is_made_longer_before_it_lapses() {
         for took in [0, 1, 20, 100, 500, 2000] {
             for hold in [1001, 10_000, 60_000, 3_600_000].map(|hold: u64| hold.max(3 * took)) {
-                let pace = Pace { took };
+                let pace = Pace { took, cost: took };
                 let (mut now, mut due) = (0, hold);
                 for _ in 0..100 {
                     now = pace.before(due, now) + took;

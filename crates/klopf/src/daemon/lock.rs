@@ -51,7 +51,7 @@ pub(super) fn follow(place: &Place, request: &Request) -> ExitCode {
             }
             Some(Reply::Failed { why, help }) => return refused(&why, help.as_deref()),
             Some(Reply::Trial(news)) => {
-                if let Some(code) = tell(news, &mut countdown) {
+                if let Some(code) = tell(news, request, &mut countdown) {
                     return code;
                 }
             }
@@ -65,10 +65,14 @@ pub(super) fn follow(place: &Place, request: &Request) -> ExitCode {
 }
 
 /// The exit code, if these were the last news.
-fn tell(news: TrialNews, countdown: &mut Countdown) -> Option<ExitCode> {
+fn tell(news: TrialNews, request: &Request, countdown: &mut Countdown) -> Option<ExitCode> {
     match news {
         TrialNews::Begun { seconds, instructions } => {
-            say(format_args!("Closed for {}, on trial.\n", span(seconds * 1000)));
+            let what = match request {
+                Request::Reload { .. } => "The new configuration is in force",
+                _ => "Closed",
+            };
+            say(format_args!("{what} for {}, on trial.\n", minutes(seconds)));
             for line in instructions {
                 say(line);
             }
@@ -101,10 +105,19 @@ fn tell(news: TrialNews, countdown: &mut Countdown) -> Option<ExitCode> {
     }
 }
 
+/// Whole minutes in words, and else seconds.
+fn minutes(seconds: u64) -> String {
+    match (seconds / 60, seconds % 60) {
+        (1, 0) => "1 minute".to_owned(),
+        (minutes @ 2.., 0) => format!("{minutes} minutes"),
+        _ => format!("{seconds} s"),
+    }
+}
+
 fn interrupted(countdown: &Countdown) -> ExitCode {
     match countdown.left() {
         Some(left) => complain(format_args!(
-            "The trial goes on without you and ends in {}: undone, unless somebody comes through. See: klopf status",
+            "The trial goes on without you and ends in {}: undone, unless somebody comes in. See: klopf status",
             span(left * 1000)
         )),
         None => complain("Interrupted; klopfd may do it nevertheless. See: klopf status"),

@@ -162,19 +162,16 @@ fn counted(name: &str, count: u64) -> Option<String> {
     let (one, more) = match name {
         _ if count == 0 => return None,
         "packets" => ("packet seen", "packets seen"),
-        "knocks" => ("knock", "knocks"),
+        "knocks" => ("hit", "hits"),
         "attempts" => ("attempt begun", "attempts begun"),
         "attempts-now" => ("attempt under way", "attempts under way"),
-        "granted" => ("let in", "let in"),
+        "granted" => ("right knock", "right knocks"),
         "wrong-hits" => ("wrong hit", "wrong hits"),
         "timeouts" => ("too slow", "too slow"),
-        "evicted" => ("attempt given up for room", "attempts given up for room"),
-        "too-many-grants" => ("opening too many", "openings too many"),
+        "evicted" => ("attempt forgotten", "attempts forgotten"),
+        "too-many-grants" => ("right knock too many", "right knocks too many"),
         "dropped-messages" => ("message dropped", "messages dropped"),
         "lost-since-last-asked" => ("packet lost since last asked", "packets lost since last asked"),
-        "bad-network-header" | "bad-transport-header" => ("malformed packet", "malformed packets"),
-        "later-fragment" => ("later fragment", "later fragments"),
-        "other-protocol" => ("packet of another protocol", "packets of other protocols"),
         _ => return Some(format!("{count} {}", name.replace('-', " "))),
     };
     Some(format!("{count} {}", if count == 1 { one } else { more }))

@@ -48,21 +48,16 @@ fn unheard(error: Option<&AskError>, place: &Place, findings: &mut Findings) {
         Some(AskError::NoDaemon) | None => findings.wrong(
             ABOUT,
             format!("it does not run: nobody listens at {socket}. {}", left(place).replace('\n', " ")),
-            format!(
-                "{}; its log says why it ended, and klopf check what is wrong with its file",
-                service("start")
-            ),
+            format!("{}; its log says why it ended, and klopf check what is wrong with its file", service("start")),
         ),
         Some(AskError::NoAnswer) => findings.wrong(
             ABOUT,
             format!("it does not answer at {socket}: it is stopped, or hangs"),
             format!("{}; that cuts nothing", service("restart")),
         ),
-        Some(error) => findings.wrong(
-            ABOUT,
-            format!("{error} ({socket})"),
-            format!("if it was upgraded: {}", service("restart")),
-        ),
+        Some(error) => {
+            findings.wrong(ABOUT, format!("{error} ({socket})"), format!("if it was upgraded: {}", service("restart")))
+        }
     }
 }
 

@@ -48,7 +48,11 @@ pub(super) fn try_all(
                     continue;
                 }
                 Ok(_) | Err(_) => {
-                    findings.wrong(ABOUT, "klopfd has stopped answering", format!("see its log; {}", service("restart")));
+                    findings.wrong(
+                        ABOUT,
+                        "klopfd has stopped answering",
+                        format!("see its log; {}", service("restart")),
+                    );
                     return Ok(());
                 }
             }

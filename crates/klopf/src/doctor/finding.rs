@@ -108,7 +108,9 @@ fn shown(finding: &Finding, width: usize) -> String {
     let indent = " ".repeat(LEVEL + ABOUT);
     let body = wrapped(&finding.text, width.saturating_sub(indent.len()));
     let mut text = format!("{colour}{word:LEVEL$}\x1b[0m{:ABOUT$}{}", finding.about, body.join(&format!("\n{indent}")));
-    for line in finding.remedy.iter().flat_map(|remedy| wrapped(&format!("→ {remedy}"), width.saturating_sub(indent.len() + 2))) {
+    for line in
+        finding.remedy.iter().flat_map(|remedy| wrapped(&format!("→ {remedy}"), width.saturating_sub(indent.len() + 2)))
+    {
         let hang = if line.starts_with('→') { "" } else { "  " };
         text.push_str(&format!("\n{indent}{hang}{line}"));
     }

@@ -34,18 +34,20 @@ use crate::daemon::{Place, span};
 pub(crate) const HELP: &str = "\
 Examples:
   sudo klopf doctor
-      Looks at rights, configuration, klopfd, kernel, interfaces, other firewalls, clock, containers, boot and services.
-      Then plays a knock through the whole path, from a network namespace of its own to a spare port, for IPv4 and
-      IPv6, and tries each guarded port with a lease of three seconds. Nothing of that stays.
+      Looks at rights, configuration, klopfd, kernel, interfaces, other
+      firewalls, clock, containers, boot and services. Then plays a knock through
+      the whole path, from a network namespace of its own to a spare port, for
+      IPv4 and IPv6, and tries each guarded port with a lease of three seconds.
+      Nothing of that stays.
 
   sudo klopf doctor --no-rehearsal
       Only looks.
 
-  sudo klopf doctor --json | jq -r '.findings[] | select(.level == \"wrong\").text'
+  sudo klopf doctor --json | jq '.findings[] | select(.level == \"wrong\").text'
       For programs. Levels are fine, warning and wrong.
 
-Doors that run commands or start a service are not tried: that would run them. To see why a knock from elsewhere was
-refused: klopf status
+Doors that run commands or start a service are not tried: that would run them.
+To see why a knock from elsewhere was refused: klopf status
 
 Exit codes:
   0    nothing is wrong; there may be warnings

@@ -272,15 +272,19 @@ impl<F: Face> Keeper<'_, F> {
     /// What to type on another machine.
     fn instructions(&self, doors: &BTreeSet<String>) -> Vec<String> {
         let host = own_addresses().into_iter().next().map_or_else(|| "HOST".to_owned(), |address| address.to_string());
-        let mut lines = vec!["on another machine, and not through a connection that is up already, type:".to_owned()];
+        let mut lines = vec![
+            "On another machine, and not through a connection that is up already, type".to_owned(),
+            "(or by the address that this host has from there):".to_owned(),
+        ];
         for door in self.face.doors().iter().filter(|door| doors.contains(&door.status.name)).take(4) {
             let ssh = door.status.guard.iter().any(|port| port == "tcp/22");
             let then = if ssh { format!(" && ssh {host}") } else { String::new() };
             lines.push(format!("  klopf knock {host} {}{then}", door.sequence));
             if !ssh {
-                lines.push(format!("  and then connect to {} there", door.status.guard.join(" or ")));
+                lines.push(format!("  and then connect to {} of it", door.status.guard.join(" or ")));
             }
         }
+        lines.push("Stay connected until it says Confirmed.".to_owned());
         lines
     }
 }

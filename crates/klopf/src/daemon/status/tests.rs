@@ -55,7 +55,11 @@ fn status() -> Status {
 
 #[test]
 fn a_busy_host_reads_like_this() {
-    let mut ssh = DoorStatus { leases: 2, max_leases: Some(8), ..door("ssh", &["tcp/22", "udp/60000-61000"]) };
+    let mut ssh = DoorStatus {
+        leases: 2,
+        max_leases: Some(8),
+        ..door("ssh", &["tcp/22", "udp/60000-61000", "tcp/8000-8010", "tcp/9090"])
+    };
     ssh.if_klopfd_dies = IfKlopfdDies::Open;
     let web = DoorStatus { closed: Closed::Reject, guarded: false, ..door("web", &["tcp/443"]) };
     let by_sequence = LeaseStatus {
@@ -64,7 +68,11 @@ fn a_busy_host_reads_like_this() {
         connections: Some(1),
         ..lease("ssh", "198.51.100.0/24", OpenedBy::Sequence)
     };
-    let by_key = LeaseStatus { who: Some("laptop".into()), ..lease("ssh", "2001:db8::7", OpenedBy::Hand) };
+    let by_key = LeaseStatus {
+        who: Some("laptop".into()),
+        origin: Some("2001:db8::7".parse().unwrap()),
+        ..lease("ssh", "2001:db8::7", OpenedBy::Hand)
+    };
     let status = Status {
         guards: Guards::Trial,
         trial_left_ms: Some(92_001),
@@ -72,7 +80,16 @@ fn a_busy_host_reads_like_this() {
         doors: vec![ssh, web, door("command", &[])],
         leases: vec![by_sequence, by_key, lease("web", "192.0.2.1", OpenedBy::Adopted)],
         refusals: (0..12).map(refusal).collect(),
-        counters: vec![("knocks".into(), 12), ("attempts".into(), 3)],
+        counters: [
+            ("packets", 14),
+            ("attempts-now", 0),
+            ("later-fragment", 2),
+            ("knocks", 12),
+            ("attempts", 3),
+            ("granted", 1),
+        ]
+        .map(|(name, count)| (name.to_owned(), count))
+        .to_vec(),
         troubles: vec!["the journal cannot be written: no space left on device".into()],
         ..status()
     };
@@ -123,9 +140,9 @@ fn a_quiet_host_reads_like_this() {
 #[test]
 fn what_keeps_the_doors_open_is_said_first() {
     let line = |guards, table| headline(&Status { guards, table, ..status() });
-    assert_eq!(line(Guards::Guarded, Table::Owned), "Guarded.");
+    assert_eq!(line(Guards::Guarded, Table::Owned), "Guarded.\n");
     assert!(line(Guards::Unlocked, Table::None).starts_with("UNLOCKED: "));
-    assert!(line(Guards::Guarded, Table::None).ends_with("BUT THERE IS NO TABLE in the kernel."));
+    assert!(line(Guards::Guarded, Table::None).ends_with("BUT THERE IS NO TABLE in the kernel.\n"));
 }
 
 #[test]
