@@ -1,5 +1,6 @@
 //! How things stand with a daemon.
 
+use std::collections::BTreeMap;
 use std::net::IpAddr;
 
 use serde::{Deserialize, Serialize};
@@ -29,7 +30,7 @@ pub struct Status {
     /// Knocks that did not open, newest first.
     pub refusals: Vec<RefusalStatus>,
     /// Counts since the start, with stable names.
-    pub counters: Vec<(String, u64)>,
+    pub counters: BTreeMap<String, u64>,
     /// What is wrong now, for a person.
     pub troubles: Vec<String>,
 }
@@ -211,7 +212,7 @@ mod tests {
             }],
             leases: vec![lease; leases],
             refusals: Vec::new(),
-            counters: vec![("knocks".into(), 3)],
+            counters: [("knocks".into(), 3)].into(),
             troubles: Vec::new(),
         }
     }
@@ -227,7 +228,7 @@ mod tests {
                 r#""guarded":true,"leases":1,"max-leases":null,"sequence-length":3}],"#,
                 r#""leases":[{"door":"ssh","address":"192.0.2.0/24","who":null,"origin":"192.0.2.7","by":"sequence","#,
                 r#""opened-ms-ago":1000,"left-ms":29000,"connections":1}],"#,
-                r#""refusals":[],"counters":[["knocks",3]],"troubles":[]}"#
+                r#""refusals":[],"counters":{"knocks":3},"troubles":[]}"#
             )
         );
     }

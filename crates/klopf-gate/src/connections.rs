@@ -35,6 +35,8 @@ const BY_SOURCE: u32 = 1;
 
 /// `enum tcp_conntrack` of linux/netfilter/nf_conntrack_tcp.h.
 const ESTABLISHED: u8 = 3;
+/// From ESTABLISHED to TIME_WAIT: the handshake is done.
+const MET: [u8; 5] = [ESTABLISHED, 4, 5, 6, 7];
 /// From SYN_SENT to CLOSE_WAIT, and SYN_SENT2: both ends have said SYN. Then come LAST_ACK, TIME_WAIT and CLOSE.
 const UP: [u8; 6] = [1, 2, ESTABLISHED, 4, 5, 9];
 
@@ -53,7 +55,7 @@ pub struct Connection {
     pub port: u16,
     /// Whether it goes on: TCP that is not at its end; UDP as long as the kernel remembers it.
     pub up: bool,
-    /// Whether the other side took part: TCP with its handshake done; UDP that was answered.
+    /// Whether the other side took part: TCP with its handshake done, if it has ended since, too; UDP that was answered.
     pub established: bool,
     /// Tells it from a later one between the same ends.
     pub id: Option<[u8; 4]>,
@@ -376,7 +378,7 @@ fn connection(attributes: &[Attribute]) -> Option<Connection> {
     let (up, established) = match proto {
         Protocol::Tcp => {
             let both = answered || status.contains(Status::Assured);
-            (state.is_some_and(|state| UP.contains(&state)), state == Some(ESTABLISHED) && both)
+            (state.is_some_and(|state| UP.contains(&state)), state.is_some_and(|state| MET.contains(&state)) && both)
         }
         _ => (true, answered),
     };
@@ -459,10 +461,10 @@ mod tests {
             (Protocol::Tcp, Some(3), none, (true, false)),
             (Protocol::Tcp, Some(3), answered, (true, true)),
             (Protocol::Tcp, Some(3), Status::Assured, (true, true)),
-            (Protocol::Tcp, Some(4), answered, (true, false)),
-            (Protocol::Tcp, Some(5), answered, (true, false)),
-            (Protocol::Tcp, Some(6), answered, (false, false)),
-            (Protocol::Tcp, Some(7), answered, (false, false)),
+            (Protocol::Tcp, Some(4), answered, (true, true)),
+            (Protocol::Tcp, Some(5), answered, (true, true)),
+            (Protocol::Tcp, Some(6), answered, (false, true)),
+            (Protocol::Tcp, Some(7), answered, (false, true)),
             (Protocol::Tcp, Some(8), answered, (false, false)),
             (Protocol::Tcp, None, answered, (false, false)),
             (Protocol::Udp, None, none, (true, false)),

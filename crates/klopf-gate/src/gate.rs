@@ -42,7 +42,7 @@ enum Phase {
 struct Held {
     order: Order,
     phase: Phase,
-    /// When it was granted; not known of one from before.
+    /// When it was last granted; not known of one from before.
     opened: Option<u64>,
     due: u64,
     /// Why it ends before its time.
@@ -70,6 +70,8 @@ impl Held {
 /// since boot.
 pub struct Gate {
     journal: Option<Journal>,
+    /// Whether it was told that it cannot be written.
+    journal_told: bool,
     leases: HashMap<u64, Held>,
     /// Ends of the leases that are open.
     ends: BTreeSet<(u64, u64)>,
@@ -101,6 +103,7 @@ impl Gate {
         let mut gate = Self {
             next_id: journal.as_ref().map_or(0, Journal::next_id),
             journal,
+            journal_told: false,
             leases: HashMap::new(),
             ends: BTreeSet::new(),
             renewable: HashMap::new(),
@@ -299,7 +302,7 @@ impl Gate {
         }
         let again = lease.failed && lease.phase == Phase::Open && may_open;
         // The connection it was granted for is still to come.
-        (lease.why, lease.connected) = (Why::Time, false);
+        (lease.why, lease.connected, lease.opened) = (Why::Time, false, Some(now));
         lease.order = Order { close: lease.order.close.take().or_else(|| order.close.clone()), ..order.clone() };
         let due = now.saturating_add(order.hold);
         if order.pass.is_some() && !self.serve(now, &door) && !self.let_in(id, &order, due, now) {
@@ -415,8 +418,13 @@ impl Gate {
     }
 
     fn write(&mut self, change: impl FnOnce(&mut Journal) -> io::Result<()>) {
-        if let Some(Err(error)) = self.journal.as_mut().map(change) {
-            self.events.push(Event::JournalFailed(error));
+        match self.journal.as_mut().map(change) {
+            // Said once, until it can be written again.
+            Some(Err(error)) if !std::mem::replace(&mut self.journal_told, true) => {
+                self.events.push(Event::JournalFailed(error));
+            }
+            Some(Ok(())) => self.journal_told = false,
+            Some(Err(_)) | None => {}
         }
     }
 }

@@ -91,7 +91,7 @@ pub struct Lease {
     pub address: crate::firewall::Network,
     /// Set if it lets the address through the door's guard.
     pub pass: Option<Pass>,
-    /// When it was granted, in milliseconds since boot; not known of one from before a restart.
+    /// When it was last granted, in milliseconds since boot; not known of one from before a restart.
     pub opened: Option<u64>,
     /// When it ends, in milliseconds since boot.
     pub due: u64,

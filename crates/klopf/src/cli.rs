@@ -23,9 +23,9 @@ Examples:
       Three hits in this order. The server's klopf.toml has:
       sequence = [\"42000\", \"1337\", \"23000/udp\"]
 
-  klopf knock -d 100ms server.example 50300 7070/udp && ssh user@server.example
-      A pause after each hit, for networks where packets overtake each other, and
-      before the login.
+  klopf knock -d 100ms server.example 50300 7070/udp && ssh server.example
+      A pause after each hit, for networks where packets overtake each other,
+      and before the login.
 
 A knock is never answered: exit code 0 says that it was sent, not that a door
 opened.
@@ -43,10 +43,10 @@ Examples:
       /etc/knockd.conf, which knockd takes.
 
   klopf check ./knockd.conf
-      A name that ends in .toml is read as klopfd does, any other as knockd does.
+      A name that ends in .toml is read as by klopfd, any other as by knockd.
 
   klopf check - < draft.toml
-      Standard input, read as klopfd does.
+      Standard input, read as by klopfd.
 
 Exit codes:
   0   the daemon takes the file, perhaps with warnings
@@ -206,6 +206,16 @@ mod tests {
     #[test]
     fn the_definition_is_sound() {
         command().debug_assert();
+    }
+
+    #[test]
+    fn examples_fit_a_small_terminal() {
+        for task in command().get_subcommands() {
+            let help = task.get_after_help().map(ToString::to_string).unwrap_or_default();
+            for line in help.lines() {
+                assert!(line.chars().count() <= 80, "{}: {line}", task.get_name());
+            }
+        }
     }
 
     #[test]

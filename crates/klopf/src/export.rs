@@ -26,8 +26,8 @@ Examples:
       Takes it away.
 
 Only what a ruleset can do: sequences, guards, open-for, always-allow, closed,
-allow-prefix, max-leases. A wrong hit does not end an attempt, nothing is logged,
-and a host should have either this or klopfd.
+allow-prefix, max-leases. A wrong hit does not end an attempt, nothing is
+logged, and a host should have either this or klopfd.
 
 Exit codes:
   0   the ruleset is on standard output

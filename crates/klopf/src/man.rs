@@ -40,7 +40,8 @@ fn page(name: &str, mut command: Command) -> io::Result<String> {
     let after = command.get_after_help().map(ToString::to_string).unwrap_or_default();
     let usage = command.render_usage().to_string();
     let mut page = man::page(name, "1", &about, usage.trim_start_matches("Usage: "));
-    let (mut middle, whole) = (Vec::new(), command.has_subcommands());
+    let (whole, daemon) = (command.has_subcommands(), command.get_opts().any(|option| option.get_id() == "config"));
+    let mut middle = Vec::new();
     let generated = Man::new(command);
     generated.render_options_section(&mut middle)?;
     if whole {
@@ -50,34 +51,44 @@ fn page(name: &str, mut command: Command) -> io::Result<String> {
     }
     let mut rest = Roff::new();
     explain(&mut rest, &after);
-    list_files(&mut rest, &FILES);
+    if whole || daemon {
+        list_files(&mut rest, &FILES);
+    }
     let mut others: Vec<Inline> = if whole { Vec::new() } else { vec![bold("klopf"), roman("(1), ")] };
     others.extend([bold("klopfd"), roman("(8), "), bold("klopf.toml"), roman("(5), "), bold("knock"), roman("(1)")]);
     man::section(&mut rest, "SEE ALSO", others);
     Ok(format!("{}{}{}", page.render(), String::from_utf8_lossy(&middle), rest.render()))
 }
 
-/// What follows the options in a help: titles, paragraphs, and indented lines, which stay as they are.
+/// What follows the options in a help: titles with indented examples or codes below, and paragraphs.
 fn explain(page: &mut Roff, help: &str) {
     for block in help.split("\n\n") {
-        let (first, rest) = block.split_once('\n').unwrap_or((block, ""));
-        let literal = match first {
+        let (title, rest) = block.split_once('\n').unwrap_or((block, ""));
+        match title {
             "Examples:" => {
                 page.control("SH", ["EXAMPLES"]);
-                rest
+                example(page, rest);
             }
             "Exit codes:" => {
                 page.control("SH", ["EXIT STATUS"]);
-                rest
+                for (code, meaning) in rest.lines().filter_map(|line| line.trim_start().split_once(' ')) {
+                    page.control("TP", []).text([bold(code)]).text([roman(meaning.trim_start())]);
+                }
             }
-            _ if block.starts_with(' ') => block,
-            _ => {
-                man::paragraph(page, [roman(block.replace('\n', " "))]);
-                continue;
-            }
-        };
-        page.control("PP", []).control("nf", []).text([roman(literal)]).control("fi", []);
+            _ if block.starts_with(' ') => example(page, block),
+            _ => man::paragraph(page, [roman(joined(block))]),
+        }
     }
+}
+
+/// A command, and below it what it does.
+fn example(page: &mut Roff, text: &str) {
+    let (command, meaning) = text.split_once('\n').unwrap_or((text, ""));
+    page.control("TP", []).text([bold(command.trim_start())]).text([roman(joined(meaning))]);
+}
+
+fn joined(lines: &str) -> String {
+    lines.lines().map(str::trim_start).collect::<Vec<_>>().join(" ")
 }
 
 fn list_files(page: &mut Roff, files: &[(&str, &str)]) {

@@ -77,7 +77,7 @@ fn status() -> Status {
         doors: vec![],
         leases: vec![],
         refusals: vec![],
-        counters: vec![("knocks".into(), 3)],
+        counters: [("knocks".into(), 3)].into(),
         troubles: vec![],
     }
 }

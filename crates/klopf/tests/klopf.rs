@@ -133,6 +133,7 @@ fn man_pages_say_what_help_says() {
         let long = option.get_long().unwrap();
         assert!(page("klopf-knock.1").contains(&format!(r"\-\-{long}")), "{long}");
     }
+    assert!(page("klopf.toml.5").contains(r#"#if\-klopfd\-dies = "open""#), "not every key is there");
 }
 
 /// A new directory, removed with all in it at the end.

@@ -336,12 +336,7 @@ impl<'a, F: Face> Keeper<'a, F> {
         let before = self.plan.clone();
         let read = self.face.reload();
         if read {
-            let changed = guarding::changed(&before, &self.face.plan());
-            match self.state.trial() {
-                // Whatever is guarded now is so on trial, and the end of that may lead back.
-                Some(trial) => trial.join(changed),
-                None => self.face.keep_reloaded(),
-            }
+            self.take_reload(&before);
             self.apply_anew();
             self.face.tell(&Event::Reloaded);
         }

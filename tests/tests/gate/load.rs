@@ -84,6 +84,7 @@ fn reloads(stage: &Stage) -> Result {
     }
     let mut stream = scene.stream(&friends_and_strangers())?;
     let mut wire = Wire::link(stage, "eth0")?;
+    scene.acquaint()?;
     let over = AtomicBool::new(false);
     thread::scope(|scope| -> Result {
         let load = scope.spawn(|| junk(&mut wire, &over).map_err(|fault| fault.to_string()));

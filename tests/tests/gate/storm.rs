@@ -40,6 +40,7 @@ fn storm(stage: &Stage, fault: Fault, said: &[&str]) -> Result {
     }
     let mut stream = scene.stream(&friends_and_strangers())?;
     let mut wire = Wire::link(stage, "eth0")?;
+    scene.acquaint()?;
     let over = AtomicBool::new(false);
     let log = thread::scope(|scope| -> Result<String> {
         let knocks = scope.spawn(|| {

@@ -202,6 +202,12 @@ pub fn parse_bytes(file_name: &str, text: &[u8]) -> Result<Checked, Faults> {
     if faults.is_empty() { Ok(Checked { config, warnings }) } else { Err(Faults(faults)) }
 }
 
+/// What a file says of the daemon, whatever faults it has.
+#[must_use]
+pub fn daemon_of(text: &[u8]) -> Daemon {
+    examine_bytes("", text).0.daemon
+}
+
 /// The configuration, which only counts without faults, the faults and the warnings.
 pub(crate) fn examine_bytes(file_name: &str, text: &[u8]) -> (Config, Vec<Fault>, Vec<Fault>) {
     match std::str::from_utf8(text) {
@@ -226,7 +232,7 @@ fn examine(file_name: &str, text: &str) -> (Config, Vec<Fault>, Vec<Fault>) {
     } else {
         let (document, errors) = DeTable::parse_recoverable(text);
         for error in errors {
-            report.syntax(error.span().unwrap_or_default(), error.message());
+            report.syntax(error.span().unwrap_or_default(), error.message(), document.get_ref());
         }
         sections(document.get_ref(), &mut config, &mut report);
     }
@@ -251,11 +257,11 @@ fn sections(document: &DeTable<'_>, config: &mut Config, report: &mut Report<'_>
             }
             (name, None) if daemon::KEYS.contains(&name) => {
                 let text = format!("`{name}` belongs to `[daemon]`");
-                report.fault(key.span(), Wrong::new(text, "move it below a line `[daemon]`"));
+                report.misplaced(key.span(), Wrong::new(text, "move it below a line `[daemon]`"));
             }
             (name, None) if doors::KEYS.contains(&name) => {
                 let text = format!("`{name}` belongs to a door");
-                report.fault(key.span(), Wrong::new(text, "move it below a line `[door.NAME]`"));
+                report.misplaced(key.span(), Wrong::new(text, "move it below a line `[door.NAME]`"));
             }
             _ => report.unknown_key(key, "the file", &["daemon", "door"]),
         }

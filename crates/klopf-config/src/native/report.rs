@@ -13,6 +13,9 @@ pub(super) type Key<'a> = Spanned<DeString<'a>>;
 pub(super) type Value<'a> = Spanned<DeValue<'a>>;
 pub(super) type Entry<'t, 'a> = (&'t Key<'a>, &'t Value<'a>);
 
+/// More lines that are not TOML are not looked at.
+const MOST_BROKEN: usize = 1000;
+
 /// What is wrong and what to do.
 pub(super) struct Wrong {
     pub(super) text: String,
@@ -32,32 +35,72 @@ pub(super) struct Report<'s> {
     found: Vec<(usize, Fault)>,
     /// Lines, from 1, that are not TOML: what else seems wrong in them is not said.
     broken: Vec<usize>,
+    /// What stands below a header that is not TOML, and so seems to belong elsewhere.
+    astray: Vec<Range<usize>>,
     /// The last line with an element too many for its list, while such lines follow one another.
     unclosed: Option<usize>,
 }
 
 impl<'s> Report<'s> {
     pub(super) fn new(file: &'s str, source: &'s str) -> Self {
-        Self { file, source, found: Vec::new(), broken: Vec::new(), unclosed: None }
+        Self { file, source, found: Vec::new(), broken: Vec::new(), astray: Vec::new(), unclosed: None }
     }
 
-    /// The text is not TOML here.
-    pub(super) fn syntax(&mut self, span: Range<usize>, text: &str) {
+    /// The text is not TOML here; `document` is what can be read of it.
+    pub(super) fn syntax(&mut self, span: Range<usize>, text: &str, document: &DeTable<'_>) {
         let text = text.trim_end_matches(", expected literal string");
+        if self.broken.len() >= MOST_BROKEN {
+            return;
+        }
         let in_list = text.starts_with("missing comma between array elements");
         let help = match text {
-            "duplicate key" => "remove one of the two",
-            _ if in_list => "separate the elements by commas, and close the list with `]`",
-            _ => "write `key = value`, texts in double quotes, lists in square brackets",
+            "duplicate key" => match self.line_before(&span, document) {
+                Some(line) => format!("remove one of the two; the first is in line {line}"),
+                None => "remove one of the two".to_owned(),
+            },
+            _ if in_list => "separate the elements by commas, and close the list with `]`".to_owned(),
+            _ => "write `key = value`, texts in double quotes, lists in square brackets".to_owned(),
         };
         let line = place(self.source, &span).0;
         // A list that is not closed makes every line behind it wrong.
-        let follows = in_list && self.unclosed.is_some_and(|last| line <= last + 2);
+        let follows = in_list && self.unclosed.is_some_and(|last| line <= last + 2)
+            || text == "duplicate key" && self.is_astray(&span);
         if !follows && !self.broken.contains(&line) {
-            self.fault(span, Wrong::new(text, help));
+            self.fault(span.clone(), Wrong::new(text, help));
         }
         self.unclosed = in_list.then_some(line);
         self.broken.push(line);
+        self.astray.extend(below_header(self.source, span.start));
+    }
+
+    /// Where the key at `span` is written for the first time, if it is one of a section.
+    fn line_before(&self, span: &Range<usize>, document: &DeTable<'_>) -> Option<usize> {
+        let name = self.source.get(span.clone())?.trim_matches(['"', '\'']);
+        // Of a header the document knows the last one only.
+        let bare = |line: &'s str| line.split('#').next().unwrap_or_default().trim();
+        let (line, ..) = place(self.source, span);
+        let header = self.source.lines().nth(line - 1).map(bare).filter(|line| line.starts_with('['));
+        if let Some(header) = header {
+            let first = self.source.lines().take(line - 1).position(|line| bare(line) == header);
+            return first.map(|index| index + 1);
+        }
+        let top: Vec<_> = tables(document).collect();
+        let doors = top.iter().flat_map(|table| tables(table));
+        let keys = top.iter().copied().chain(doors).chain([document]).flat_map(DeTable::keys);
+        let all = keys.filter(|key| key.get_ref() == name).map(Spanned::span);
+        let first = all.filter(|other| other.start < span.start).max_by_key(|other| other.start)?;
+        Some(place(self.source, &first).0)
+    }
+
+    fn is_astray(&self, span: &Range<usize>) -> bool {
+        self.astray.iter().any(|range| range.contains(&span.start))
+    }
+
+    /// A key is not where it belongs; below a header that is not TOML that says nothing.
+    pub(super) fn misplaced(&mut self, span: Range<usize>, wrong: Wrong) {
+        if !self.is_astray(&span) {
+            self.fault(span, wrong);
+        }
     }
 
     /// Something is not there; in a document that is not TOML it may well be.
@@ -100,7 +143,7 @@ impl<'s> Report<'s> {
             Some(meant) => format!("did you mean `{meant}`?"),
             None => format!("the keys here are {}", listed(known)),
         };
-        self.fault(key.span(), Wrong::new(format!("unknown key `{}` in {place}", key.get_ref()), help));
+        self.misplaced(key.span(), Wrong::new(format!("unknown key `{}` in {place}", key.get_ref()), help));
     }
 
     /// A text without NUL, which neither paths nor arguments can hold.
@@ -194,4 +237,15 @@ pub(super) fn in_order<'t, 'a>(table: &'t DeTable<'a>) -> Vec<Entry<'t, 'a>> {
     let mut entries: Vec<_> = table.iter().collect();
     entries.sort_by_key(|(key, _)| key.span().start);
     entries
+}
+
+fn tables<'t, 'a>(table: &'t DeTable<'a>) -> impl Iterator<Item = &'t DeTable<'a>> {
+    table.values().filter_map(|value| value.get_ref().as_table())
+}
+
+/// The lines from that of a header up to the next one; nothing if there is no header at `at`.
+fn below_header(source: &str, at: usize) -> Option<Range<usize>> {
+    let start = source.get(..at)?.rfind('\n').map_or(0, |newline| newline + 1);
+    let rest = source.get(start..).filter(|rest| rest.trim_start_matches([' ', '\t']).starts_with('['))?;
+    Some(start..rest.find("\n[").map_or(source.len(), |next| start + next))
 }

@@ -241,6 +241,9 @@ fn what_follows_from_a_fault_is_not_told() {
             ],
         ),
         ("[door.a]\nwithin = \"5s\"\nwithin = 5\n[door.a]", &["3:1: duplicate key", "4:7: duplicate key"]),
+        // What follows from a broken header.
+        ("[door.a\nguard = 5\nsequence = [9]", &["1:8: unclosed table, expected `]`"]),
+        ("[door.a]\nwithin = \"5s\"\n[door.a]\nwithin = 5", &["3:7: duplicate key"]),
     ] {
         assert_eq!(faults(text), expected, "{text}");
     }
@@ -270,6 +273,7 @@ fn odd_files_are_warned_of() {
         ("{key}", Some("a sequence has nothing to put in place of `{key}`")),
         ("a{port}b", Some("a sequence has nothing to put in place of `{port}`")),
         ("{IP}", Some("`{IP}` is left as it is")),
+        ("%IP%", Some("`%IP%` is left as it is")),
         ("{prt}", Some("`{prt}` is left as it is")),
     ] {
         let text = format!("[door.a]\nsequence=[9,5,7]\non-open=[\"/x\", \"{argument}\"]");
@@ -314,4 +318,15 @@ proptest! {
         prop_assert_eq!(read, Some(Network { address, prefix }));
         prop_assert!(read.is_some_and(|network| network.contains(std::net::IpAddr::V6(bits.into()))));
     }
+}
+
+#[test]
+fn a_duplicate_names_the_first() {
+    let help =
+        |text: &str| parse("klopf.toml", text).unwrap_err().iter().map(|fault| fault.help.clone()).collect::<Vec<_>>();
+    let line = |line: usize| vec![format!("remove one of the two; the first is in line {line}")];
+    let door = "[door.a]\nsequence = [9, 5, 7]\non-open = [\"/x\"]\n";
+    assert_eq!(help(&format!("{door}sequence = [9]\n")), line(2));
+    assert_eq!(help(&format!("[daemon]\n{door}\n[door.a] # again\nsequence = [9]\n")), line(2));
+    assert_eq!(help("[daemon]\nuser = \"a\"\n\"user\" = \"b\"\n"), line(2));
 }

@@ -153,6 +153,7 @@ pub(super) struct Layout {
     /// Indices of the spans of each guard.
     of_guard: Vec<Vec<usize>>,
     by_door: BTreeMap<String, usize>,
+    places: BTreeMap<Place, Option<Target>>,
 }
 
 impl Layout {
@@ -195,7 +196,10 @@ impl Layout {
             }
         }
         let by_door = guards.iter().enumerate().map(|(index, guard)| (guard.door.clone(), index)).collect();
-        Self { guards: guards.to_vec(), spans, of_guard, by_door }
+        let places = BTreeMap::new();
+        let mut layout = Self { guards: guards.to_vec(), spans, of_guard, by_door, places };
+        layout.places = layout.find_places();
+        layout
     }
 
     pub(super) fn guard(&self, door: &str) -> Option<&Guard> {
@@ -241,15 +245,21 @@ impl Layout {
     }
 
     /// All places in which a lease may stand, with what of a host behind this one it leads to.
-    pub(super) fn places(&self) -> BTreeMap<Place, Option<Target>> {
+    pub(super) fn places(&self) -> &BTreeMap<Place, Option<Target>> {
+        &self.places
+    }
+
+    fn find_places(&self) -> BTreeMap<Place, Option<Target>> {
         let mut places = BTreeMap::new();
         for span in &self.spans {
             for guard in self.guards_of(span) {
                 for (family, prefix) in [(Family::V4, guard.prefix4), (Family::V6, guard.prefix6)] {
                     let place = Place::new(family, prefix, span.ports);
                     let target = self.forward(span, family).map(|(_, port)| Target { with_port: port.is_some() });
-                    let known = places.entry(place).or_insert(target);
-                    *known = known.or(target);
+                    let known: &mut Option<Target> = places.entry(place).or_default();
+                    // One map has one kind of values.
+                    let with_port = [*known, target].into_iter().flatten().any(|target| target.with_port);
+                    *known = known.or(target).map(|_| Target { with_port });
                 }
             }
         }

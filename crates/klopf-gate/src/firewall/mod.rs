@@ -36,6 +36,8 @@ pub const BEAT: u64 = 4_000;
 /// Milliseconds for which a connection is spared that was up before anything was closed: as long as the kernel's
 /// connection tracking remembers an idle one.
 const SPARED_FOR: u64 = 5 * 86_400_000;
+/// What the names of sets end with that are made beside others.
+const ASIDE: [&str; 2] = ["_next", "_other"];
 /// Connections that are spared at most.
 const MOST_SPARED: usize = 16_384;
 
@@ -89,6 +91,7 @@ impl Firewall {
         let mut netlink = Netlink::open()?;
         // Another owner is told of when something is to be changed.
         table::state(&mut netlink)?;
+        let share = share || !table::may_be_owned(&mut netlink)?;
         Ok(Self {
             netlink,
             news: None,
@@ -198,23 +201,13 @@ impl Firewall {
     fn rebuild(&mut self, now: u64) -> Result {
         self.index();
         let there = table::state(&mut self.netlink)?.is_some();
-        let all = |firewall: &mut Self, owned| {
-            let old = there.then(table::remove);
-            let changes = old.into_iter().chain(firewall.everything(now, owned)).collect();
-            firewall.netlink.transact(changes)
-        };
-        match all(self, !self.share) {
-            // Before Linux 6.9 a table cannot both have an owner and outlive it.
-            Err(error) if !self.share && table::no_owner(&error) => {
-                self.share = true;
-                all(self, false)
-            }
-            done => done,
-        }
+        let old = there.then(table::remove);
+        let changes = old.into_iter().chain(self.everything(now)).collect();
+        self.netlink.transact(changes)
     }
 
-    fn everything(&self, now: u64, owned: bool) -> Vec<Change> {
-        let mut changes = vec![table::make(owned)];
+    fn everything(&self, now: u64) -> Vec<Change> {
+        let mut changes = vec![table::make(!self.share)];
         let closing = sets::closing(&self.wanted, "");
         let lasting = sets::lasting(&self.wanted);
         let all = lasting.iter().chain(closing.iter().map(|(set, _)| set));
@@ -225,7 +218,7 @@ impl Firewall {
             changes.extend(self.element(key, now).into_iter().flat_map(|(set, element)| add(&set, &[element])));
         }
         changes.extend(table::chains(&self.wanted));
-        changes.extend(table::rules(&self.wanted, "", false));
+        changes.extend(table::rules(&self.wanted, ""));
         changes
     }
 
@@ -245,18 +238,29 @@ impl Firewall {
         self.netlink.transact(self.lasting_elements(now))?;
         let keys: Vec<LeaseKey> = self.by_key.keys().copied().collect();
         self.renew(&keys, now)?;
-        let next = "_next";
+        // An earlier exchange may have been cut short, and its sets be in use.
+        let left = table::sets(&mut self.netlink)?;
+        let next = if left.iter().any(|name| name.ends_with(ASIDE[0])) { ASIDE[1] } else { ASIDE[0] };
+        self.remove_sets(&left, |name| name.ends_with(next))?;
         self.fill(next)?;
-        self.netlink.transact(table::rules(&self.wanted, next, true))?;
-        let names: Vec<String> = sets::closing(&self.wanted, "").into_iter().map(|(set, _)| set.name).collect();
-        self.netlink.transact(names.iter().map(|name| sets::Set::remove(name)).collect())?;
+        let translates = table::translates(&mut self.netlink)?;
+        self.netlink.transact(table::other_rules(&self.wanted, next, translates))?;
+        let own: Vec<String> = sets::closing(&self.wanted, "").into_iter().map(|(set, _)| set.name).collect();
+        self.remove_sets(&left, |name| own.iter().any(|own| own == name))?;
         self.fill("")?;
-        self.netlink.transact(table::rules(&self.wanted, "", true))?;
-        let names: Vec<String> = sets::closing(&self.wanted, next).into_iter().map(|(set, _)| set.name).collect();
-        self.netlink.transact(names.iter().map(|name| sets::Set::remove(name)).collect())?;
-        old.retain(|key| !self.by_key.contains_key(key));
+        self.netlink.transact(table::other_rules(&self.wanted, "", translates))?;
+        let left = table::sets(&mut self.netlink)?;
+        let kept: Vec<String> = sets::lasting(&self.wanted).into_iter().map(|set| set.name).chain(own).collect();
+        self.remove_sets(&left, |name| kept.iter().all(|kept| kept != name))?;
+        old.retain(|key| !self.by_key.contains_key(key) && self.wanted.places().contains_key(&key.place()));
         self.forget(&old);
         Ok(())
+    }
+
+    /// Removes some of the sets that are there; no rule may use them.
+    fn remove_sets(&mut self, all: &[String], which: impl Fn(&str) -> bool) -> Result {
+        let chosen = all.iter().filter(|name| which(name)).map(|name| sets::Set::remove(name));
+        self.netlink.transact(chosen.collect())
     }
 
     /// Makes the closing sets of a suffix and fills them; nothing uses them yet.
@@ -460,6 +464,9 @@ impl Firewall {
         let place = key.place();
         let (to, port) = self.wanted.forward(self.wanted.span(key.ports)?, place.family())?;
         let set = names::forward(place);
+        // Leases that share a place have single ports.
+        let with_port = self.wanted.places().get(&place).is_some_and(|target| target.is_some_and(|to| to.with_port));
+        let port = with_port.then(|| port.unwrap_or(key.ports.first));
         let mut value = sets::address_bytes(to);
         value.extend(port.map(|port| sets::word(&port.to_be_bytes())).unwrap_or_default());
         Some((set, Element { value: Some(value), comment: None, ..element }))

@@ -72,7 +72,7 @@ pub(super) fn admitted_chain(layout: &Layout, suffix: &str) -> Vec<Rule> {
             accept(),
         ],
     )];
-    for place in layout.places().into_keys() {
+    for &place in layout.places().keys() {
         let open = lookup(&names::open(place), 0, None);
         rules.push(rule("nf_tables", lease_key(place).into_iter().chain([open, accept()])));
     }
@@ -133,7 +133,7 @@ pub(super) fn refused_chain() -> Vec<Rule> {
 /// The rules that change where packets go: leases to hosts behind this one, and what is refused to the kernel's answer.
 pub(super) fn forward_chain(layout: &Layout, suffix: &str) -> Vec<Rule> {
     let mut rules = Vec::new();
-    for (place, target) in layout.places() {
+    for (&place, &target) in layout.places() {
         let Some(Target { with_port }) = target else { continue };
         let family = place.family();
         let mut translation = vec![(1, 1), (2, u32::from(family.number())), (3, register(0))];

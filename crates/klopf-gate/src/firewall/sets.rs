@@ -86,7 +86,7 @@ impl LeaseKey {
 /// The sets of leases, and what else outlives an exchange of guards.
 pub(super) fn lasting(layout: &Layout) -> Vec<Set> {
     let mut sets = Vec::new();
-    for (place, target) in layout.places() {
+    for (&place, &target) in layout.places() {
         let family = place.family();
         let key: &[Field] = match place {
             Place::Shared(_) => &[address(family), PROTOCOL, PORT],

@@ -22,9 +22,9 @@ const EPERM: i32 = 1;
 const EINVAL: i32 = 22;
 const EOPNOTSUPP: i32 = 95;
 /// After connection tracking (-200) and before the translation of destinations (-100).
-pub(super) const GUARD_PRIORITY: i32 = -110;
+pub(super) const GUARD_PRIORITY: i32 = -199;
 /// After the guard, and before others translate destinations (-100): the first to do so is the one that counts.
-const FORWARD_PRIORITY: i32 = -105;
+const FORWARD_PRIORITY: i32 = -198;
 /// Sets of a table that are looked at.
 const MOST_SETS: usize = 1024;
 
@@ -60,7 +60,7 @@ pub(super) fn state(netlink: &mut Netlink) -> Result<Option<State>, FirewallErro
     Ok(Some(state))
 }
 
-/// Whether the table is there, is ours to take, and was left whole.
+/// Whether the table is there, and is ours to take.
 pub(super) fn in_order(netlink: &mut Netlink, share: bool) -> Result<bool, FirewallError> {
     let Some(state) = state(netlink)? else { return Ok(false) };
     if let Some(owner) = state.owner {
@@ -68,8 +68,7 @@ pub(super) fn in_order(netlink: &mut Netlink, share: bool) -> Result<bool, Firew
         let error = io::Error::new(io::ErrorKind::ResourceBusy, what);
         return Err(FirewallError { what: "nf_tables", error });
     }
-    let fits = state.flags.contains(TableFlags::Persisent) != share;
-    Ok(fits && !sets(netlink)?.iter().any(|name| name.ends_with("_next")))
+    Ok(state.flags.contains(TableFlags::Persisent) != share)
 }
 
 /// The names of the table's sets.
@@ -91,9 +90,29 @@ pub(super) fn sets(netlink: &mut Netlink) -> io::Result<Vec<String>> {
     Ok(names)
 }
 
-/// Whether a table with an owner that outlives it is what the kernel does not know.
-pub(super) fn no_owner(error: &FirewallError) -> bool {
-    matches!(error.errno(), Some(EOPNOTSUPP | EINVAL))
+/// Whether the kernel has tables with an owner that they outlive, which those before Linux 6.9 have not: by one that is gone
+/// in the same moment.
+pub(super) fn may_be_owned(netlink: &mut Netlink) -> Result<bool, FirewallError> {
+    let attributes = vec![TableAttribute::Name(format!("{TABLE}_{}", std::process::id()))];
+    let mut owned = attributes.clone();
+    owned.push(TableAttribute::Flags(TableFlags::Owner | TableFlags::Persisent));
+    let made = Change::make("nf_tables", NfTablesMessage::NewTable(TableMessage { attributes: owned }));
+    let gone = Change::remove(NfTablesMessage::DeleteTable(TableMessage { attributes }));
+    match netlink.transact(vec![made, gone]) {
+        Ok(()) => Ok(true),
+        Err(error) if matches!(error.errno(), Some(EOPNOTSUPP | EINVAL)) => Ok(false),
+        Err(error) => Err(error),
+    }
+}
+
+/// Whether the table has the chain that changes where packets go.
+pub(super) fn translates(netlink: &mut Netlink) -> Result<bool, FirewallError> {
+    let attributes = vec![ChainAttribute::Table(TABLE.into()), ChainAttribute::Name(FORWARD.into())];
+    match netlink.get(NfTablesMessage::GetChain(ChainMessage { attributes })) {
+        Ok(found) => Ok(found.is_some()),
+        Err(error) if error.raw_os_error() == Some(ENOENT) => Ok(false),
+        Err(error) => Err(error.into()),
+    }
 }
 
 /// Makes the table, or takes it over.
@@ -128,8 +147,8 @@ fn chain(needs: &'static str, name: &str, base: Option<(&str, i32)>) -> Change {
     Change::make(needs, NfTablesMessage::NewChain(ChainMessage { attributes }))
 }
 
-/// The rules that use the sets of a suffix, in the place of those that are there if `replace`.
-pub(super) fn rules(layout: &Layout, suffix: &str, replace: bool) -> Vec<Change> {
+/// The rules that use the sets of a suffix.
+pub(super) fn rules(layout: &Layout, suffix: &str) -> Vec<Change> {
     let mut all =
         vec![(ADMITTED, rules::admitted_chain(layout, suffix)), (CLOSED, rules::closed_chain(layout, suffix))];
     if layout.translates() {
@@ -137,9 +156,13 @@ pub(super) fn rules(layout: &Layout, suffix: &str, replace: bool) -> Vec<Change>
         all.push((FORWARD, rules::forward_chain(layout, suffix)));
     }
     all.push((GUARD, rules::guard_chain(layout, suffix)));
-    let flush = all.iter().filter(|_| replace).map(|(chain, _)| flush(chain)).collect::<Vec<_>>();
-    let added = all.into_iter().flat_map(|(chain, rules)| rules.into_iter().map(move |rule| append(chain, rule)));
-    flush.into_iter().chain(added).collect()
+    all.into_iter().flat_map(|(chain, rules)| rules.into_iter().map(move |rule| append(chain, rule))).collect()
+}
+
+/// The same, in the place of those that are there.
+pub(super) fn other_rules(layout: &Layout, suffix: &str, translates: bool) -> Vec<Change> {
+    let chains = [ADMITTED, CLOSED, REFUSED, GUARD].into_iter().chain(translates.then_some(FORWARD));
+    chains.map(flush).chain(rules(layout, suffix)).collect()
 }
 
 fn append(chain: &str, rule: Rule) -> Change {
@@ -177,7 +200,10 @@ pub enum UnlockError {
     /// Not allowed, or not possible.
     Firewall(FirewallError),
     /// A process that is no klopfd, or that is not known, holds the table.
-    Held,
+    Held {
+        /// Perhaps its number.
+        owner: Option<u32>,
+    },
     /// The guards are gone, but that they shall stay so could not be written down: the next start closes again.
     NotNoted(io::Error),
 }
@@ -186,9 +212,10 @@ impl std::fmt::Display for UnlockError {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Self::Firewall(error) => error.fmt(f),
-            Self::Held => {
-                f.write_str("a process holds the table inet klopf, and it is not known which; end klopfd first")
+            Self::Held { owner: Some(pid) } => {
+                write!(f, "a process, perhaps {pid}, holds the table inet klopf; end it, and ask again")
             }
+            Self::Held { owner: None } => f.write_str("the kernel does not let go of the table inet klopf; end klopfd"),
             Self::NotNoted(error) => write!(f, "cannot note that it stays so ({error}): the next start closes again"),
         }
     }
@@ -210,8 +237,9 @@ pub fn unlock(runtime_dir: &Path, state_dir: &Path) -> Result<Unlocked, UnlockEr
             Ok(()) => break killed.map_or(Unlocked::Removed, |pid| Unlocked::RemovedAfterKilling { pid }),
             Err(error) if error.errno() == Some(ENOENT) => break Unlocked::NothingThere,
             // The table has an owner, and this process all rights.
-            Err(error) if error.errno() == Some(EPERM) && killed.is_none() && is_owned(&mut netlink) => {
-                killed = Some(end_daemon(runtime_dir).ok_or(UnlockError::Held)?);
+            Err(error) if error.errno() == Some(EPERM) && killed.is_none() => {
+                let owner = state(&mut netlink).ok().flatten().and_then(|state| state.owner);
+                killed = Some(end_daemon(runtime_dir, owner).ok_or(UnlockError::Held { owner })?);
             }
             Err(error) => return Err(UnlockError::Firewall(error)),
         }
@@ -220,22 +248,17 @@ pub fn unlock(runtime_dir: &Path, state_dir: &Path) -> Result<Unlocked, UnlockEr
     Ok(done)
 }
 
-fn is_owned(netlink: &mut Netlink) -> bool {
-    state(netlink).is_ok_and(|state| state.is_some_and(|state| state.owner.is_some()))
-}
-
-/// Ends the daemon of a runtime directory, and waits until it has gone.
-fn end_daemon(runtime_dir: &Path) -> Option<u32> {
+/// Ends the daemon of a runtime directory, or else the one that owns the table, and waits until it has gone. An owner is
+/// named by its socket, and the first of a process has the process's number.
+fn end_daemon(runtime_dir: &Path, owner: Option<u32>) -> Option<u32> {
     const PATIENCE: Duration = Duration::from_secs(5);
-    let pid: u32 = std::fs::read_to_string(runtime_dir.join(PID_FILE)).ok()?.trim().parse().ok()?;
-    let name = || std::fs::read_to_string(format!("/proc/{pid}/comm")).unwrap_or_default();
+    let name = |pid: &u32| std::fs::read_to_string(format!("/proc/{pid}/comm")).unwrap_or_default();
+    let noted = std::fs::read_to_string(runtime_dir.join(PID_FILE)).ok().and_then(|text| text.trim().parse().ok());
+    let pid = [noted, owner].into_iter().flatten().find(|pid| name(pid).trim() == "klopfd")?;
     let alive = || {
         let state = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
         !state.is_empty() && !state.contains(") Z ")
     };
-    if name().trim() != "klopfd" {
-        return None;
-    }
     klopf_sys::kill(pid);
     let begun = Instant::now();
     while alive() && begun.elapsed() < PATIENCE {

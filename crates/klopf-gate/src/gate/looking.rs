@@ -25,7 +25,7 @@ const PARTS: usize = 1;
 pub struct Known {
     /// When the list was begun, in milliseconds since boot: what was up then is in it.
     pub began: u64,
-    /// Those that were up, 65,536 at most.
+    /// Those that were up, or had been and are remembered, 65,536 at most.
     pub connections: Vec<Connection>,
     whole: bool,
 }
@@ -129,7 +129,7 @@ impl Gate {
         let Some(UnderWay { listing, began, whole, cost }) = &mut self.looks.under_way else { return };
         let before = clock::worked_us();
         let (doors, began, same) = (&self.guarded, *began, *whole);
-        let wanted = |one: &Connection| one.up && doors.values().any(|door| leads_to(door, one));
+        let wanted = |one: &Connection| (one.up || one.established) && doors.values().any(|door| leads_to(door, one));
         let progress = listing.go_on(PARTS, &wanted);
         *cost = cost.saturating_add(clock::worked_us().saturating_sub(before));
         let cost = *cost / 1000;
@@ -276,7 +276,7 @@ impl Gate {
 
 fn uses<'a>(doors: &'a HashMap<String, Guarded>, known: &Known) -> HashMap<(&'a str, Network), u32> {
     let mut uses = HashMap::new();
-    for one in &known.connections {
+    for one in known.connections.iter().filter(|one| one.up) {
         for (name, door) in doors.iter().filter(|(_, door)| leads_to(door, one)) {
             let count: &mut u32 = uses.entry((name.as_str(), door.guard.admits(one.origin))).or_default();
             *count = count.saturating_add(1);

@@ -37,21 +37,23 @@ pub(crate) fn left(place: &Place) -> &'static str {
     let table = firewall.as_mut().and_then(|firewall| firewall.is_there().ok());
     match table {
         Some(false) if Lockfile::new(&place.state_dir).is_unlocked() => {
-            "Nothing is guarded: klopf unlock, or a trial that nobody confirmed, took the guards away.\n\
-             klopf lock, with klopfd running, brings them back."
+            "Nothing is guarded: klopf unlock, or a trial that nobody confirmed, took the\n\
+             guards away. klopf lock, with klopfd running, brings them back."
         }
         Some(false) => "Nothing is guarded: there is no table inet klopf in the kernel.",
         Some(true) if firewall.is_some_and(|mut firewall| firewall.was_on_trial().unwrap_or(false)) => {
-            "The guards were on trial: they end when it would have ended, and no knock opens anything.\n\
+            "The guards were on trial: they end when it would have ended, and no knock opens\n\
+             anything until klopfd runs.\n\
              To take them away now: klopf unlock"
         }
         Some(true) => {
-            "Guards and leases are in the kernel: ports of a door with if-klopfd-dies = \"open\" are\n\
-             open now, all others stay closed, leases end on time, and no knock opens anything.\n\
+            "Guards and leases are in the kernel: ports of a door with if-klopfd-dies =\n\
+             \"open\" are open now, all others stay closed, leases end on time, and no knock\n\
+             opens anything.\n\
              To take every guard away: klopf unlock"
         }
         None => {
-            "What was guarded stays guarded, leases end on time, and no knock opens anything.\n\
+            "What was guarded stays so, leases end on time, and no knock opens anything.\n\
              To see whether anything is guarded: sudo klopf status\n\
              To take every guard away: sudo klopf unlock"
         }

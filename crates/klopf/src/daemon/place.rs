@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::PathBuf;
 
-use klopf_config::native::{Daemon, parse_bytes};
+use klopf_config::native::{Daemon, daemon_of};
 
 use super::At;
 
@@ -15,12 +15,11 @@ pub(crate) struct Place {
 }
 
 impl Place {
-    /// What the configuration says; a file that is broken or missing must keep nobody from asking, so the usual places
-    /// are taken then.
+    /// What the configuration says. A file that is broken or missing must keep nobody from asking: what it still says is
+    /// taken, and else the usual places.
     pub(super) fn find(at: At) -> Self {
-        let name = at.config.display().to_string();
-        let read = fs::read(&at.config).ok().and_then(|text| parse_bytes(&name, &text).ok());
-        let Daemon { runtime_dir, state_dir, .. } = read.map(|checked| checked.config.daemon).unwrap_or_default();
+        let text = fs::read(&at.config).unwrap_or_default();
+        let Daemon { runtime_dir, state_dir, .. } = daemon_of(&text);
         let runtime_dir = PathBuf::from(runtime_dir);
         let socket = at.socket.unwrap_or_else(|| runtime_dir.join(klopf_control::SOCKET));
         Self { config: at.config, socket, runtime_dir, state_dir: state_dir.into() }

@@ -11,6 +11,6 @@ pub(crate) fn service(what: &str) -> String {
     } else if what == "restart" {
         "end klopfd and start it again".to_owned()
     } else {
-        "klopfd".to_owned()
+        "klopfd, which stays in the foreground".to_owned()
     }
 }

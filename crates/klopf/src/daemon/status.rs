@@ -19,6 +19,26 @@ const WIDTH: usize = 80;
 const GUARDS: usize = 24;
 /// What further lines begin with.
 const INDENT: &str = "  ";
+/// A blank at which no line ends.
+const TOGETHER: char = '\u{a0}';
+/// Counters by name: what one and what more are called.
+const WORDS: [(&str, &str, &str); 15] = [
+    ("packets", "packet seen", "packets seen"),
+    ("knocks", "hit", "hits"),
+    ("attempts", "attempt begun", "attempts begun"),
+    ("granted", "right knock", "right knocks"),
+    ("wrong-hits", "wrong hit", "wrong hits"),
+    ("timeouts", "too slow", "too slow"),
+    ("attempts-now", "attempt under way", "attempts under way"),
+    ("too-many-grants", "right knock too many", "right knocks too many"),
+    ("evicted", "attempt forgotten", "attempts forgotten"),
+    ("lost-since-last-asked", "packet lost since last asked", "packets lost since last asked"),
+    ("dropped-messages", "message dropped", "messages dropped"),
+    ("bad-network-header", "bad IP header", "bad IP headers"),
+    ("bad-transport-header", "bad TCP or UDP header", "bad TCP or UDP headers"),
+    ("later-fragment", "later fragment", "later fragments"),
+    ("other-protocol", "packet of another protocol", "packets of other protocols"),
+];
 
 pub(super) fn run(place: &Place, json: bool) -> ExitCode {
     let asked = Client::ask(&place.socket, &Request::Status, PATIENCE).and_then(|mut client| client.reply(PATIENCE));
@@ -68,10 +88,10 @@ fn shown(status: &Status) -> String {
         table(&mut text, ["LEASE", "WHO", "ADDRESS", "LEFT", "CONNECTIONS"], leases(status));
     }
     refusals(&mut text, status);
-    let counts: Vec<_> = status.counters.iter().filter_map(|(name, count)| counted(name, *count)).collect();
+    let counts = counts(status);
     if !counts.is_empty() {
-        let line = format!("Since the start: {}", counts.join(", "));
-        let _ = writeln!(text, "{}", wrapped(&line, WIDTH - INDENT.len()).join(&format!("\n{INDENT}")));
+        let lines = wrapped(&format!("Since the start: {counts}"), WIDTH - INDENT.len());
+        let _ = writeln!(text, "{}", lines.join(&format!("\n{INDENT}")).replace(TOGETHER, " "));
     }
     text
 }
@@ -157,24 +177,15 @@ fn leases(status: &Status) -> Vec<[String; 5]> {
     status.leases.iter().map(row).collect()
 }
 
-/// A count in words; nothing if there is nothing to tell.
-fn counted(name: &str, count: u64) -> Option<String> {
-    let (one, more) = match name {
-        _ if count == 0 => return None,
-        "packets" => ("packet seen", "packets seen"),
-        "knocks" => ("hit", "hits"),
-        "attempts" => ("attempt begun", "attempts begun"),
-        "attempts-now" => ("attempt under way", "attempts under way"),
-        "granted" => ("right knock", "right knocks"),
-        "wrong-hits" => ("wrong hit", "wrong hits"),
-        "timeouts" => ("too slow", "too slow"),
-        "evicted" => ("attempt forgotten", "attempts forgotten"),
-        "too-many-grants" => ("right knock too many", "right knocks too many"),
-        "dropped-messages" => ("message dropped", "messages dropped"),
-        "lost-since-last-asked" => ("packet lost since last asked", "packets lost since last asked"),
-        _ => return Some(format!("{count} {}", name.replace('-', " "))),
-    };
-    Some(format!("{count} {}", if count == 1 { one } else { more }))
+/// The counts that are not zero, in words: the most telling ones first.
+fn counts(status: &Status) -> String {
+    let known = WORDS.iter().filter_map(|(name, one, more)| {
+        let count = *status.counters.get(*name)?;
+        Some((count, if count == 1 { *one } else { *more }))
+    });
+    let other = status.counters.iter().filter(|(name, _)| !WORDS.iter().any(|(known, ..)| known == name));
+    let all = known.chain(other.map(|(name, count)| (*count, name.as_str()))).filter(|(count, _)| *count > 0);
+    all.map(|(count, what)| format!("{count}{TOGETHER}{what}")).collect::<Vec<_>>().join(", ")
 }
 
 /// How often for each reason, and the last ones.
@@ -193,7 +204,9 @@ fn refusals(text: &mut String, status: &Status) {
     let _ = writeln!(text, "Refused lately: {}", counts.join(", "));
     for refusal in status.refusals.iter().take(REFUSALS) {
         let ago = span(refusal.ms_ago);
-        let _ = writeln!(text, "  {} at {}, {ago} ago: {}", refusal.origin, refusal.door, refusal.text);
+        let line = format!("{} at {}, {ago} ago: {}", refusal.origin, refusal.door, refusal.text);
+        let lines = wrapped(&line, WIDTH - 2 * INDENT.len());
+        let _ = writeln!(text, "{INDENT}{}", lines.join(&format!("\n{INDENT}{INDENT}")));
     }
     if let Some(more) = status.refusals.len().checked_sub(REFUSALS).filter(|more| *more > 0) {
         let _ = writeln!(text, "  and {more} before; all of them: klopf status --json");

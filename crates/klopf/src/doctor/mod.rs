@@ -35,10 +35,10 @@ pub(crate) const HELP: &str = "\
 Examples:
   sudo klopf doctor
       Looks at rights, configuration, klopfd, kernel, interfaces, other
-      firewalls, clock, containers, boot and services. Then plays a knock through
-      the whole path, from a network namespace of its own to a spare port, for
-      IPv4 and IPv6, and tries each guarded port with a lease of three seconds.
-      Nothing of that stays.
+      firewalls, clock, containers, boot and services. Then plays a knock
+      through the whole path, from a network namespace of its own to a spare
+      port, for IPv4 and IPv6, and tries each guarded port with a lease of three
+      seconds. Nothing of that stays.
 
   sudo klopf doctor --no-rehearsal
       Only looks.

@@ -1,6 +1,6 @@
 //! What the administrator asks over the control socket.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::net::IpAddr;
 use std::time::Duration;
 
@@ -12,8 +12,10 @@ use super::Keeper;
 use super::guarding::{Changed, changed};
 use super::lock::{Reason, State, Trial};
 use crate::control::ConnectionId;
-use crate::face::Face;
+use crate::face::{Event, Face};
 
+/// Milliseconds that a lease may last that is granted by hand.
+const LONGEST_GRANT: u64 = 30 * 86_400_000;
 /// Refusals and troubles that are remembered.
 const MOST_REMEMBERED: usize = 64;
 /// Milliseconds that the watch may take to tell its counts, and a look at connections to be done.
@@ -24,7 +26,7 @@ const KNOWN_IN: u64 = 500;
 pub(super) struct Memory {
     refusals: VecDeque<(u64, RefusalStatus)>,
     troubles: VecDeque<String>,
-    counters: Vec<(String, u64)>,
+    counters: BTreeMap<String, u64>,
     /// Who waits for a status.
     waiting: Vec<Waiting>,
 }
@@ -111,6 +113,7 @@ impl<F: Face> Keeper<'_, F> {
             Request::Grant { door, address, for_ms } => Some(self.grant_by_hand(&door, address, for_ms)),
             Request::Revoke { what, cut } => Some(self.revoke(&what, cut)),
             Request::Lock { doors } => self.lock(id, doors),
+            Request::Unlock if self.plan.guards.is_empty() => Some(done("nothing is guarded: no door guards ports")),
             Request::Unlock => {
                 let troubles = self.open_all();
                 self.warn("every guard was taken away by hand; klopf lock guards again");
@@ -140,6 +143,13 @@ impl<F: Face> Keeper<'_, F> {
     }
 
     fn grant_by_hand(&mut self, door: &str, address: IpAddr, for_ms: Option<u64>) -> Reply {
+        let address = address.to_canonical();
+        if !is_somebodys(address) {
+            return failed(&format!("{address} is nobody's address"), None);
+        }
+        if for_ms.is_some_and(|ms| !(1..=LONGEST_GRANT).contains(&ms)) {
+            return failed("a lease lasts a moment at least, and 30 days at most", None);
+        }
         let Some(order) = self.face.by_hand(door, address, for_ms) else {
             let names: Vec<String> = self.face.doors().into_iter().map(|door| door.status.name).collect();
             return failed(&format!("there is no door {door}"), Some(format!("the doors are: {}", names.join(", "))));
@@ -178,6 +188,9 @@ impl<F: Face> Keeper<'_, F> {
             return failed(&format!("there is no lease of {what}"), Some(help));
         }
         let connections = cut.map_or_else(String::new, |cut| format!(", and cut {}", plural(cut, "connection")));
+        if cut.is_some() {
+            self.face.tell(&Event::Notice(&format!("revoked by hand: {}{connections}", plural(ended, "lease"))));
+        }
         done(&format!("ended {}{connections}", plural(ended, "lease")))
     }
 
@@ -188,15 +201,23 @@ impl<F: Face> Keeper<'_, F> {
             return Some(failed(&format!("there is no door {unknown} that guards ports"), Some(help)));
         }
         match self.state {
+            _ if all.is_empty() && self.lockfile().is_unlocked() => {
+                self.state = State::Locked;
+                Some(match self.lockfile().lock() {
+                    Ok(()) => done("no door guards ports yet; from now on those that will are guarded"),
+                    Err(error) => failed(&super::reason(&error), None),
+                })
+            }
             _ if all.is_empty() => {
                 let help = "write `guard = [\"tcp/22\"]` into a door's section, and reload".to_owned();
                 Some(failed("no door guards ports", Some(help)))
             }
             State::Locked => Some(done("the doors are guarded already")),
-            State::Trial(ref mut trial) if trial.stream.is_some() => {
-                Some(failed("a trial goes on, and somebody else is told of it", None))
-            }
-            State::Trial(_) => {
+            State::Trial(ref mut trial) => {
+                if let (Some(other), Some(server)) = (trial.stream.take(), &mut self.control) {
+                    server.reply(other, &failed("somebody else asks, and is told from now on", None));
+                    server.finish(other);
+                }
                 self.begin_trial(Some(id));
                 None
             }
@@ -218,7 +239,10 @@ impl<F: Face> Keeper<'_, F> {
         let before = self.plan.clone();
         if !confirm {
             return Some(if self.reload() {
-                done("the new configuration is in force")
+                done(match self.state {
+                    State::Trial(_) => "the new configuration is in force, on trial: `klopf lock` says what to do",
+                    _ => "the new configuration is in force",
+                })
             } else {
                 failed(
                     "the configuration is broken; the old one stays in force",
@@ -337,6 +361,12 @@ impl<F: Face> Keeper<'_, F> {
         };
         leases.into_iter().map(one).collect()
     }
+}
+
+/// Whether an address can be that of a host.
+pub(super) fn is_somebodys(address: IpAddr) -> bool {
+    let broadcast = matches!(address, IpAddr::V4(v4) if v4.is_broadcast());
+    !(address.is_unspecified() || address.is_multicast() || broadcast)
 }
 
 fn done(text: &str) -> Reply {

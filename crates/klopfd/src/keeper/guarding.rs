@@ -15,6 +15,9 @@ use crate::control::ConnectionId;
 use crate::face::{Event, Face};
 use crate::plan::Plan;
 
+/// Doors that are named in one line of the log.
+const MOST_TOLD: usize = 16;
+
 /// Connections, as this host's end and the other.
 type Up = Vec<(SocketAddr, SocketAddr)>;
 
@@ -45,8 +48,11 @@ impl<F: Face> Keeper<'_, F> {
         self.put_guards()?;
         match self.state {
             State::Trial(_) => self.begin_trial(None),
-            // The next start is not the first one.
-            State::Locked => self.note_guards(),
+            State::Locked => {
+                self.tell_guards();
+                // The next start is not the first one.
+                self.note_guards();
+            }
             State::Unlocked => {}
         }
         for name in klopf_sys::vrfs() {
@@ -55,6 +61,16 @@ impl<F: Face> Keeper<'_, F> {
             ));
         }
         Ok(())
+    }
+
+    /// Says what is closed.
+    fn tell_guards(&mut self) {
+        let ports = |door: &Guarded| door.guard.ports.iter().map(named).collect::<Vec<_>>().join(" ");
+        let all = self.plan.guards.iter().map(|door| format!("{} ({})", ports(door), door.guard.door));
+        let mut told: Vec<String> = all.clone().take(MOST_TOLD).collect();
+        let more = all.count().saturating_sub(MOST_TOLD);
+        told.extend((more > 0).then(|| format!("{more} more doors")));
+        self.face.tell(&Event::Notice(&format!("guarded: {}", told.join(", "))));
     }
 
     /// Notes that these guards were in force, so that they need no trial again.
@@ -107,6 +123,25 @@ impl<F: Face> Keeper<'_, F> {
         false
     }
 
+    /// Decides on guards that a reload has changed: in a trial they join it, and where somebody is logged in over a port that
+    /// was open before they begin one.
+    pub(super) fn take_reload(&mut self, before: &Plan) {
+        self.plan = self.face.plan();
+        let changed = changed(before, &self.plan);
+        if let Some(trial) = self.state.trial() {
+            // The end of it may lead back.
+            return trial.join(changed);
+        }
+        let guarded: Vec<Ports> = before.guards.iter().flat_map(|door| door.guard.ports.iter().copied()).collect();
+        let doors = if matches!(self.state, State::Locked) { self.logged_in(&guarded) } else { BTreeSet::new() };
+        if doors.is_empty() {
+            return self.face.keep_reloaded();
+        }
+        let now = clock::boot_ms();
+        self.state = State::Trial(Trial::new(Reason::Reload, changed.ports, doors, now, self.trial_ms));
+        self.begin_trial(None);
+    }
+
     /// Begins a trial that the state already holds.
     pub(super) fn begin_trial(&mut self, stream: Option<ConnectionId>) {
         let own = own_addresses();
@@ -116,16 +151,19 @@ impl<F: Face> Keeper<'_, F> {
         trial.begin(gate, own, now);
         trial.stream = stream;
         let (prove, seconds) = (trial.prove.clone(), trial.ends.saturating_sub(now).div_ceil(1000));
-        let why = match trial.reason {
+        let reason = trial.reason;
+        let why = match reason {
             Reason::Start => "somebody may be logged in over a port that is guarded for the first time; ",
-            Reason::Lock | Reason::Reload => "",
+            Reason::Reload => "the new configuration is in force on trial; ",
+            Reason::Lock => "",
         };
         let instructions = self.instructions(&prove);
         // The sequence is not for the log.
         let names = prove.into_iter().collect::<Vec<_>>().join(", ");
+        let otherwise = if reason == Reason::Reload { "the old one comes back" } else { "they are opened again" };
         self.warn(&format!(
             "{why}the doors are guarded on trial for {seconds} s: if nobody knocks from another machine at {names} and \
-             connects in that time, they are opened again; `klopf lock` shows what to type there"
+             connects in that time, {otherwise}; `klopf lock` shows what to type there"
         ));
         self.stream_trial(&TrialNews::Begun { seconds, instructions });
     }

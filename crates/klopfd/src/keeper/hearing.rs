@@ -3,6 +3,7 @@
 use klopf_engine::DoorId;
 use klopf_sys::{Background, clock};
 
+use super::answers::is_somebodys;
 use super::watching::Told;
 use super::{Finished, Keeper, reason};
 use crate::face::{Event, Face, Ordered};
@@ -61,6 +62,8 @@ impl<F: Face> Keeper<'_, F> {
                 self.face.tell(&Event::Refused { door: &door, origin, why });
                 self.memory.refused(&door, origin, why, "too many doors were opened in a short time".to_owned());
             }
+            // A forged knock, from an address that nobody has.
+            Up::Grant { address, .. } if !is_somebodys(address) => {}
             Up::Grant { door: id, address, uses_up } => {
                 let Some(door) = name(id).map(str::to_owned) else { return true };
                 let rehearsed = self.rehearsal.as_ref().and_then(|rehearsal| rehearsal.order(id, address));

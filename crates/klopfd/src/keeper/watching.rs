@@ -18,6 +18,8 @@ const LONGEST_PAUSE: u64 = 10_000;
 const LONG_LIFE: u64 = 60_000;
 /// Milliseconds that a watch may take to end after it has closed its end of the pair.
 const TO_END: u64 = 1000;
+/// Milliseconds after which counts are asked for again that did not come.
+const COUNTS_IN: u64 = 5000;
 /// Milliseconds without an answer after which it counts as hung.
 const HUNG: u64 = 4000;
 /// Lines that a watch may cause at once, and a second: some more than it allows itself.
@@ -51,6 +53,7 @@ pub(super) struct Watching {
     lines: Budget,
     grants: Budget,
     counts_asked: usize,
+    counts_asked_at: u64,
     /// Nothing it says is believed any more.
     distrusted: bool,
     /// When it was asked whether all is well, and has not answered yet.
@@ -75,6 +78,7 @@ impl Watching {
             lines: Budget::new(LINES.0, LINES.1),
             grants: Budget::new(GRANTS.0, GRANTS.1),
             counts_asked: 0,
+            counts_asked_at: 0,
             distrusted: false,
             pinged: None,
         }
@@ -201,8 +205,9 @@ impl Watching {
         match message {
             Up::Packet(_) => self.debug,
             Up::Count(..) => {
+                let asked = self.counts_asked > 0;
                 self.counts_asked = self.counts_asked.saturating_sub(1);
-                self.counts_asked > 0
+                asked
             }
             Up::Grant { .. } => self.grants.take(now),
             Up::Ready { .. }
@@ -234,8 +239,15 @@ impl Watching {
         self.pinged.is_some_and(|pinged| now.saturating_sub(pinged) >= HUNG)
     }
 
+    /// Asks for the counts, unless they are under way.
     pub(super) fn ask_counts(&mut self) {
-        self.counts_asked = 2 + crate::watch::count_names().len();
+        let now = clock::monotonic_ms();
+        if self.counts_asked > 0 && now.saturating_sub(self.counts_asked_at) < COUNTS_IN {
+            return;
+        }
+        // Some of the last ones were lost, or may still come.
+        self.counts_asked += crate::watch::count_names().len();
+        self.counts_asked_at = now;
         self.post([Down::Count]);
     }
 

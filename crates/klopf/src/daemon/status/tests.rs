@@ -48,7 +48,7 @@ fn status() -> Status {
         doors: Vec::new(),
         leases: Vec::new(),
         refusals: Vec::new(),
-        counters: Vec::new(),
+        counters: std::collections::BTreeMap::new(),
         troubles: Vec::new(),
     }
 }
@@ -81,32 +81,36 @@ fn a_busy_host_reads_like_this() {
         leases: vec![by_sequence, by_key, lease("web", "192.0.2.1", OpenedBy::Adopted)],
         refusals: (0..12).map(refusal).collect(),
         counters: [
-            ("packets", 14),
-            ("attempts-now", 0),
-            ("later-fragment", 2),
-            ("knocks", 12),
             ("attempts", 3),
+            ("attempts-now", 0),
             ("granted", 1),
+            ("knocks", 12),
+            ("later-fragment", 2),
+            ("new-name", 1),
+            ("packets", 14),
         ]
         .map(|(name, count)| (name.to_owned(), count))
-        .to_vec(),
+        .into(),
         troubles: vec!["the journal cannot be written: no space left on device".into()],
         ..status()
     };
     insta::assert_snapshot!(shown(&status), @r#"
-    ON TRIAL, 93 s left: undone then, unless somebody comes through from outside. The table in the kernel is shared: klopfd restores what others change.
+    ON TRIAL, 93 s left: undone then, unless somebody comes in from outside.
+    Knock from another machine and log in; klopf lock shows what to type there.
+    The table in the kernel is shared: klopfd restores what others change.
     Trouble: the journal cannot be written: no space left on device
     klopfd 0.1.0, pid 4711, up 3h12m
 
     DOOR     HITS  GUARDS                  NOW            IF KLOPFD DIES  LEASES
     ssh      3     tcp/22 udp/60000-61000  closed (drop)  opens           2 of 8
-    web      3     tcp/443                 open to all    stays closed    0
+                   tcp/8000-8010 tcp/9090
+    web      3     tcp/443                 open to all    -               0
     command  3     -                       -              -               0
 
-    LEASE  WHO                FROM          ADDRESS          LEFT   CONNECTIONS
-    ssh    a sequence         198.51.100.7  198.51.100.0/24  4m12s  1
-    ssh    laptop             -             2001:db8::7      -      -
-    web    an earlier klopfd  -             192.0.2.1        -      -
+    LEASE  WHO                ADDRESS                              LEFT   CONNECTIONS
+    ssh    a sequence         198.51.100.0/24 (from 198.51.100.7)  4m12s  1
+    ssh    laptop             2001:db8::7                          -      -
+    web    an earlier klopfd  192.0.2.1                            -      -
 
     Refused lately: 4 too-slow, 8 wrong-hit
       192.0.2.0 at ssh, 0s ago: too slow: ran out of time after hit 2
@@ -121,7 +125,8 @@ fn a_busy_host_reads_like_this() {
       192.0.2.9 at ssh, 9m09s ago: too slow: ran out of time after hit 2
       and 2 before; all of them: klopf status --json
 
-    Since the start: 12 knocks, 3 attempts
+    Since the start: 14 packets seen, 12 hits, 3 attempts begun, 1 right knock,
+      2 later fragments, 1 new-name
     "#);
 }
 
