@@ -22,6 +22,11 @@ const ESTABLISHED: u32 = 1 << 1;
 const RELATED: u32 = 1 << 2;
 const NEW: u32 = 1 << 3;
 
+// Kinds of addresses, and of packets.
+const RTN_UNICAST: u32 = 1;
+const RTN_LOCAL: u32 = 2;
+const PACKET_HOST: u8 = 0;
+
 // Flags of TCP segments.
 const SYN: u8 = 1 << 1;
 const ACK: u8 = 1 << 4;
@@ -62,15 +67,10 @@ fn guarded(layout: &Layout, suffix: &str) -> impl Iterator<Item = Vec<Expression
 
 /// The rules that say who passes at a guarded port.
 pub(super) fn admitted_chain(layout: &Layout, suffix: &str) -> Vec<Rule> {
-    const RTN_UNICAST: u32 = 1;
     // What only passes through this host is none of its doors' business. Broadcasts and the like are for this host, too.
     let mut rules = vec![rule(
         "nft_fib_inet, the kind of an address",
-        [
-            other("fib", &[(1, register(0)), (2, 3), (3, 1 << 1)]),
-            compare(0, Operator::Equal, RTN_UNICAST.to_ne_bytes().to_vec()),
-            accept(),
-        ],
+        [destination_kind(), compare(0, Operator::Equal, RTN_UNICAST.to_ne_bytes().to_vec()), accept()],
     )];
     for &place in layout.places().keys() {
         let open = lookup(&names::open(place), 0, None);
@@ -101,6 +101,12 @@ pub(super) fn admitted_chain(layout: &Layout, suffix: &str) -> Vec<Rule> {
 pub(super) fn closed_chain(layout: &Layout, suffix: &str) -> Vec<Rule> {
     let mut rules = vec![rule("nf_tables", [verdict(Verdict::Jump, Some(names::ADMITTED))])];
     if layout.any_rejects() {
+        // Nobody answers to what was sent to all.
+        let drop = || verdict(Verdict::Other(0), None);
+        let elsewhere = compare(0, Operator::NotEqual, RTN_LOCAL.to_ne_bytes().to_vec());
+        rules.push(rule("nft_fib_inet, the kind of an address", [destination_kind(), elsewhere, drop()]));
+        let for_others = [meta(MetaKey::PacketType, 0), compare(0, Operator::NotEqual, vec![PACKET_HOST]), drop()];
+        rules.push(rule("nf_tables", for_others));
         let rejected =
             |proto| is(proto).into_iter().chain(port_key(0)).chain([lookup(&names::rejected(suffix), 0, None)]);
         let new = state(NEW).into_iter().chain(rejected(TCP)).chain([accept()]);
@@ -192,6 +198,11 @@ fn connection_key(family: Family) -> [Expressions; 4] {
         load(1, source + words * 4, words * 4, words + 1),
         load(2, 2, 2, 2 * words + 1),
     ]
+}
+
+/// What kind of an address the packet is for, from the host's routes.
+fn destination_kind() -> Expressions {
+    other("fib", &[(1, register(0)), (2, 3), (3, 1 << 1)])
 }
 
 /// The packet is of a protocol.

@@ -12,6 +12,8 @@ use super::layout::{Hold, Layout, Network, Place, Ports, Target};
 use super::names::{self, Family, TABLE};
 use super::socket::Change;
 
+/// Milliseconds that a timeout is at least: what the kernel rounds to nothing it takes for ever.
+const SHORTEST: u64 = 20;
 /// Elements in one message, whose attributes have lengths of 16 bits.
 const AT_ONCE: usize = 256;
 /// A part of a key or value: nftables' number of its type, and its bytes.
@@ -215,7 +217,7 @@ impl Element {
             attributes.push(SetElementAttribute::Data(Data::Value(value.clone())));
         }
         if let Some(timeout) = self.timeout {
-            attributes.push(SetElementAttribute::Timeout(timeout.max(1)));
+            attributes.push(SetElementAttribute::Timeout(timeout.max(SHORTEST)));
         }
         if let Some(comment) = &self.comment {
             // Kind 0 is nftables' comment: kind, length, and a text that ends with a zero byte.
