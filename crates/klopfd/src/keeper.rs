@@ -9,6 +9,7 @@ mod rehearsal;
 mod shutdown;
 mod watching;
 
+use std::collections::BTreeSet;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::path::PathBuf;
 use std::time::Duration;
@@ -134,6 +135,8 @@ struct Keeper<'a, F: Face> {
     /// The way to the kernel, until the gate has it.
     firewall: Option<Firewall>,
     state: State,
+    /// Doors that a trial has left open, while others are guarded.
+    left_open: BTreeSet<String>,
     state_dir: PathBuf,
     runtime_dir: Option<PathBuf>,
     /// Milliseconds.
@@ -185,6 +188,7 @@ impl<'a, F: Face> Keeper<'a, F> {
             services_told: false,
             firewall: guarding.and_then(|guarding| guarding.firewall),
             state: State::Locked,
+            left_open: BTreeSet::new(),
             state_dir,
             runtime_dir,
             trial_ms: milliseconds(trial),

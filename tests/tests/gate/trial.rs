@@ -22,6 +22,8 @@ pub(crate) fn cases() -> Vec<Case> {
         Case::new("lock_that_is_interrupted_runs_out_by_itself", &NEEDS, interrupted),
         Case::new("first_start_with_somebody_connected_goes_on_trial", &NEEDS, first_start_undone),
         Case::new("first_start_with_somebody_connected_can_be_confirmed", &NEEDS, first_start_confirmed),
+        Case::new("a_new_guard_on_trial_leaves_the_others_alone", &NEEDS, new_guard),
+        Case::new("a_plain_reload_over_somebodys_port_goes_on_trial", &NEEDS, plain_reload),
         Case::new("reload_confirm_undoes_what_nobody_confirms", &NEEDS, reload_undone),
         Case::new("reload_confirm_keeps_what_is_confirmed", &NEEDS, reload_confirmed),
     ]
@@ -188,6 +190,46 @@ fn first_start_confirmed(stage: &Stage) -> Result {
 
 fn wider() -> String {
     format!("{}{}", ssh(), door_of("web", &OTHER, "guard = [\"tcp/443\"]\nopen-for = \"600s\""))
+}
+
+/// A start with one more guard, over whose port somebody is connected.
+fn new_guard(stage: &Stage) -> Result {
+    let mut scene = Scene::set(stage, &ssh())?;
+    let [(_, stranger, server), _] = FAMILIES;
+    scene.start_on_trial(SHORT)?.terminate()?;
+    scene.peer.hold("customer", stranger, server, WEB)?;
+    scene.configure(&wider())?;
+    let klopfd = scene.start_on_trial(SHORT)?;
+    ensure!(scene.status()?.guards() == "trial", "status: {}", scene.status()?.0);
+    scene.is_closed(stranger, server, WEB)?;
+    scene.until_open(stranger, server, WEB)?;
+    scene.is_closed(stranger, server, SSH)?;
+    ensure!(scene.status()?.guards() == "guarded", "status: {}", scene.status()?.0);
+    // It stays so, until somebody wants it otherwise.
+    scene.peer.close("customer")?;
+    klopfd.terminate()?;
+    let _klopfd = scene.start_on_trial(LONG)?;
+    scene.is_open(stranger, server, WEB)?;
+    scene.is_closed(stranger, server, SSH)?;
+    let _lock = trial(&scene, &["lock"])?;
+    scene.is_closed(stranger, server, WEB)?;
+    scene.is_closed(stranger, server, SSH)
+}
+
+fn plain_reload(stage: &Stage) -> Result {
+    let mut scene = Scene::set(stage, &ssh())?;
+    let klopfd = scene.start_on_trial(SHORT)?;
+    let [(_, stranger, server), _] = FAMILIES;
+    scene.peer.hold("admin", stranger, server, WEB)?;
+    scene.configure(&wider())?;
+    klopfd.signal(Signal::HUP)?;
+    scene.until_closed(stranger, server, WEB)?;
+    ensure!(scene.status()?.guards() == "trial", "status: {}", scene.status()?.0);
+    scene.until_open(stranger, server, WEB)?;
+    scene.is_closed(stranger, server, SSH)?;
+    let answer = scene.peer.says("admin")?;
+    ensure!(answer == Answer::Open, "the administrator is cut off: {answer:?}");
+    Ok(())
 }
 
 fn reload_undone(stage: &Stage) -> Result {

@@ -115,6 +115,8 @@ impl<F: Face> Keeper<'_, F> {
             Request::Lock { doors } => self.lock(id, doors),
             Request::Unlock if self.plan.guards.is_empty() => Some(done("nothing is guarded: no door guards ports")),
             Request::Unlock => {
+                self.left_open.clear();
+                let _ = self.lockfile().leave_open(&self.left_open);
                 let troubles = self.open_all();
                 self.warn("every guard was taken away by hand; klopf lock guards again");
                 Some(match troubles.first() {
@@ -212,7 +214,7 @@ impl<F: Face> Keeper<'_, F> {
                 let help = "write `guard = [\"tcp/22\"]` into a door's section, and reload".to_owned();
                 Some(failed("no door guards ports", Some(help)))
             }
-            State::Locked => Some(done("the doors are guarded already")),
+            State::Locked if self.left_open.is_empty() => Some(done("the doors are guarded already")),
             State::Trial(ref mut trial) => {
                 if let (Some(other), Some(server)) = (trial.stream.take(), &mut self.control) {
                     server.reply(other, &failed("somebody else asks, and is told from now on", None));
@@ -221,12 +223,14 @@ impl<F: Face> Keeper<'_, F> {
                 self.begin_trial(Some(id));
                 None
             }
-            State::Unlocked => {
-                let prove = if doors.is_empty() { all.clone() } else { doors.into_iter().collect() };
-                self.state = State::Trial(Trial::new(Reason::Lock, all, prove, clock::boot_ms(), self.trial_ms));
+            State::Locked | State::Unlocked => {
+                let locked = matches!(self.state, State::Locked);
+                let on_trial = if locked { self.left_open.clone() } else { all };
+                let prove = if doors.is_empty() { on_trial.clone() } else { doors.into_iter().collect() };
+                self.state = State::Trial(Trial::new(Reason::Lock, on_trial, prove, clock::boot_ms(), self.trial_ms));
                 let result = self.put_guards();
                 if let Err(error) = result {
-                    self.state = State::Unlocked;
+                    self.state = if locked { State::Locked } else { State::Unlocked };
                     return Some(failed(&format!("the doors cannot be guarded: {error}"), None));
                 }
                 self.begin_trial(Some(id));

@@ -33,6 +33,11 @@ impl<F: Face> Keeper<'_, F> {
             Some(firewall) => (firewall.guarded()?, firewall.was_on_trial()?),
             None => (Vec::new(), false),
         };
+        self.left_open = self.lockfile().left_open().intersection(&self.guard_names()).cloned().collect();
+        if !self.left_open.is_empty() {
+            let doors = self.left_open.iter().cloned().collect::<Vec<_>>().join(", ");
+            self.warn(&format!("not guarded, as a trial has left it: {doors}; klopf lock tries again"));
+        }
         if self.lockfile().is_unlocked() {
             self.state = State::Unlocked;
             let what = "no door is guarded, as klopf unlock or a trial has left it; klopf lock guards them again";
@@ -40,9 +45,11 @@ impl<F: Face> Keeper<'_, F> {
         } else {
             let doors = self.logged_in(&guarded);
             if on_trial || !doors.is_empty() {
-                let all = self.guard_names();
-                let prove = if doors.is_empty() { all.clone() } else { doors };
-                self.state = State::Trial(Trial::new(Reason::Start, all, prove, now, self.trial_ms));
+                // What was guarded before stays so, whatever comes of it.
+                let new = self.new_doors(&guarded);
+                let on_trial = if new.is_empty() { self.guard_names() } else { new };
+                let prove = if doors.is_empty() { on_trial.clone() } else { doors };
+                self.state = State::Trial(Trial::new(Reason::Start, on_trial, prove, now, self.trial_ms));
             }
         }
         self.put_guards()?;
@@ -63,6 +70,12 @@ impl<F: Face> Keeper<'_, F> {
         Ok(())
     }
 
+    fn note_left_open(&mut self) {
+        if let Err(error) = self.lockfile().leave_open(&self.left_open) {
+            self.trouble(&format!("cannot note which doors are left open: {}", super::reason(&error)));
+        }
+    }
+
     /// Says what is closed.
     fn tell_guards(&mut self) {
         let ports = |door: &Guarded| door.guard.ports.iter().map(named).collect::<Vec<_>>().join(" ");
@@ -75,7 +88,8 @@ impl<F: Face> Keeper<'_, F> {
 
     /// Notes that these guards were in force, so that they need no trial again.
     pub(super) fn note_guards(&mut self) {
-        let ports = self.plan.guards.iter().flat_map(|door| &door.guard.ports).map(named);
+        let guarded = self.plan.guards.iter().filter(|door| !self.left_open.contains(&door.guard.door));
+        let ports = guarded.flat_map(|door| &door.guard.ports).map(named);
         let known = self.lockfile().confirmed();
         let new: Vec<String> = ports.filter(|ports| !known.contains(ports)).collect();
         if new.is_empty() {
@@ -109,7 +123,7 @@ impl<F: Face> Keeper<'_, F> {
         if self.gate.firewall().is_none() && self.firewall.is_none() {
             self.firewall = Some(Firewall::open(self.plan.share_table)?);
         }
-        let guards = self.state.apply(&self.plan.guards);
+        let guards = self.state.apply(&self.plan.guards, &self.left_open);
         let (up, ends) = (self.connected(), self.state.trial_ends());
         let done = self.gate.guard(clock::boot_ms(), guards, self.firewall.take(), ends, up);
         self.tell_gate();
@@ -214,6 +228,9 @@ impl<F: Face> Keeper<'_, F> {
 
     fn confirm(&mut self, text: &str) {
         self.end_stream(&TrialNews::Confirmed { text: text.to_owned() });
+        let on_trial = self.state.trial().map(|trial| trial.doors.clone()).unwrap_or_default();
+        self.left_open.retain(|door| !on_trial.contains(door));
+        self.note_left_open();
         self.state = State::Locked;
         if let Err(error) = self.lockfile().lock() {
             self.trouble(&format!("cannot note that the doors are locked: {}", super::reason(&error)));
@@ -228,12 +245,19 @@ impl<F: Face> Keeper<'_, F> {
 
     fn undo(&mut self, saw: Vec<String>, not_seen: Vec<String>) {
         let reason = self.state.trial().map(|trial| trial.reason);
+        let on_trial = self.state.trial().map(|trial| trial.doors.clone()).unwrap_or_default();
+        let all = on_trial.is_superset(&self.guard_names());
         let text = if reason == Some(Reason::Reload) {
             "nobody has come in: the configuration from before the reload is in force again; put the old file back, too, or \
              the next reload or start closes without asking"
                 .to_owned()
-        } else {
+        } else if all {
             "nobody has come in: no door is guarded any more; klopf lock tries again".to_owned()
+        } else {
+            let doors = on_trial.iter().cloned().collect::<Vec<_>>().join(", ");
+            format!(
+                "nobody has come in: {doors} is not guarded any more, the others are as before; klopf lock tries again"
+            )
         };
         self.warn(&format!("trial: {text}"));
         for line in saw
@@ -250,7 +274,16 @@ impl<F: Face> Keeper<'_, F> {
             return self.apply_anew();
         }
         self.face.keep_reloaded();
-        self.open_all();
+        if all {
+            self.open_all();
+            return;
+        }
+        // The others had nothing to do with it.
+        self.left_open.extend(on_trial);
+        self.note_left_open();
+        self.state = State::Locked;
+        let done = self.put_guards();
+        self.tell_unguarded(done);
     }
 
     /// Takes every guard away, and notes that it stays so.
@@ -279,6 +312,17 @@ impl<F: Face> Keeper<'_, F> {
         self.plan.guards.iter().map(|door| door.guard.door.clone()).collect()
     }
 
+    /// Doors with ports that are not `guarded` already, and were not before.
+    fn new_doors(&self, guarded: &[Ports]) -> BTreeSet<String> {
+        let confirmed = self.lockfile().confirmed();
+        let covers = |ports: &Ports, other: &Ports| {
+            other.proto == ports.proto && other.first <= ports.first && ports.last <= other.last
+        };
+        let known = |ports: &Ports| confirmed.contains(&named(ports)) || guarded.iter().any(|old| covers(ports, old));
+        let new = self.plan.guards.iter().filter(|door| !door.guard.ports.iter().all(known));
+        new.map(|door| door.guard.door.clone()).collect()
+    }
+
     /// Doors over whose ports somebody from outside is connected now, whom nothing else lets in. Ports that are `guarded`
     /// already, or were before, are of no account.
     fn logged_in(&self, guarded: &[Ports]) -> BTreeSet<String> {
@@ -291,7 +335,8 @@ impl<F: Face> Keeper<'_, F> {
                 !always && !known && ports.is_some_and(|ports| !confirmed.contains(&named(ports)))
             })
         };
-        self.plan.guards.iter().filter(|door| over(door)).map(|door| door.guard.door.clone()).collect()
+        let guarded = self.plan.guards.iter().filter(|door| !self.left_open.contains(&door.guard.door));
+        guarded.filter(|door| over(door)).map(|door| door.guard.door.clone()).collect()
     }
 
     /// TCP connections from outside that are up at ports that are guarded or about to be.

@@ -81,15 +81,15 @@ pub(super) enum Outcome {
 }
 
 impl State {
-    /// Says of each guard whether it is in force and how long it holds.
-    pub(super) fn apply(&self, guards: &[Guarded]) -> Vec<Guarded> {
+    /// Says of each guard whether it is in force and how long it holds. Some doors may be left open.
+    pub(super) fn apply(&self, guards: &[Guarded], left_open: &BTreeSet<String>) -> Vec<Guarded> {
         let applied = |guarded: &Guarded| {
             let mut guarded = guarded.clone();
-            guarded.in_force = !matches!(self, Self::Unlocked);
+            guarded.in_force = !matches!(self, Self::Unlocked) && !left_open.contains(&guarded.guard.door);
             if let Self::Trial(trial) = self
                 && trial.doors.contains(&guarded.guard.door)
             {
-                guarded.guard.hold = Hold::OnTrial;
+                (guarded.in_force, guarded.guard.hold) = (true, Hold::OnTrial);
             }
             guarded
         };
