@@ -1,14 +1,17 @@
 //! Services that are not on this host: published, forwarded, or only behind it.
 
 use klopf_tests::{
-    Answer, CLIENT4, Case, Daemon, Host, Result, Running, SERVER4, Service, Stage, THIRD4, THIRD6, ensure, serve, until,
+    Answer, CLIENT4, Capture, Case, Daemon, Host, Need, Result, Running, SERVER4, Service, Stage, THIRD4, THIRD6,
+    ensure, packet, serve, until,
 };
 
-use crate::scene::{FAMILIES, NEEDS, PORTS, SSH, Scene, door, door_of};
+use crate::scene::{FAMILIES, NEEDS, PORTS, SSH, STRANGER4, Scene, door, door_of};
 
 const OTHER: [u16; 3] = [5001, 5003, 5002];
 /// Served by the host behind alone.
 const BEHIND: u16 = 2022;
+/// Served, and not guarded.
+const SERVED: Service = Service::Udp(443);
 /// Published as a port of the server.
 const PUBLISHED: Service = Service::Tcp(8022);
 /// As container engines do it.
@@ -17,8 +20,11 @@ const PUBLISH: &str = "table inet engine { chain prerouting { type nat hook prer
     meta nfproto ipv6 fib daddr type local tcp dport 8022 dnat ip6 to [fd00:98::2]:2022; }; }";
 
 pub(crate) fn cases() -> Vec<Case> {
+    let broadcast_needs: Vec<Need> = NEEDS.into_iter().chain(Capture::NEEDS).collect();
     vec![
         Case::new("a_published_service_is_guarded_by_the_same_rule", &NEEDS, published),
+        Case::new("broadcasts_do_not_pass_a_guard", &broadcast_needs, broadcasts),
+        Case::new("an_earlier_translation_is_no_way_past_a_guard", &NEEDS, translated_early),
         Case::new("what_only_passes_through_is_left_alone", &NEEDS, transit),
         Case::new("forward_leads_a_lease_to_a_host_behind_and_goes_with_it", &NEEDS, forwarded),
         Case::new("forward_without_a_port_keeps_the_port", &NEEDS, forwarded_same),
@@ -49,6 +55,43 @@ fn published(stage: &Stage) -> Result {
         ensure!(answer == Answer::Open, "the connection of {friend} is cut: {answer:?}");
     }
     Ok(())
+}
+
+/// Datagrams to all are for this host, too.
+fn broadcasts(stage: &Stage) -> Result {
+    let (mut scene, _klopfd) = Scene::guarded(stage, &door("ssh", "guard = [\"udp/5000\"]\nopen-for = \"600s\""))?;
+    // So that the neighbour is known before anything is answered.
+    scene.is_open(STRANGER4, SERVER4, SERVED)?;
+    let mut capture = Capture::at(stage, &stage.client, "src host 10.99.0.1 and udp")?;
+    let mut answered = |scene: &mut Scene<'_>, end: &[u8]| -> Result<bool> {
+        for to in ["10.99.0.255", "255.255.255.255"] {
+            scene.wire.packet(&packet::datagram(STRANGER4, to.parse()?, 5000, b"probe"))?;
+        }
+        scene.wire.packet(&packet::datagram(STRANGER4, SERVER4, 443, end))?;
+        let packets = capture.until("the echo", |packets| packets.iter().any(|packet| packet.ends_with(end)))?;
+        Ok(packets.iter().any(|packet| packet.ends_with(b"probe")))
+    };
+    ensure!(!answered(&mut scene, b"first")?, "a broadcast to a guarded port is answered");
+    scene.says(&["unlock"])?;
+    ensure!(answered(&mut scene, b"second")?, "the service answers no broadcast, so nothing was tested");
+    Ok(())
+}
+
+/// Another program sends the guarded port elsewhere before anybody else translates.
+fn translated_early(stage: &Stage) -> Result {
+    let early =
+        "table ip early { chain c { type nat hook prerouting priority -150; tcp dport 22 redirect to :443; }; }";
+    stage.server.run("nft", &[early])?;
+    let lines =
+        |closed: &str| door("ssh", &format!("guard = [\"tcp/22\"]\nopen-for = \"600s\"\nclosed = \"{closed}\""));
+    let (mut scene, klopfd) = Scene::guarded(stage, &lines("drop"))?;
+    scene.is_closed(STRANGER4, SERVER4, SSH)?;
+    scene.configure(&lines("reject"))?;
+    scene.says(&["reload"])?;
+    let answer = scene.peer.meets(STRANGER4, SERVER4, SSH)?;
+    ensure!(answer == Answer::Refused, "a stranger gets {answer:?}");
+    scene.enter(CLIENT4, SSH)?;
+    klopfd.terminate().map(drop)
 }
 
 fn transit(stage: &Stage) -> Result {

@@ -336,6 +336,16 @@ mod tests {
     }
 
     #[test]
+    fn leases_that_share_a_map_have_one_kind_of_targets() {
+        let mut doors = [guard("a", &[(6, 8022, 8022)]), guard("b", &[(6, 8023, 8023)]), guard("c", &[(6, 22, 22)])];
+        doors[0].forward = Some(("10.0.0.5".parse().unwrap(), Some(22)));
+        doors[1].forward = Some(("10.0.0.6".parse().unwrap(), None));
+        let layout = Layout::new(&doors);
+        assert_eq!(layout.places().get(&Place::Shared(Family::V4)), Some(&Some(Target { with_port: true })));
+        assert_eq!(layout.places().get(&Place::Shared(Family::V6)), Some(&None));
+    }
+
+    #[test]
     fn the_firmest_guard_counts() {
         let mut doors = [guard("a", &[(6, 22, 22)]), guard("b", &[(6, 22, 23)])];
         doors[0].hold = Hold::OnTrial;

@@ -34,12 +34,12 @@ table inet klopf_knock {
 
 const CHAIN: &str = "\
 	chain prerouting {
-		# After connection tracking, before addresses are rewritten: ports that are forwarded are guarded, too.
-		type filter hook prerouting priority -110; policy accept;
+		# Right after connection tracking, before addresses are rewritten: ports that are forwarded are guarded, too.
+		type filter hook prerouting priority -199; policy accept;
 		ct state established,related accept
 		iif lo accept
 		# What this host only passes on.
-		fib daddr type != local accept
+		fib daddr type unicast accept
 		meta nfproto vmap { ipv4 : jump knock_v4, ipv6 : jump knock_v6 }
 		jump guard
 	}

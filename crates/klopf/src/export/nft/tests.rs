@@ -59,12 +59,12 @@ fn a_ruleset_reads_like_this() {
       set door_ssh_always_v6 { type ipv6_addr; flags interval; auto-merge; elements = { 2001:db8::/32 }; }
 
     chain prerouting {
-        # After connection tracking, before addresses are rewritten: ports that are forwarded are guarded, too.
-        type filter hook prerouting priority -110; policy accept;
+        # Right after connection tracking, before addresses are rewritten: ports that are forwarded are guarded, too.
+        type filter hook prerouting priority -199; policy accept;
         ct state established,related accept
         iif lo accept
         # What this host only passes on.
-        fib daddr type != local accept
+        fib daddr type unicast accept
         meta nfproto vmap { ipv4 : jump knock_v4, ipv6 : jump knock_v6 }
         jump guard
       }
