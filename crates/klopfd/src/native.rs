@@ -110,7 +110,10 @@ fn run(path: &Path) -> ExitCode {
         Finished::Unguarded => ExitCode::from(exit::OS_ERROR),
         Finished::InUse => {
             crate::say("error: another klopfd is running with this state directory");
-            crate::say("help: stop that one, or give this one a `state-dir` of its own under [daemon]");
+            crate::say(
+                "help: `klopf reload` has it read its configuration again. Two on one host need a `state-dir` and",
+            );
+            crate::say("      a `runtime-dir` each, and only one of them can guard ports");
             ExitCode::from(exit::TEMPORARY)
         }
     }
@@ -164,7 +167,10 @@ pub(crate) fn user(named: Option<&str>) -> Result<User, String> {
 fn read(path: &Path) -> Result<(Config, String), (u8, String)> {
     let shown = path.display();
     let text = std::fs::read(path).map_err(|error| {
-        let help = "name the file with --config; `klopfd --help` shows how one looks";
+        let help = match error.kind() {
+            std::io::ErrorKind::PermissionDenied => "run it as root",
+            _ => "name the file with --config; `klopfd --help` shows how one looks",
+        };
         (exit::NO_INPUT, format!("error: cannot read {shown}: {}\nhelp: {help}", reason(&error)))
     })?;
     match config::parse_bytes(&shown.to_string(), &text) {
