@@ -16,6 +16,8 @@ pub(crate) fn cases() -> Vec<Case> {
     vec![
         Case::new("lock_that_nobody_confirms_is_undone_and_tells_why", &NEEDS, unconfirmed),
         Case::new("lock_confirmed_by_a_knock_and_a_connection_is_for_good", &NEEDS, confirmed),
+        Case::new("lock_is_confirmed_by_a_login_that_is_over_at_once", &NEEDS, short_login),
+        Case::new("lock_is_confirmed_by_who_had_a_lease_before", &NEEDS, leased_before),
         Case::new("lock_is_not_confirmed_by_a_knock_without_a_connection", &NEEDS, only_knocked),
         Case::new("lock_is_not_confirmed_by_a_connection_that_was_granted_by_hand", &NEEDS, only_granted),
         Case::new("lock_of_a_daemon_that_is_killed_is_undone_by_the_kernel", &NEEDS, killed),
@@ -190,6 +192,28 @@ fn first_start_confirmed(stage: &Stage) -> Result {
 
 fn wider() -> String {
     format!("{}{}", ssh(), door_of("web", &OTHER, "guard = [\"tcp/443\"]\nopen-for = \"600s\""))
+}
+
+fn short_login(stage: &Stage) -> Result {
+    let (mut scene, klopfd) = unlocked(stage, LONG)?;
+    let [(friend, stranger, server), _] = FAMILIES;
+    let _lock = trial(&scene, &["lock"])?;
+    // Each of its connections is closed as soon as it is there.
+    scene.enter(friend, SSH)?;
+    scene.until_status("the trial is confirmed", |status| status.guards() == "guarded")?;
+    scene.is_closed(stranger, server, SSH)?;
+    klopfd.terminate().map(drop)
+}
+
+fn leased_before(stage: &Stage) -> Result {
+    let (mut scene, klopfd) = unlocked(stage, LONG)?;
+    let [(friend, _, _), _] = FAMILIES;
+    scene.knock(friend)?;
+    scene.until_status("the lease", |status| status.leases() == 1)?;
+    let _lock = trial(&scene, &["lock"])?;
+    confirm(&mut scene)?;
+    scene.until_status("the trial is confirmed", |status| status.guards() == "guarded")?;
+    klopfd.terminate().map(drop)
 }
 
 /// A start with one more guard, over whose port somebody is connected.
