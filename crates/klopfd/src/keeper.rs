@@ -340,8 +340,11 @@ impl<'a, F: Face> Keeper<'a, F> {
         let before = self.plan.clone();
         let read = self.face.reload();
         if read {
-            self.take_reload(&before);
+            let begins = self.take_reload(&before);
             self.apply_anew();
+            if begins {
+                self.begin_trial(None);
+            }
             self.face.tell(&Event::Reloaded);
         }
         read

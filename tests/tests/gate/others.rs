@@ -1,8 +1,9 @@
 //! Other programs that change nftables: ours is out of their reach, or restored.
 
+use std::process::Stdio;
 use std::time::Duration;
 
-use klopf_tests::{Answer, Case, Daemon, Probes, Result, Stage, ensure};
+use klopf_tests::{Answer, Case, Daemon, Probes, Result, Running, Stage, ensure};
 
 use crate::scene::{
     FAMILIES, NEEDS, PROBED, SSH, Scene, friends_and_strangers, long_door, only_friends_were_answered, tells,
@@ -39,6 +40,7 @@ pub(crate) fn cases() -> Vec<Case> {
         Case::new("a_ruleset_flushed_while_the_daemon_is_dead_is_made_again", &NEEDS, |stage| {
             meanwhile(stage, false, "flush ruleset")
         }),
+        Case::new("what_the_kernel_does_not_take_now_is_tried_again", &NEEDS, held_by_another),
     ]
 }
 
@@ -146,4 +148,23 @@ fn meanwhile(stage: &Stage, shared: bool, loss: &str) -> Result {
     }
     ensure!(scene.status()?.leases() == 2, "status: {}", scene.status()?.0);
     Ok(())
+}
+
+/// Another program owns a table of that name, and nobody else may change it while that lives.
+fn held_by_another(stage: &Stage) -> Result {
+    let mut scene = Scene::set(stage, &long_door(""))?;
+    scene.set_daemon("share-table", "true")?;
+    let mut klopfd = Daemon::Klopfd.start(stage)?;
+    let (friend, stranger, server) = FAMILIES[0];
+    scene.enter(friend, SSH)?;
+    let mut nft = stage.server.command("nft");
+    nft.arg("-i").stdin(Stdio::piped());
+    let mut other = Running::start(nft, &stage.path("nft.out"))?;
+    // In one batch, so that klopfd finds no moment between them.
+    other.tell("delete table inet klopf; add table inet klopf { flags owner; }")?;
+    klopfd.until("it cannot restore the table", |log| tells(log, &["kernel's firewall", "belongs to process"]))?;
+    scene.is_open(stranger, server, SSH)?;
+    other.murder()?;
+    scene.until_closed(stranger, server, SSH)?;
+    scene.is_open(friend, server, SSH)
 }

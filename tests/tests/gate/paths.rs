@@ -28,6 +28,7 @@ pub(crate) fn cases() -> Vec<Case> {
         Case::new("what_only_passes_through_is_left_alone", &NEEDS, transit),
         Case::new("forward_leads_a_lease_to_a_host_behind_and_goes_with_it", &NEEDS, forwarded),
         Case::new("forward_without_a_port_keeps_the_port", &NEEDS, forwarded_same),
+        Case::new("a_lease_leads_behind_again_when_the_table_is_lost_while_klopfd_is_down", &NEEDS, forwarded_anew),
     ]
 }
 
@@ -141,4 +142,19 @@ fn forwarded_same(stage: &Stage) -> Result {
     scene.enter(CLIENT4, service)?;
     scene.says(&["revoke", "behind"])?;
     scene.is_closed(CLIENT4, SERVER4, service)
+}
+
+fn forwarded_anew(stage: &Stage) -> Result {
+    let lines = "guard = [\"tcp/2022\"]\nopen-for = \"600s\"\nforward = \"10.98.0.2\"";
+    let mut scene = Scene::set(stage, &door("behind", lines))?;
+    let klopfd = Daemon::Klopfd.start(stage)?;
+    let _behind = behind(stage)?;
+    let service = Service::Tcp(BEHIND);
+    scene.enter(CLIENT4, service)?;
+    klopfd.murder()?;
+    stage.server.run("nft", &["flush ruleset"])?;
+    ensure!(scene.table()?.is_none(), "the table is still there");
+    let _klopfd = Daemon::Klopfd.start(stage)?;
+    scene.is_open(CLIENT4, SERVER4, service)?;
+    scene.is_closed(STRANGER4, SERVER4, service)
 }

@@ -100,6 +100,13 @@ pub struct Guard {
 }
 
 impl Guard {
+    /// One that is firm, and lets in who has a lease, by the whole of their address.
+    #[must_use]
+    pub fn new(door: String, ports: Vec<Ports>) -> Self {
+        let always = Vec::new();
+        Self { door, ports, reject: false, hold: Hold::Firm, always, prefix4: 32, prefix6: 128, forward: None }
+    }
+
     /// Whom a lease for an address lets in.
     #[must_use]
     pub fn admits(&self, address: IpAddr) -> Network {
@@ -291,16 +298,8 @@ mod tests {
     use super::*;
 
     fn guard(door: &str, ports: &[(u8, u16, u16)]) -> Guard {
-        Guard {
-            door: door.into(),
-            ports: ports.iter().map(|&(proto, first, last)| Ports { proto, first, last }).collect(),
-            reject: false,
-            hold: Hold::Firm,
-            always: Vec::new(),
-            prefix4: 32,
-            prefix6: 128,
-            forward: None,
-        }
+        let ports = ports.iter().map(|&(proto, first, last)| Ports { proto, first, last });
+        Guard::new(door.into(), ports.collect())
     }
 
     fn spans(guards: &[Guard]) -> Vec<(u8, u16, u16, Vec<usize>)> {

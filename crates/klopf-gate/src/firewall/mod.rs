@@ -46,6 +46,8 @@ const MOST_IN_A_ROW: usize = 32;
 const IN_A_ROW: u64 = 10_000;
 /// Milliseconds that it waits.
 const PAUSE: u64 = 1000;
+/// Milliseconds until it is tried again when the kernel has not taken it.
+const PAUSE_AFTER_ERROR: u64 = 5000;
 /// Keys of leases that are changed in one batch.
 const AT_ONCE: usize = 1024;
 
@@ -77,6 +79,8 @@ pub struct Firewall {
     culprit: Option<String>,
     /// When it was restored lately.
     restored: Vec<u64>,
+    /// Before that it is not restored again.
+    not_before: u64,
     /// Connections that were up before their port was closed: this host's end, and the other.
     spared: Vec<(SocketAddr, SocketAddr)>,
 }
@@ -103,6 +107,7 @@ impl Firewall {
             trial_ends: None,
             culprit: None,
             restored: Vec::new(),
+            not_before: 0,
             spared: Vec::new(),
         })
     }
@@ -154,17 +159,19 @@ impl Firewall {
         now: u64,
     ) -> Result {
         let layout = Layout::new(guards);
-        let same_trial = std::mem::replace(&mut self.trial_ends, trial_ends) == trial_ends;
-        if same_trial && self.installed.as_ref() == Some(&layout) {
+        if trial_ends == self.trial_ends && self.installed.as_ref() == Some(&layout) {
             return Ok(());
         }
         self.spared = up;
         self.spared.truncate(MOST_SPARED);
-        let before = std::mem::replace(&mut self.wanted, layout);
+        let wanted_before = std::mem::replace(&mut self.wanted, layout);
+        let trial_before = std::mem::replace(&mut self.trial_ends, trial_ends);
         let result = self.install(now);
         if result.is_err() {
-            self.wanted = before;
+            (self.wanted, self.trial_ends) = (wanted_before, trial_before);
             self.index();
+            // It may have been changed by half. What the kernel does not take now is tried again.
+            let _ = self.restore(now);
         }
         result
     }
@@ -215,7 +222,7 @@ impl Firewall {
         changes.extend(closing.iter().flat_map(|(set, elements)| add(&set.name, elements)));
         changes.extend(self.lasting_elements(now));
         for key in self.by_key.keys() {
-            changes.extend(self.element(key, now).into_iter().flat_map(|(set, element)| add(&set, &[element])));
+            changes.extend(self.elements(key, now).flat_map(|(set, element)| add(&set, &[element])));
         }
         changes.extend(table::chains(&self.wanted));
         changes.extend(table::rules(&self.wanted, ""));
@@ -386,41 +393,43 @@ impl Firewall {
     }
 
     /// Looks who has changed the table, and restores it; the name of the program that did. Where that goes on and on,
-    /// a second passes before the next time; see [`Firewall::restore_due`].
+    /// some time passes before the next time; see [`Firewall::restore_due`].
     ///
     /// # Errors
     /// It could not be restored.
     pub fn heard(&mut self, now: u64) -> Result<Option<String>> {
-        let Some(news) = &self.news else { return Ok(None) };
-        let culprit = found::culprit(news, self.netlink.port());
-        if self.installed.is_none() {
-            return Ok(None);
-        }
+        let culprit = self.news.as_ref().and_then(|news| found::culprit(news, self.netlink.port()));
         self.culprit = culprit.or_else(|| self.culprit.take());
-        if self.culprit.is_none() || self.restore_due().is_some_and(|due| due > now) {
+        if self.restore_due().is_none_or(|due| due > now) {
             return Ok(None);
         }
         self.restored.retain(|at| now.saturating_sub(*at) < IN_A_ROW);
         self.restored.push(now);
-        let culprit = self.culprit.take();
+        if self.restored.len() >= MOST_IN_A_ROW {
+            self.not_before = now.saturating_add(PAUSE);
+        }
         self.restore(now)?;
-        Ok(culprit)
+        Ok(self.culprit.take())
     }
 
-    /// When the table that others have changed is restored, if that has to wait.
+    /// When the table is restored that others have changed, or that could not be made.
     #[must_use]
     pub fn restore_due(&self) -> Option<u64> {
-        let last = self.restored.last().filter(|_| self.restored.len() >= MOST_IN_A_ROW)?;
-        self.culprit.as_ref().map(|_| last.saturating_add(PAUSE))
+        let missing = self.culprit.is_some() || self.installed.is_none();
+        (missing && !self.wanted.spans.is_empty()).then_some(self.not_before)
     }
 
     /// Puts what is wanted into the kernel again, whatever that holds now.
-    ///
-    /// # Errors
-    /// The kernel has not taken it.
-    pub fn restore(&mut self, now: u64) -> Result {
+    fn restore(&mut self, now: u64) -> Result {
         self.installed = None;
-        if self.wanted.spans.is_empty() { Ok(()) } else { self.install(now) }
+        if self.wanted.spans.is_empty() {
+            return Ok(());
+        }
+        let done = self.install(now);
+        if done.is_err() {
+            self.not_before = now.saturating_add(PAUSE_AFTER_ERROR);
+        }
+        done
     }
 
     /// Begins to hear of changes, where others can make some.
@@ -459,8 +468,7 @@ impl Firewall {
     }
 
     /// The element that leads a key's leases to another host.
-    fn forwarding(&self, key: &LeaseKey, now: u64) -> Option<(String, Element)> {
-        let (_, element) = self.element(key, now)?;
+    fn forwarding(&self, key: &LeaseKey, lease: &Element) -> Option<(String, Element)> {
         let place = key.place();
         let (to, port) = self.wanted.forward(self.wanted.span(key.ports)?, place.family())?;
         let set = names::forward(place);
@@ -469,12 +477,14 @@ impl Firewall {
         let port = with_port.then(|| port.unwrap_or(key.ports.first));
         let mut value = sets::address_bytes(to);
         value.extend(port.map(|port| sets::word(&port.to_be_bytes())).unwrap_or_default());
-        Some((set, Element { value: Some(value), comment: None, ..element }))
+        Some((set, Element { value: Some(value), comment: None, ..lease.clone() }))
     }
 
     /// Both elements of a key.
     fn elements(&self, key: &LeaseKey, now: u64) -> impl Iterator<Item = (String, Element)> {
-        [self.element(key, now), self.forwarding(key, now)].into_iter().flatten()
+        let lease = self.element(key, now);
+        let forwarding = lease.as_ref().and_then(|(_, lease)| self.forwarding(key, lease));
+        [lease, forwarding].into_iter().flatten()
     }
 
     /// Writes keys that the kernel does not hold.

@@ -21,12 +21,12 @@ pub(super) const ENOENT: i32 = 2;
 const EPERM: i32 = 1;
 const EINVAL: i32 = 22;
 const EOPNOTSUPP: i32 = 95;
-/// After connection tracking (-200) and before the translation of destinations (-100).
+/// Right after connection tracking (-200): before any translation of destinations, also those earlier than the usual -100.
 pub(super) const GUARD_PRIORITY: i32 = -199;
-/// After the guard, and before others translate destinations (-100): the first to do so is the one that counts.
+/// After the guard, and before others translate destinations: the first to do so is the one that counts.
 const FORWARD_PRIORITY: i32 = -198;
 /// Sets of a table that are looked at.
-const MOST_SETS: usize = 1024;
+const MOST_SETS: usize = 1 << 17;
 
 /// What is known of the table.
 pub(super) struct State {
@@ -63,7 +63,7 @@ pub(super) fn state(netlink: &mut Netlink) -> Result<Option<State>, FirewallErro
 /// Whether the table is there, and is ours to take.
 pub(super) fn in_order(netlink: &mut Netlink, share: bool) -> Result<bool, FirewallError> {
     let Some(state) = state(netlink)? else { return Ok(false) };
-    if let Some(owner) = state.owner {
+    if let Some(owner) = state.owner.filter(|owner| *owner != netlink.port()) {
         let what = format!("the table inet klopf belongs to process {owner}: is another klopfd running?");
         let error = io::Error::new(io::ErrorKind::ResourceBusy, what);
         return Err(FirewallError { what: "nf_tables", error });

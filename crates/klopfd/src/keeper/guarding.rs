@@ -29,7 +29,7 @@ impl<F: Face> Keeper<'_, F> {
             return Ok(());
         }
         let now = clock::boot_ms();
-        let (guarded, on_trial) = match &mut self.firewall {
+        let (guarded, was_on_trial) = match &mut self.firewall {
             Some(firewall) => (firewall.guarded()?, firewall.was_on_trial()?),
             None => (Vec::new(), false),
         };
@@ -44,10 +44,11 @@ impl<F: Face> Keeper<'_, F> {
             self.warn(what);
         } else {
             let doors = self.logged_in(&guarded);
-            if on_trial || !doors.is_empty() {
+            if was_on_trial || !doors.is_empty() {
                 // What was guarded before stays so, whatever comes of it.
                 let new = self.new_doors(&guarded);
-                let on_trial = if new.is_empty() { self.guard_names() } else { new };
+                let all = || self.guard_names().difference(&self.left_open).cloned().collect();
+                let on_trial = if new.is_empty() { all() } else { new };
                 let prove = if doors.is_empty() { on_trial.clone() } else { doors };
                 self.state = State::Trial(Trial::new(Reason::Start, on_trial, prove, now, self.trial_ms));
             }
@@ -138,22 +139,24 @@ impl<F: Face> Keeper<'_, F> {
     }
 
     /// Decides on guards that a reload has changed: in a trial they join it, and where somebody is logged in over a port that
-    /// was open before they begin one.
-    pub(super) fn take_reload(&mut self, before: &Plan) {
+    /// was open before they are put on one. Whether that has to begin, once they are in force.
+    pub(super) fn take_reload(&mut self, before: &Plan) -> bool {
         self.plan = self.face.plan();
         let changed = changed(before, &self.plan);
         if let Some(trial) = self.state.trial() {
             // The end of it may lead back.
-            return trial.join(changed);
+            trial.join(changed);
+            return false;
         }
         let guarded: Vec<Ports> = before.guards.iter().flat_map(|door| door.guard.ports.iter().copied()).collect();
         let doors = if matches!(self.state, State::Locked) { self.logged_in(&guarded) } else { BTreeSet::new() };
         if doors.is_empty() {
-            return self.face.keep_reloaded();
+            self.face.keep_reloaded();
+            return false;
         }
         let now = clock::boot_ms();
         self.state = State::Trial(Trial::new(Reason::Reload, changed.ports, doors, now, self.trial_ms));
-        self.begin_trial(None);
+        true
     }
 
     /// Begins a trial that the state already holds.
@@ -319,7 +322,8 @@ impl<F: Face> Keeper<'_, F> {
             other.proto == ports.proto && other.first <= ports.first && ports.last <= other.last
         };
         let known = |ports: &Ports| confirmed.contains(&named(ports)) || guarded.iter().any(|old| covers(ports, old));
-        let new = self.plan.guards.iter().filter(|door| !door.guard.ports.iter().all(known));
+        let closed = self.plan.guards.iter().filter(|door| !self.left_open.contains(&door.guard.door));
+        let new = closed.filter(|door| !door.guard.ports.iter().all(known));
         new.map(|door| door.guard.door.clone()).collect()
     }
 

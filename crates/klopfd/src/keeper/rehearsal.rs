@@ -4,7 +4,7 @@
 use std::net::IpAddr;
 
 use klopf_engine::{Door, DoorId};
-use klopf_gate::firewall::{Guard, Hold, Ports, TCP};
+use klopf_gate::firewall::{Guard, Ports, TCP};
 use klopf_gate::{By, Guarded, Order, Pass};
 use klopf_sys::clock;
 use klopf_wire::{FlagMask, Port, Proto};
@@ -47,16 +47,8 @@ impl Rehearsal {
         };
         plan.doors.push((NAME.to_owned(), door));
         plan.interfaces.iter_mut().for_each(|interfaces| interfaces.push(self.interface.clone()));
-        let guard = Guard {
-            door: NAME.to_owned(),
-            ports: vec![Ports { proto: TCP, first: self.port, last: self.port }],
-            reject: false,
-            hold: Hold::Firm,
-            always: Vec::new(),
-            prefix4: 32,
-            prefix6: 128,
-            forward: None,
-        };
+        let ports = vec![Ports { proto: TCP, first: self.port, last: self.port }];
+        let guard = Guard::new(NAME.to_owned(), ports);
         let (in_force, most, extend, until_disconnect, service) = (true, None, false, false, None);
         plan.guards.push(Guarded { guard, in_force, most, extend, until_disconnect, service });
     }
