@@ -3,6 +3,7 @@
 mod daemon;
 mod doors;
 mod guard;
+pub mod profile;
 mod report;
 mod values;
 
