@@ -14,7 +14,7 @@ use super::{Dress, Lengths, Undressed};
 
 mod hello;
 
-pub(super) const LENGTHS: Lengths = Lengths { first: 288, last: 612, step: 1 };
+pub(super) const LENGTHS: Lengths = Lengths { first: 288, last: 608, step: 1 };
 
 /// QUIC version 1.
 const VERSION: [u8; 4] = [0, 0, 0, 1];
