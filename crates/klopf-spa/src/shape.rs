@@ -15,6 +15,8 @@ mod tests;
 
 use draw::{Draw, scale};
 
+use crate::Random;
+
 /// What a packet looks like.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum Shape {
@@ -92,7 +94,7 @@ impl Shape {
     /// A dress for a sealed part of `length` bytes, different each time; empty unless that is one of [`Self::lengths`].
     /// `unix_ms` is 0 where there is no clock; `random` fills its argument with random bytes.
     #[must_use]
-    pub fn dress(self, length: usize, unix_ms: u64, random: &mut dyn FnMut(&mut [u8])) -> Dress {
+    pub fn dress(self, length: usize, unix_ms: u64, random: Random<'_>) -> Dress {
         let mut draw = Draw(random);
         let dress = self.lengths().has(length).then(|| match self {
             Self::None => None,
@@ -165,7 +167,7 @@ impl Lengths {
 
     /// One of them, each as likely as the others.
     #[must_use]
-    pub fn draw(self, random: &mut dyn FnMut(&mut [u8])) -> usize {
+    pub fn draw(self, random: Random<'_>) -> usize {
         let mut bytes = [0; 4];
         random(&mut bytes);
         self.first + self.step * scale(u32::from_be_bytes(bytes), (self.last - self.first) / self.step + 1)

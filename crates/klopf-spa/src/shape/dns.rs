@@ -88,7 +88,7 @@ pub(super) fn undress(datagram: &[u8]) -> Option<Undressed<'_>> {
     let mut from = Reader(datagram);
     let _id = from.u16()?;
     let flags = from.u16()?;
-    if flags & NO_QUERY != 0 || from.array()? != COUNTS {
+    if flags & NO_QUERY != 0 || from.take()? != COUNTS {
         return None;
     }
     loop {
@@ -100,7 +100,7 @@ pub(super) fn undress(datagram: &[u8]) -> Option<Undressed<'_>> {
     }
     let (_type, class) = (from.u16()?, from.u16()?);
     let (root, kind) = (from.u8()?, from.u16()?);
-    let (_size, _flags) = (from.u16()?, from.array::<4>()?);
+    let (_size, _flags) = (from.u16()?, from.take::<4>()?);
     if (class, root, kind) != (IN, 0, OPT) || usize::from(from.u16()?) != from.left() {
         return None;
     }

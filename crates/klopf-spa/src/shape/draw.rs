@@ -1,7 +1,9 @@
 //! Chance, in the forms in which dresses want it.
 
+use crate::Random;
+
 /// Draws from a source of random bytes.
-pub(super) struct Draw<'a>(pub(super) &'a mut dyn FnMut(&mut [u8]));
+pub(super) struct Draw<'a>(pub(super) Random<'a>);
 
 impl Draw<'_> {
     /// So many bytes.

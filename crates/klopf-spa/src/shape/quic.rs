@@ -147,7 +147,7 @@ pub(super) fn undress(datagram: &[u8]) -> Option<Undressed<'_>> {
 
 /// The connection IDs, the server's and the client's, of a packet of this kind.
 fn long_header<'a>(from: &mut Reader<'a>, kind: u8) -> Option<[&'a [u8]; 2]> {
-    let (first, version) = (from.u8()?, from.array()?);
+    let (first, version) = (from.u8()?, from.take()?);
     let mut id = || from.u8().filter(|length| *length <= LONGEST_ID).and_then(|length| from.bytes(length.into()));
     let ids = [id()?, id()?];
     (first & KIND == kind && version == VERSION).then_some(ids)

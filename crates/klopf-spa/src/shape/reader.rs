@@ -1,11 +1,10 @@
-//! Reads a datagram from front to back.
+//! More that can be read from front to back.
 
-/// What has not been read yet.
-#[derive(Clone, Copy)]
-pub(super) struct Reader<'a>(pub(super) &'a [u8]);
+pub(super) use crate::knock::Reader;
 
 impl<'a> Reader<'a> {
-    pub(super) fn left(self) -> usize {
+    /// How many bytes have not been read yet.
+    pub(super) fn left(&self) -> usize {
         self.0.len()
     }
 
@@ -15,18 +14,12 @@ impl<'a> Reader<'a> {
         Some(bytes)
     }
 
-    pub(super) fn array<const N: usize>(&mut self) -> Option<[u8; N]> {
-        let (bytes, rest) = self.0.split_first_chunk()?;
-        self.0 = rest;
-        Some(*bytes)
-    }
-
     pub(super) fn u8(&mut self) -> Option<u8> {
-        self.array().map(u8::from_be_bytes)
+        self.take().map(u8::from_be_bytes)
     }
 
     pub(super) fn u16(&mut self) -> Option<u16> {
-        self.array().map(u16::from_be_bytes)
+        self.take().map(u16::from_be_bytes)
     }
 
     /// A number of RFC 9000, section 16, that counts bytes.
