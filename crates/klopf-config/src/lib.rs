@@ -11,6 +11,6 @@ pub mod native;
 mod scan;
 mod suggest;
 
-pub use check::{Check, check};
+pub use check::{Check, check, check_files, is_native};
 pub use fault::{Fault, Faults, Level};
 pub use native::profile;

@@ -6,10 +6,6 @@
 
 use klopf_wire::{FlagMask, PortSet, Proto};
 
-/// How many bytes of a packet are kept: enough for an IPv4 header with options, or an IPv6 header with some
-/// extension headers, and the transport header behind it.
-pub(crate) const SNAP: u32 = 160;
-
 /// What to let through.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Interest {
@@ -65,8 +61,8 @@ pub(crate) fn nothing() -> Vec<Op> {
     vec![Op(RETURN, 0, 0, 0)]
 }
 
-/// The program for an interest.
-pub(crate) fn program(interest: &Interest) -> Vec<Op> {
+/// The program for an interest, which keeps so many bytes of a packet.
+pub(crate) fn program(interest: &Interest, snap: u32) -> Vec<Op> {
     let mut asm = Assembler::default();
     let [accept, reject, untagged, ours, ipv4, ipv6, tcp, udp] = std::array::from_fn(|_| asm.label());
 
@@ -138,7 +134,7 @@ pub(crate) fn program(interest: &Interest) -> Vec<Op> {
     asm.member(&boundaries(&interest.ports, Proto::Udp), accept, reject);
 
     asm.place(accept);
-    asm.op(RETURN, SNAP);
+    asm.op(RETURN, snap);
     asm.place(reject);
     asm.op(RETURN, 0);
     asm.assemble()
@@ -266,6 +262,8 @@ mod tests {
 
     use super::*;
 
+    const SNAP: u32 = 160;
+
     /// A packet with what the kernel knows about it.
     #[derive(Clone)]
     struct Packet {
@@ -353,7 +351,7 @@ mod tests {
 
     #[test]
     fn only_what_a_door_cares_about_comes_through() {
-        let program = program(&interest(&[Port::tcp(7000), Port::udp(8000)]));
+        let program = program(&interest(&[Port::tcp(7000), Port::udp(8000)]), SNAP);
         let passes = |packet: &Packet| run(&program, packet) == SNAP;
         assert!(passes(&ipv4(6, 7000, 2)) && passes(&ipv4(17, 8000, 0)) && passes(&ipv6(6, 7000)));
         assert!(passes(&ipv6(60, 1)), "extension headers are left to the parser");
@@ -372,14 +370,15 @@ mod tests {
 
     #[test]
     fn a_vlan_tag_keeps_a_packet_out_and_a_priority_does_not() {
-        let program = program(&interest(&[Port::tcp(7000)]));
+        let program = program(&interest(&[Port::tcp(7000)]), SNAP);
         let tagged = |vlan| run(&program, &Packet { vlan: Some(vlan), ..ipv4(6, 7000, 2) });
         assert_eq!((tagged(5), tagged(0x6005), tagged(0), tagged(0x6000)), (0, 0, SNAP, SNAP));
     }
 
     #[test]
     fn interfaces_are_told_apart() {
-        let on = |interfaces| run(&program(&Interest { interfaces, ..interest(&[Port::tcp(7)]) }), &ipv4(6, 7, 2));
+        let on =
+            |interfaces| run(&program(&Interest { interfaces, ..interest(&[Port::tcp(7)]) }, SNAP), &ipv4(6, 7, 2));
         assert_eq!(on(Some(vec![1, 2, 3])), SNAP);
         assert_eq!((on(Some(vec![1, 3])), on(Some(vec![]))), (0, 0));
         assert_eq!(on(Some((100..200).collect())), SNAP, "too many to look at");
@@ -388,7 +387,7 @@ mod tests {
     #[test]
     fn too_many_ports_are_covered_by_fewer_ranges_within_the_limit_of_the_kernel() {
         let ports: Vec<Port> = (0..20_000).step_by(3).flat_map(|n| [Port::tcp(n), Port::udp(n)]).collect();
-        let program = program(&interest(&ports));
+        let program = program(&interest(&ports), SNAP);
         assert!(program.len() <= 4096, "{}", program.len());
         assert!(ports.iter().step_by(97).all(|port| run(&program, &ipv4(6, port.number, 2)) == SNAP));
         assert_eq!(run(&program, &ipv4(6, 60_000, 2)), 0);
@@ -401,7 +400,7 @@ mod tests {
         ) {
             let all: Vec<u16> = numbers.iter().copied().chain(1000..1000 + dense).collect();
             let ports: Vec<Port> = all.iter().map(|&number| Port::tcp(number)).collect();
-            let program = program(&interest(&ports));
+            let program = program(&interest(&ports), SNAP);
             for number in all.iter().copied().flat_map(|n| [n, n.wrapping_add(1), n.wrapping_sub(1), probe]) {
                 let passes = run(&program, &ipv4(6, number, TcpFlags::SYN.0)) == SNAP;
                 prop_assert_eq!(passes, all.contains(&number), "{}", number);

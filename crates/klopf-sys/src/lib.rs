@@ -28,6 +28,6 @@ pub use process::{
     Background, Ended, Environment, Reaped, close_stderr, inherited, keep_descriptors, kill, reap, set_name,
     start_command, start_helper, to_background,
 };
-pub use ring::{Frame, PacketSocket, Ring};
+pub use ring::{Depth, Frame, PacketSocket, Ring};
 pub use sandbox::{Confined, SandboxError, User, confine, drop_privileges, landlock_version};
 pub use signals::{Signal, Signals};

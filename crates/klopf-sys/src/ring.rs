@@ -13,39 +13,73 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use crate::filter::{self, Interest, Op};
 
-/// Frames in the ring: 26 ms at 600,000 packets a second.
-const FRAMES: u32 = 16_384;
-/// Bytes of a frame: the kernel's header, the link-level address and 160 bytes of the packet.
-const FRAME: u32 = 256;
 const BLOCK: u32 = 1 << 16;
+/// Bytes of a frame before the packet: the kernel's header and the link-level address, and what aligns them.
+const BEFORE: u32 = 96;
+
+/// How much of each packet a ring keeps, and how many packets.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Depth {
+    /// 160 bytes: enough for an IPv4 header with options, or an IPv6 header with some extension headers, and the
+    /// transport header behind it. 16,384 packets: 26 ms at 600,000 packets a second.
+    Headers,
+    /// 1,952 bytes: all of an Ethernet frame. 1,024 packets.
+    Whole,
+}
+
+impl Depth {
+    const fn frames(self) -> u32 {
+        match self {
+            Self::Headers => 16_384,
+            Self::Whole => 1024,
+        }
+    }
+
+    /// Bytes of a frame.
+    const fn frame(self) -> u32 {
+        match self {
+            Self::Headers => 256,
+            Self::Whole => 2048,
+        }
+    }
+
+    /// Bytes of a packet.
+    const fn snap(self) -> u32 {
+        self.frame() - BEFORE
+    }
+
+    const fn length(self) -> usize {
+        self.frames() as usize * self.frame() as usize
+    }
+}
 
 /// Where `struct sockaddr_ll` stands in a frame: behind `struct tpacket2_hdr`, aligned to 16.
 const ADDRESS: usize = 32;
 const _: () = assert!(size_of::<libc::tpacket2_hdr>() == ADDRESS);
-const _: () = assert!(ADDRESS + size_of::<libc::sockaddr_ll>() + 16 + filter::SNAP as usize <= FRAME as usize);
+const _: () = assert!(ADDRESS + size_of::<libc::sockaddr_ll>() + 16 <= BEFORE as usize);
 
 /// The socket. It hears nothing until it is given an [`Interest`].
 #[derive(Debug)]
-pub struct PacketSocket(OwnedFd);
+pub struct PacketSocket(OwnedFd, Depth);
 
 impl PacketSocket {
     /// Opens the socket with its ring.
     ///
     /// # Errors
     /// `EPERM` without CAP_NET_RAW, `EAFNOSUPPORT` where the kernel has no packet sockets, `ENOMEM`.
-    pub fn open() -> io::Result<Self> {
+    pub fn open(depth: Depth) -> io::Result<Self> {
         let kind = libc::SOCK_DGRAM | libc::SOCK_NONBLOCK | libc::SOCK_CLOEXEC;
         // SAFETY: socket() takes no pointers. Protocol 0 hears nothing before bind().
         let fd = check(unsafe { libc::socket(libc::AF_PACKET, kind, 0) })?;
         // SAFETY: the descriptor was just made and belongs to nobody else.
-        let socket = Self(unsafe { OwnedFd::from_raw_fd(fd) });
+        let socket = Self(unsafe { OwnedFd::from_raw_fd(fd) }, depth);
         let version = libc::tpacket_versions::TPACKET_V2 as libc::c_int;
         set_option(&socket.0, libc::SOL_PACKET, libc::PACKET_VERSION, &version)?;
         let ring = libc::tpacket_req {
             tp_block_size: BLOCK,
-            tp_block_nr: FRAMES * FRAME / BLOCK,
-            tp_frame_size: FRAME,
-            tp_frame_nr: FRAMES,
+            tp_block_nr: depth.frames() * depth.frame() / BLOCK,
+            tp_frame_size: depth.frame(),
+            tp_frame_nr: depth.frames(),
         };
         set_option(&socket.0, libc::SOL_PACKET, libc::PACKET_RX_RING, &ring)?;
         attach(&socket.0, &filter::nothing())?;
@@ -59,7 +93,7 @@ impl PacketSocket {
     /// As setsockopt(2).
     pub fn listen(&self, interest: &Interest, outgoing: bool) -> io::Result<()> {
         set_option(&self.0, libc::SOL_PACKET, libc::PACKET_IGNORE_OUTGOING, &libc::c_int::from(!outgoing))?;
-        attach(&self.0, &filter::program(interest))
+        attach(&self.0, &filter::program(interest, self.1.snap()))
     }
 
     /// Packets that were lost because the ring was full, since the last call.
@@ -82,6 +116,12 @@ impl PacketSocket {
         Ok(stats.tp_drops)
     }
 
+    /// One that another process has opened, with this depth.
+    #[must_use]
+    pub fn inherited(fd: OwnedFd, depth: Depth) -> Self {
+        Self(fd, depth)
+    }
+
     /// All interfaces, both directions: only ETH_P_ALL also sees what the host sends.
     fn bind(&self) -> io::Result<()> {
         // SAFETY: all-zero is a valid sockaddr_ll: integers and bytes.
@@ -101,12 +141,6 @@ impl AsFd for PacketSocket {
     }
 }
 
-impl From<OwnedFd> for PacketSocket {
-    fn from(fd: OwnedFd) -> Self {
-        Self(fd)
-    }
-}
-
 /// A packet in the ring.
 #[derive(Clone, Copy, Debug)]
 pub struct Frame<'a> {
@@ -114,7 +148,7 @@ pub struct Frame<'a> {
     pub interface: u32,
     /// Whether this host sent it.
     pub outgoing: bool,
-    /// The packet from its network header on, at most 160 bytes.
+    /// The packet from its network header on, as much as the ring keeps.
     pub packet: &'a [u8],
 }
 
@@ -134,8 +168,9 @@ impl Ring {
     pub fn map(socket: PacketSocket) -> io::Result<Self> {
         let access = libc::PROT_READ | libc::PROT_WRITE;
         // SAFETY: a new mapping at an address of the kernel's choice touches no memory of ours.
-        let memory =
-            unsafe { libc::mmap(std::ptr::null_mut(), LENGTH, access, libc::MAP_SHARED, socket.0.as_raw_fd(), 0) };
+        let memory = unsafe {
+            libc::mmap(std::ptr::null_mut(), socket.1.length(), access, libc::MAP_SHARED, socket.0.as_raw_fd(), 0)
+        };
         if memory == libc::MAP_FAILED {
             return Err(io::Error::last_os_error());
         }
@@ -146,22 +181,23 @@ impl Ring {
     /// Shows up to `most` packets in order of arrival and gives each frame back; how many there were.
     pub fn drain(&mut self, most: usize, mut each: impl FnMut(Frame<'_>)) -> usize {
         let user = libc::TP_STATUS_USER;
+        let (frames, size) = (self.socket.1.frames(), self.socket.1.frame() as usize);
         for count in 0..most {
-            let at = self.next as usize * FRAME as usize;
-            // SAFETY: `next` < FRAMES, so the frame lies inside the mapping, which lives as long as self. Frames are
-            // aligned to 256 bytes, and their first field is the 32-bit status that kernel and user hand each other.
+            let at = self.next as usize * size;
+            // SAFETY: `next` < frames, so the frame lies inside the mapping, which lives as long as self. Frames are
+            // aligned to 256 bytes at least, and their first field is the 32-bit status that kernel and user hand each other.
             let status = unsafe { &*self.memory.as_ptr().add(at).cast::<AtomicU32>() };
             if status.load(Ordering::Acquire) & user == 0 {
                 return count;
             }
             // SAFETY: as above; while the status says "user" the kernel does not write to the frame, and nothing
             // else of ours does.
-            let bytes = unsafe { std::slice::from_raw_parts(self.memory.as_ptr().add(at), FRAME as usize) };
+            let bytes = unsafe { std::slice::from_raw_parts(self.memory.as_ptr().add(at), size) };
             if let Some(frame) = read(bytes) {
                 each(frame);
             }
             status.store(libc::TP_STATUS_KERNEL, Ordering::Release);
-            self.next = (self.next + 1) % FRAMES;
+            self.next = (self.next + 1) % frames;
         }
         most
     }
@@ -176,11 +212,9 @@ impl AsFd for Ring {
 impl Drop for Ring {
     fn drop(&mut self) {
         // SAFETY: exactly the mapping that map() made; no reference into it outlives a call of drain().
-        unsafe { libc::munmap(self.memory.as_ptr().cast(), LENGTH) };
+        unsafe { libc::munmap(self.memory.as_ptr().cast(), self.socket.1.length()) };
     }
 }
-
-const LENGTH: usize = FRAMES as usize * FRAME as usize;
 
 /// The parts of `struct tpacket2_hdr` and `struct sockaddr_ll` that are needed.
 fn read(frame: &[u8]) -> Option<Frame<'_>> {

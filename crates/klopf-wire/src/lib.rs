@@ -8,6 +8,6 @@ mod packet;
 mod port;
 mod port_set;
 
-pub use packet::{Knock, Malformed, parse_packet};
+pub use packet::{Knock, Malformed, parse_datagram, parse_packet};
 pub use port::{FlagMask, Port, Proto, TcpFlags};
 pub use port_set::PortSet;

@@ -82,6 +82,27 @@ pub fn parse_packet(packet: &[u8]) -> Result<Knock, Malformed> {
     })
 }
 
+/// Reads a datagram out of a packet that begins at its IPv4 or IPv6 header: the hit, and what it carries.
+///
+/// # Errors
+/// Says why the packet is none; also a fragment, a datagram that is not there in full, and TCP.
+pub fn parse_datagram(packet: &[u8]) -> Result<(Knock, &[u8]), Malformed> {
+    let knock = parse_packet(packet)?;
+    if knock.port.proto != Proto::Udp {
+        return Err(Malformed::OtherProtocol);
+    }
+    let (ip, _) = LaxIpSlice::from_slice(packet).map_err(|_| Malformed::Network)?;
+    let transport = ip.payload();
+    if transport.fragmented {
+        return Err(Malformed::Fragment);
+    }
+    let (header, rest) = transport.payload.split_first_chunk::<UDP_HEADER>().ok_or(Malformed::Transport)?;
+    let &[_, _, _, _, l0, l1, ..] = header;
+    let length = usize::from(u16::from_be_bytes([l0, l1])).checked_sub(UDP_HEADER);
+    let payload = length.and_then(|length| rest.get(..length)).ok_or(Malformed::Transport)?;
+    Ok((knock, payload))
+}
+
 const UDP_HEADER: usize = 8;
 const TCP_HEADER: usize = 20;
 
@@ -163,6 +184,25 @@ mod tests {
     }
 
     #[test]
+    fn a_datagram_is_read_with_what_it_carries_if_that_is_all_there() {
+        let udp = |length: u8| [&[0, 9, 0x1b, 0x58, 0, length, 0, 0][..], b"hello"].concat();
+        for packet in [ipv4(0, &[], 17, &udp(13)), ipv6(17, &udp(13))] {
+            let (knock, payload) = parse_datagram(&packet).unwrap();
+            assert_eq!((knock.port, payload), (Port::udp(7000), &b"hello"[..]));
+        }
+        assert_eq!(parse_datagram(&ipv4(0, &[], 17, &udp(10))).unwrap().1, b"he", "what is behind is not part of it");
+        for length in [0, 7, 14, 255] {
+            assert_eq!(parse_datagram(&ipv4(0, &[], 17, &udp(length))), Err(Malformed::Transport), "{length}");
+        }
+        assert_eq!(parse_datagram(&ipv4(0x2000, &[], 17, &udp(13))), Err(Malformed::Fragment));
+        assert_eq!(parse_datagram(&ipv4(0, &[], 6, &tcp(2))), Err(Malformed::OtherProtocol));
+        let whole = ipv6(17, &udp(13));
+        for length in 0..whole.len() {
+            assert!(parse_datagram(&whole[..length]).is_err(), "cut at {length}");
+        }
+    }
+
+    #[test]
     fn ipv6_extension_headers_are_stepped_over() {
         let mut chain = vec![43, 0, 1, 4, 0, 0, 0, 0]; // hop-by-hop, then routing
         chain.extend([60, 0, 0, 0, 0, 0, 0, 0]); // routing, then destination options
@@ -209,13 +249,13 @@ mod tests {
     proptest::proptest! {
         #[test]
         fn any_bytes_are_read_without_panic(bytes: Vec<u8>) {
-            let _ = parse_packet(&bytes);
+            let _ = (parse_packet(&bytes), parse_datagram(&bytes).is_ok());
         }
 
         #[test]
         fn any_bytes_behind_a_good_start_are_read_without_panic(version in 4u8..=6, bytes: Vec<u8>) {
             let packet: Vec<u8> = std::iter::once(version << 4 | 5).chain(bytes).collect();
-            let _ = parse_packet(&packet);
+            let _ = (parse_packet(&packet), parse_datagram(&packet).is_ok());
         }
     }
 }

@@ -10,7 +10,7 @@ use toml::de::DeTable;
 use zeroize::Zeroizing;
 
 use super::report::{Report, Value, Wrong, in_order};
-use crate::suggest::{listed, nearest};
+use crate::suggest::listed;
 use crate::{Fault, Faults};
 
 /// A longer file is not read, in bytes.
@@ -21,8 +21,6 @@ const MOST: usize = 32;
 const STUN_PORT: u16 = 3478;
 /// Stands for a key that is kept elsewhere.
 const KEYRING: &str = "keyring";
-/// Names of shapes by their number.
-const SHAPES: [&str; 4] = ["none", "dns", "ntp", "quic"];
 
 const KEYS: [&str; 13] = [
     "endpoints",
@@ -145,13 +143,13 @@ pub fn parse(file: &str, text: &[u8]) -> Result<Profile, Faults> {
         Ok(text) => text,
         Err(error) => {
             let shown = Zeroizing::new(String::from_utf8_lossy(text).into_owned());
-            let mut report = Report::new(file, &shown);
+            let mut report = Report::new(file, &shown, false);
             let at = error.valid_up_to();
             report.fault(at..at + 1, Wrong::new("the file is not UTF-8 here", "save it as UTF-8"));
             return Err(masked(report.finish().0));
         }
     };
-    let mut report = Report::new(file, text);
+    let mut report = Report::new(file, text, false);
     let mut read = Read::default();
     if text.len() > LONGEST_FILE {
         report.fault(0..0, Wrong::new("the file is longer than 64 KiB", "join again: klopf join --force"));
@@ -206,8 +204,7 @@ impl Profile {
             PacketPort::Fixed(port) => writeln!(out, "port = {port}")?,
             PacketPort::Hop => writeln!(out, "port = \"hop\"")?,
         }
-        let shape = SHAPES.get(usize::from(self.way.shape.number())).unwrap_or(&"none");
-        writeln!(out, "shape = \"{shape}\"\nclock = {}", self.clock)?;
+        writeln!(out, "shape = \"{}\"\nclock = {}", self.way.shape.name(), self.clock)?;
         out.push_str("device = \"");
         self.device.iter().try_for_each(|byte| write!(out, "{byte:02x}"))?;
         writeln!(out, "\"\n\n# Keys. They are for nobody else.\nserver = \"{}\"", *self.server.text())?;
@@ -383,14 +380,7 @@ fn port(value: &Value<'_>, report: &mut Report<'_>) -> Option<PacketPort> {
 }
 
 fn shape(value: &Value<'_>, report: &mut Report<'_>) -> Option<Shape> {
-    let text = report.string("shape", value, "\"none\"")?;
-    let number = SHAPES.iter().position(|name| *name == text).and_then(|at| u8::try_from(at).ok());
-    let help = || match nearest(text, &SHAPES) {
-        Some(meant) => format!("did you mean `{meant}`?"),
-        None => format!("write one of {}", listed(&SHAPES)),
-    };
-    let shape = number.and_then(Shape::of);
-    report.checked(value.span(), shape.ok_or_else(|| Wrong::new(format!("`shape` cannot be `{text}`"), help())))
+    report.choice("shape", value, Shape::ALL.map(|shape| (shape.name(), shape)))
 }
 
 fn device(value: &Value<'_>, report: &mut Report<'_>) -> Option<[u8; 16]> {
