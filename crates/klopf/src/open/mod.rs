@@ -9,8 +9,8 @@ mod stun;
 mod target;
 mod trouble;
 
-pub(crate) use explain::explain;
-pub(crate) use knocker::{Ask, Knocker, Sent};
-pub(crate) use target::{Target, resolve};
+pub(crate) use explain::{date, explain};
+pub(crate) use knocker::{Ask, Knocker, Sent, unix_ms};
+pub(crate) use target::{Target, resolve, towards};
 pub(crate) use trouble::probable_causes;
 pub use stun::{binding_request, mapped_address};
