@@ -18,7 +18,7 @@ pub(crate) enum Family {
 }
 
 impl Family {
-    fn fits(self, addr: &SocketAddr) -> bool {
+    pub(crate) fn fits(self, addr: &SocketAddr) -> bool {
         match self {
             Self::Any => true,
             Self::V4 => addr.is_ipv4(),

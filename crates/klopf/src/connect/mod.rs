@@ -4,5 +4,5 @@ mod pipe;
 mod race;
 mod reach;
 
-pub(crate) use pipe::pipe;
+pub(crate) use pipe::{join, pipe};
 pub(crate) use reach::{Knocking, Reach, Unreached};

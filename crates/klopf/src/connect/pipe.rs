@@ -43,6 +43,22 @@ fn both_ways(
     receiver.recv().unwrap_or(Ok(()))
 }
 
+/// Joins two connections until both directions have ended.
+///
+/// # Errors
+/// If one of them breaks.
+pub(crate) fn join(one: &TcpStream, other: &TcpStream) -> io::Result<()> {
+    thread::scope(|scope| {
+        let there = thread::Builder::new().spawn_scoped(scope, || outwards(one, other))?;
+        let back = outwards(other, one);
+        if back.is_err() {
+            // The other direction would wait for somebody who has gone.
+            let _ = (one.shutdown(Shutdown::Both), other.shutdown(Shutdown::Both));
+        }
+        there.join().unwrap_or(Ok(())).and(back)
+    })
+}
+
 /// From the input to the host.
 fn outwards(mut input: impl Read, mut to: &TcpStream) -> io::Result<()> {
     let copied = copy(&mut input, &mut to);

@@ -8,8 +8,10 @@ use klopf_control::{AskError, Client, Closed, Guards, IfKlopfdDies, OpenedBy, Re
 
 use super::Place;
 use super::ask::{refused, unheard};
-use crate::say;
-use crate::terminal::wrapped;
+use crate::person::{Mine, mine};
+use crate::{complain, say};
+use crate::terminal::{table, wrapped};
+use crate::times::span;
 
 const PATIENCE: Duration = Duration::from_secs(5);
 /// Refusals that are shown one by one.
@@ -55,18 +57,6 @@ pub(super) fn run(place: &Place, json: bool) -> ExitCode {
         Ok(Some(_)) => unheard(&AskError::Strange, place),
         Ok(None) => unheard(&AskError::NoAnswer, place),
         Err(error) => unheard(&error, place),
-    }
-}
-
-/// A span of time in at most two units: `45s`, `4m12s`, `3h05m`, `2d04h`.
-pub(crate) fn span(ms: u64) -> String {
-    let seconds = ms / 1000;
-    let (minutes, hours, days) = (seconds / 60, seconds / 3600, seconds / 86400);
-    match (days, hours, minutes) {
-        (0, 0, 0) => format!("{seconds}s"),
-        (0, 0, _) => format!("{minutes}m{:02}s", seconds % 60),
-        (0, _, _) => format!("{hours}h{:02}m", minutes % 60),
-        (..) => format!("{days}d{:02}h", hours % 24),
     }
 }
 
@@ -210,23 +200,6 @@ fn refusals(text: &mut String, status: &Status) {
     }
     if let Some(more) = status.refusals.len().checked_sub(REFUSALS).filter(|more| *more > 0) {
         let _ = writeln!(text, "  and {more} before; all of them: klopf status --json");
-    }
-    text.push('\n');
-}
-
-/// Columns under their heads, and an empty line.
-fn table<const N: usize>(text: &mut String, heads: [&str; N], rows: Vec<[String; N]>) {
-    let heads = heads.map(str::to_owned);
-    let mut widths = [0; N];
-    for row in std::iter::once(&heads).chain(&rows) {
-        for (width, cell) in widths.iter_mut().zip(row) {
-            *width = cell.chars().count().max(*width);
-        }
-    }
-    for row in std::iter::once(&heads).chain(&rows) {
-        let line: String = row.iter().zip(widths).map(|(cell, width)| format!("{cell:width$}  ")).collect();
-        text.push_str(line.trim_end());
-        text.push('\n');
     }
     text.push('\n');
 }

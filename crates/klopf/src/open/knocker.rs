@@ -6,7 +6,7 @@ use std::net::{IpAddr, SocketAddr, UdpSocket};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use klopf_config::profile::{Allow, Profile};
-use klopf_spa::{Knock, Name, PacketPort, seal};
+use klopf_spa::{KeyId, Knock, Name, PacketPort, seal};
 
 use super::allow::public_address;
 use super::target::{Target, towards};
@@ -77,9 +77,14 @@ impl Knocker {
         &self.profile
     }
 
-    /// Whether no knock was ever sent with this key from here.
-    pub(crate) fn is_new(&self) -> bool {
-        self.counter.is_new()
+    /// The door that is knocked for.
+    pub(crate) fn door(&self) -> &Name {
+        &self.ask.door
+    }
+
+    /// Which key is used.
+    pub(crate) fn key(&self) -> KeyId {
+        self.secrets.id()
     }
 
     /// Sends a packet to each address that can be reached, and writes down what was opened.

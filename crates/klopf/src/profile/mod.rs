@@ -10,11 +10,11 @@ mod opened;
 mod secrets;
 mod store;
 
-pub(crate) use counter::{Counter, Taken};
+pub(crate) use counter::Counter;
 pub(crate) use folders::Folders;
 pub(crate) use key_file::KeyFiles;
 pub(crate) use opened::{Opened, OpenedList};
-pub(crate) use secrets::{Secrets, guard_memory, unguard_memory};
+pub(crate) use secrets::{CoreFiles, Secrets};
 pub(crate) use store::{Kept, Store};
 
 /// Random bytes of the system.

@@ -37,21 +37,32 @@ fn lock(key: &[u8; 32]) {
     }
 }
 
-/// From here on a crash leaves no picture of this process's memory behind, as far as the system allows that.
-pub(crate) fn guard_memory() {
+/// The bound of core files as it was.
+pub(crate) struct CoreFiles {
     #[cfg(unix)]
-    {
-        use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
-        let Rlimit { maximum, .. } = getrlimit(Resource::Core);
-        let _ = setrlimit(Resource::Core, Rlimit { current: Some(0), maximum });
-    }
-    // What is written through a pipe has no limit.
-    #[cfg(target_os = "linux")]
-    let _ = rustix::process::set_dumpable_behavior(rustix::process::DumpableBehavior::NotDumpable);
+    before: rustix::process::Rlimit,
 }
 
-/// Takes [`guard_memory`] back for a program that is started and gets no key.
-#[cfg(unix)]
-pub(crate) fn unguard_memory(before: rustix::process::Rlimit) {
-    let _ = rustix::process::setrlimit(rustix::process::Resource::Core, before);
+impl CoreFiles {
+    /// From here on a crash leaves no picture of this process's memory behind, as far as the system allows that.
+    pub(crate) fn none() -> Self {
+        // What is written through a pipe knows no bound.
+        #[cfg(target_os = "linux")]
+        let _ = rustix::process::set_dumpable_behavior(rustix::process::DumpableBehavior::NotDumpable);
+        #[cfg(unix)]
+        {
+            use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+            let before = getrlimit(Resource::Core);
+            let _ = setrlimit(Resource::Core, Rlimit { current: Some(0), ..before.clone() });
+            Self { before }
+        }
+        #[cfg(not(unix))]
+        Self {}
+    }
+
+    /// As before, for a program that is started and gets no key.
+    pub(crate) fn as_before(self) {
+        #[cfg(unix)]
+        let _ = rustix::process::setrlimit(rustix::process::Resource::Core, self.before);
+    }
 }
