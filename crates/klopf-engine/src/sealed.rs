@@ -70,7 +70,7 @@ impl Keys {
                     marks.bind_device(key.id, claim.device);
                 }
                 let (counter, device, hold) = (claim.counter, claim.device, key.hold(claim.hold));
-                let sealed = Some(Sealed { key: key.key, counter, device, hold });
+                let sealed = Some(Sealed { key: key.key, origin: claim.origin, counter, device, hold });
                 Ok(Grant { door: door.id, address: claim.lets_in(), uses_up: None, sealed })
             }
             Err(why) => Err(SealedRefusal {

@@ -216,10 +216,10 @@ impl Opener {
         padded.then_some(Checked { nonce: *nonce, id: KeyId(*id), enc: *enc, sealed })
     }
 
-    /// Whether the key of a packet is known.
+    /// The number of a key; none if it is not known.
     #[must_use]
-    pub fn knows(&self, id: KeyId) -> bool {
-        self.person(id).is_some()
+    pub fn number(&self, id: KeyId) -> Option<u32> {
+        self.person(id).map(|person| person.number)
     }
 
     fn person(&self, id: KeyId) -> Option<&Person> {
@@ -299,7 +299,7 @@ mod tests {
             let packet = seal((&server().public(), Shape::None), (&seed, &psk), &knock(), 0, &mut random);
             assert!((288..=1200).contains(&packet.len()));
             let checked = opener.check(&packet, &mut scratch).unwrap();
-            assert!(opener.knows(checked.id));
+            assert_eq!(opener.number(checked.id), Some(7));
             assert_eq!(opener.open(&checked), Ok((7, knock())));
         }
     }

@@ -3,6 +3,7 @@
 mod cli;
 mod doors;
 mod log;
+mod packets;
 
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
@@ -10,10 +11,11 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use klopf_config::native::{self as config, Config};
-use klopf_engine::DoorId;
+use klopf_engine::{DoorId, Sealed};
 use klopf_gate::Order;
 use klopf_gate::firewall::{Firewall, FirewallError};
-use klopf_sys::{PacketSocket, User};
+use klopf_spa::ServerKey;
+use klopf_sys::User;
 use sd_notify::NotifyState;
 
 use self::doors::Doors;
@@ -22,6 +24,7 @@ use crate::exit;
 use crate::face::{Described, Event, Face, Ordered};
 use crate::keeper::{self, Finished, Guarding, Means, reason};
 use crate::plan::Plan;
+use crate::role::Sockets;
 
 /// Runs `klopfd`.
 pub(crate) fn main() -> ExitCode {
@@ -61,11 +64,15 @@ fn run(path: &Path) -> ExitCode {
     if !warnings.is_empty() {
         crate::say(&warnings);
     }
+    let server = server_key(path, &config).unwrap_or_else(|problem| {
+        crate::say(&problem);
+        None
+    });
     if let Err(problem) = log::start(config.daemon.log.as_ref()) {
         crate::say(&problem);
         return ExitCode::from(exit::CANNOT_CREATE);
     }
-    let packets = match PacketSocket::open() {
+    let packets = match Sockets::open() {
         Ok(packets) => packets,
         Err(error) => return cannot_listen(&error),
     };
@@ -103,7 +110,7 @@ fn run(path: &Path) -> ExitCode {
         pid_file: None,
         guarding: Some(guarding),
     };
-    let mut native = Native { path: path.to_owned(), doors: Doors::new(config), before: None };
+    let mut native = Native { path: path.to_owned(), doors: Doors::new((config, server)), before: None };
     match keeper::run(&mut native, means) {
         Finished::Terminated | Finished::Interrupted => ExitCode::SUCCESS,
         Finished::Failed => ExitCode::from(exit::OS_ERROR),
@@ -182,11 +189,16 @@ fn read(path: &Path) -> Result<(Config, String), (u8, String)> {
     }
 }
 
+/// The server's key, or why no sealed knock is opened.
+fn server_key(path: &Path, config: &Config) -> Result<Option<ServerKey>, String> {
+    packets::server_key(path, config).map_err(|problem| format!("sealed knocks open nothing: {problem}"))
+}
+
 struct Native {
     path: PathBuf,
     doors: Doors,
     /// The configuration before the reloads that are not yet kept.
-    before: Option<Config>,
+    before: Option<(Config, Option<ServerKey>)>,
 }
 
 impl Face for Native {
@@ -194,8 +206,12 @@ impl Face for Native {
         match read(&self.path) {
             Ok((config, warnings)) => {
                 log::lines(tracing::Level::WARN, &warnings);
-                self.before.get_or_insert_with(|| self.doors.config().clone());
-                for key in self.doors.replace(config) {
+                self.before.get_or_insert_with(|| self.doors.config());
+                let server = server_key(&self.path, &config).unwrap_or_else(|problem| {
+                    tracing::error!("{problem}");
+                    None
+                });
+                for key in self.doors.replace((config, server)) {
                     tracing::warn!("[daemon] {key} has changed; that takes effect with a restart");
                 }
                 true
@@ -215,6 +231,10 @@ impl Face for Native {
 
     fn order(&mut self, door: DoorId, address: IpAddr, _: Option<u16>) -> Option<Ordered> {
         self.doors.order(door, address).map(|order| Ordered { order: Some(order), replan: false })
+    }
+
+    fn sealed_order(&mut self, door: DoorId, address: IpAddr, who: &str, sealed: &Sealed) -> Option<Order> {
+        self.doors.sealed_order(door, address, who, sealed)
     }
 
     fn doors(&self) -> Vec<Described> {
