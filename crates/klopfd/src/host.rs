@@ -94,6 +94,7 @@ mod tests {
             target: None,
             within: 1,
             strict,
+            second_factor: false,
         };
         let interfaces = interfaces.map(|names| names.iter().map(ToString::to_string).collect());
         let (doors, services) = (vec![("ssh".into(), door)], PortSet::default());

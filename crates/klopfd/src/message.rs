@@ -77,7 +77,7 @@ impl Down {
             Self::Door(door) => {
                 out.u8(1).u32(door.id.0).u64(door.within).u8(door.flags.set).u8(door.flags.clear);
                 out.u8(u8::from(door.strict)).u8(u8::from(door.one_time)).u8(u8::from(door.target.is_some()));
-                out.address(door.target.unwrap_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED)));
+                out.address(door.target.unwrap_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED))).u8(u8::from(door.second_factor));
             }
             Self::Sequence(ports) => {
                 let ports = ports.get(..MOST_PORTS).unwrap_or(ports);
@@ -109,7 +109,8 @@ impl Down {
                 let flags = FlagMask { set: from.u8()?, clear: from.u8()? };
                 let (strict, one_time, has_target) = (from.bool()?, from.bool()?, from.bool()?);
                 let target = Some(from.address()?).filter(|_| has_target);
-                Self::Door(Door { id, sequences: Vec::new(), one_time, flags, target, within, strict })
+                let (sequences, second_factor) = (Vec::new(), from.bool()?);
+                Self::Door(Door { id, sequences, one_time, flags, target, within, strict, second_factor })
             }
             2 => {
                 let count = usize::from(from.u8()?);
@@ -292,8 +293,9 @@ mod tests {
     use super::*;
 
     fn door(target: Option<IpAddr>) -> Door {
-        let flags = FlagMask { set: 2, clear: 16 };
-        Door { id: DoorId(7), sequences: vec![], one_time: true, flags, target, within: 5000, strict: true }
+        let (flags, second_factor) = (FlagMask { set: 2, clear: 16 }, target.is_some());
+        let (id, sequences, within) = (DoorId(7), vec![], 5000);
+        Door { id, sequences, one_time: true, flags, target, within, strict: true, second_factor }
     }
 
     #[test]

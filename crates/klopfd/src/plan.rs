@@ -69,6 +69,7 @@ mod tests {
             target: None,
             within: 1,
             strict: false,
+            second_factor: false,
         };
         (name.to_owned(), door)
     }

@@ -193,7 +193,7 @@ impl Watch {
                 Effect::Refuse { door, origin, .. } if self.telling.may(now) => {
                     self.post(Up::Refused { door, origin });
                 }
-                Effect::Refuse { .. } => {}
+                Effect::Refuse { .. } | Effect::RefuseSealed(_) => {}
             }
         }
         self.effects = effects;

@@ -168,6 +168,7 @@ fn recognised_by(native: &Native) -> Door {
         target: None,
         within: milliseconds(native.within),
         strict: true,
+        second_factor: false,
     }
 }
 
