@@ -372,6 +372,8 @@ fn restoring_never_makes_a_counter_new_again() {
     engine.restore(ID, &Mark::new(0, [4], 7, None));
     assert_eq!([5, 4, 3].map(|counter| ask(&mut engine, claim(counter)).is_ok()), [false, false, true]);
     assert_eq!(engine.marks().get(ID).map(Mark::uses), Some(8));
+    engine.restore(ID, &Mark::new(0, [], 2, None));
+    assert_eq!(engine.marks().get(ID).map(Mark::uses), Some(8), "nor a use undone");
 }
 
 #[test]
