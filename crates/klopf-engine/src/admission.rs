@@ -109,7 +109,7 @@ impl Origins {
     }
 
     fn put(&mut self, origin: Origin, bucket: Bucket) {
-        if self.younger.len() >= ORIGINS / 2 && !self.younger.contains_key(&origin) {
+        if self.younger.len() >= ORIGINS / 2 {
             std::mem::swap(&mut self.younger, &mut self.older);
             self.younger.clear();
         }
@@ -210,13 +210,22 @@ mod tests {
     #[test]
     fn no_flood_makes_the_table_forget_who_has_no_full_budget() {
         let mut admission = admission();
-        assert_eq!(admitted(&mut admission, 0, v4(1), 0..33), 32);
-        for number in 0..30_000u32 {
-            let now = u64::from(number.saturating_sub(4096)) / 2;
-            let _ = admission.admit(Millis(now.min(7999)), v4(number + 2), nonce(u64::from(number) + 1000));
+        let flood = |admission: &mut Admission, now: u64, numbers: std::ops::Range<u32>| {
+            numbers.filter(|&n| admission.admit(Millis(now), v4(n), nonce(u64::from(n) + 1000)).is_ok()).count()
+        };
+        let half = u32::try_from(ORIGINS / 2).unwrap();
+        for from in (10..half).step_by(1000) {
+            flood(&mut admission, u64::from(from), from..(from + 1000).min(half));
         }
-        assert_eq!(admission.admit(Millis(7999), v4(1), nonce(50)), Err(Refusal::TooManyPackets), "all is used up");
-        let mut left = admission.origins.bucket(Origin::of(v4(1)));
-        assert_eq!((0..).take_while(|_| left.take(EACH, Millis(7999))).count(), 31);
+        let now = u64::from(half) + 10_000;
+        assert_eq!(admitted(&mut admission, now, v4(1), 0..33), 32);
+        let others = flood(&mut admission, now, half..half + 100);
+        assert!(others == 100 && admission.origins.older.contains_key(&Origin::of(v4(1))), "the tables took turns");
+        assert_eq!(admission.admit(Millis(now), v4(1), nonce(50)), Err(Refusal::TooManyPackets));
+        // The greatest flood that gets through, for as long as it takes until the budget is full again but for one.
+        for ms in 1..7900u32 {
+            flood(&mut admission, now + u64::from(ms), half + 100 + ms * 2..half + 102 + ms * 2);
+        }
+        assert_eq!(admitted(&mut admission, now + 7900, v4(1), 60..100), 31);
     }
 }
