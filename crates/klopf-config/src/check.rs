@@ -1,8 +1,9 @@
-//! What `klopf check` says about one file.
+//! What `klopf check` says about a configuration.
 
+use crate::native::Source;
 use crate::{Fault, Level, knockd, native};
 
-/// The faults and warnings of one file, in file order.
+/// The faults and warnings of a configuration, by file and in file order.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Check {
     /// What keeps the daemon from taking the file. Empty: it is taken.
@@ -11,6 +12,8 @@ pub struct Check {
     pub warnings: Vec<Fault>,
     /// How many doors it has; only counts without faults.
     pub doors: usize,
+    /// How many keys, likewise.
+    pub keys: usize,
 }
 
 /// Checks a file as the daemon does at its start.
@@ -18,15 +21,27 @@ pub struct Check {
 /// By its name: `.toml` is the native format, everything else knockd's.
 #[must_use]
 pub fn check(file_name: &str, text: &[u8]) -> Check {
-    let native = file_name.rsplit_once('.').is_some_and(|(_, extension)| extension.eq_ignore_ascii_case("toml"));
-    if native {
-        let (config, faults, warnings) = native::examine_bytes(file_name, text);
-        return Check { faults, warnings, doors: config.doors.len() };
+    check_files(Source { name: file_name, bytes: text }, &[])
+}
+
+/// As [`check`], with the files of `keys.d`, which only count beside a `klopf.toml`.
+#[must_use]
+pub fn check_files(main: Source<'_>, keys: &[Source<'_>]) -> Check {
+    let Source { name: file_name, bytes: text } = main;
+    if is_native(file_name) {
+        let (config, faults, warnings) = native::examine(main, keys);
+        return Check { faults, warnings, doors: config.doors.len(), keys: config.keys.len() };
     }
     let (config, faults, warnings) = knockd::examine(text);
     let shown = |found: Vec<knockd::Fault>, level| found.iter().map(|fault| fault.shown(file_name, level)).collect();
     let doors = config.doors.len();
-    Check { faults: shown(faults, Level::Error), warnings: shown(warnings, Level::Warning), doors }
+    Check { faults: shown(faults, Level::Error), warnings: shown(warnings, Level::Warning), doors, keys: 0 }
+}
+
+/// Whether a file of this name is in the native format.
+#[must_use]
+pub fn is_native(file_name: &str) -> bool {
+    file_name.rsplit_once('.').is_some_and(|(_, extension)| extension.eq_ignore_ascii_case("toml"))
 }
 
 #[cfg(test)]

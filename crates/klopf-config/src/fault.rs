@@ -68,7 +68,7 @@ impl fmt::Display for Fault {
     }
 }
 
-/// All faults of one file, in file order, at least one and at most a hundred. `Display` shows them with an empty line
+/// All faults of a configuration, by file and in file order, at least one and at most a hundred. `Display` shows them with an empty line
 /// between.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Faults(pub(crate) Vec<Fault>);

@@ -11,5 +11,5 @@ pub mod native;
 mod scan;
 mod suggest;
 
-pub use check::{Check, check};
+pub use check::{Check, check, check_files, is_native};
 pub use fault::{Fault, Faults, Level};

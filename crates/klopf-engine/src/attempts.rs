@@ -8,12 +8,10 @@
 //! who have got further.
 
 use std::collections::HashMap;
-use std::hash::{BuildHasher, Hasher};
 use std::net::IpAddr;
 
-use siphasher::sip::SipHasher13;
-
 use crate::Millis;
+use crate::hash::Keyed;
 use crate::lists::{Linked, Links, List, NONE, Slot};
 
 /// A sequence in progress.
@@ -229,29 +227,5 @@ impl Attempts {
         self.origins.clear();
         self.origins.shrink_to_fit();
         self.fresh = List::default();
-    }
-}
-
-/// SipHash-1-3 under a secret key.
-#[derive(Clone)]
-struct Keyed([u8; 16]);
-
-impl BuildHasher for Keyed {
-    type Hasher = KeyedHasher;
-
-    fn build_hasher(&self) -> KeyedHasher {
-        KeyedHasher(SipHasher13::new_with_key(&self.0))
-    }
-}
-
-struct KeyedHasher(SipHasher13);
-
-impl Hasher for KeyedHasher {
-    fn finish(&self) -> u64 {
-        self.0.finish()
-    }
-
-    fn write(&mut self, bytes: &[u8]) {
-        self.0.write(bytes);
     }
 }

@@ -1,9 +1,9 @@
-//! Policy: whether what was recognised is granted.
+//! Policy: whether a recognised sequence is granted.
 
 use std::net::IpAddr;
 
 use crate::recognise::Doors;
-use crate::{Budget, DoorId, Millis, Recognised};
+use crate::{Budget, DoorId, Millis, Recognised, Refusal, Sealed};
 
 /// A yes, with what it stands under. Carried to the gate as it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -14,23 +14,8 @@ pub struct Grant {
     pub address: IpAddr,
     /// Which of the door's one-time sequences is used up by it.
     pub uses_up: Option<u16>,
-}
-
-/// A named no.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Refusal {
-    /// More doors were opened in a short time than the host should take.
-    TooManyGrants,
-}
-
-impl Refusal {
-    /// A stable name for logs and counters.
-    #[must_use]
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::TooManyGrants => "too-many-grants",
-        }
-    }
+    /// What it has from a sealed knock; none if it comes from a sequence.
+    pub sealed: Option<Sealed>,
 }
 
 /// The answer to a completed sequence.
@@ -52,7 +37,7 @@ pub(crate) fn decide(recognised: &Recognised, doors: &mut Doors, budget: &mut Bu
         return Decision::Refuse(Refusal::TooManyGrants);
     };
     let uses_up = door.one_time.then(|| recognised.sequence());
-    let grant = Grant { door: door.id, address: recognised.origin(), uses_up };
+    let grant = Grant { door: door.id, address: recognised.origin(), uses_up, sealed: None };
     if uses_up.is_some() {
         doors.use_up(recognised.door());
     }

@@ -9,12 +9,13 @@ use klopf_wire::{FlagMask, Knock, Port, Proto};
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct DoorId(pub u32);
 
-/// A door that opens to a sequence.
+/// A door that opens to a sequence, to sealed knocks, or to both.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Door {
     /// Which one it is.
     pub id: DoorId,
     /// The sequence, or the one-time sequences that are left; the first one is in force. Each has 1 to 32 ports.
+    /// None if it opens to sealed knocks alone.
     pub sequences: Vec<Vec<Port>>,
     /// Whether a sequence is used up by opening the door.
     pub one_time: bool,
@@ -27,6 +28,8 @@ pub struct Door {
     /// Whether a hit on any closed port, too, ends an attempt (`klopf.toml`), or only hits on ports of doors
     /// (`knockd.conf`).
     pub strict: bool,
+    /// Whether a sealed knock must bring a code, too. A sequence has none.
+    pub second_factor: bool,
 }
 
 impl Door {

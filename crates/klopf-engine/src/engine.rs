@@ -1,13 +1,18 @@
-//! The engine: all of the above behind three calls.
+//! The engine: all of the above behind a few calls.
 
 use std::net::IpAddr;
 
 use klopf_wire::Port;
 
+use crate::admission::Admission;
 use crate::attempts::Attempts;
 use crate::decide::decide;
 use crate::recognise::{Doors, Recogniser};
-use crate::{Budget, Counters, Decision, Door, DoorId, Grant, Millis, Observation, Refusal};
+use crate::sealed::Keys;
+use crate::{
+    Budget, Claim, Counters, Decision, Door, DoorId, Grant, Key, Mark, Marks, Millis, Observation, Refusal,
+    SealedRefusal, Wall,
+};
 
 /// How many timed-out attempts one call of [`Engine::expire`] reports at most, so that it stays short.
 const EXPIRED_AT_ONCE: usize = 1024;
@@ -72,20 +77,26 @@ pub enum Effect {
         /// Why not.
         why: Refusal,
     },
+    /// A sealed knock that is not granted.
+    RefuseSealed(SealedRefusal),
 }
 
-/// Follows all attempts at all doors.
+/// Follows all attempts at all doors, and judges sealed knocks.
 pub struct Engine {
     recogniser: Recogniser,
+    keys: Keys,
+    admission: Admission,
     budget: Budget,
 }
 
 impl Engine {
-    /// An engine without doors. `key` must be random, so that nobody can choose origins that collide.
+    /// An engine without doors and keys. `key` must be random, so that nobody can choose origins or ids that collide.
     #[must_use]
     pub fn new(limits: Limits, key: [u8; 16]) -> Self {
         Self {
             recogniser: Recogniser::new(Attempts::new(limits.attempts, key)),
+            keys: Keys::new(key),
+            admission: Admission::new(key),
             budget: Budget::new(limits.grants_burst, limits.grants_per_second),
         }
     }
@@ -94,15 +105,29 @@ impl Engine {
     pub fn reload(&mut self, doors: Vec<Door>) {
         let old = &self.recogniser.doors;
         let new = Doors::following(doors, old);
-        let places = new.places();
         for mut attempt in self.recogniser.attempts.drain() {
             let Some(door) = old.get(attempt.door) else { continue };
-            if let Some(&place) = places.get(&door.id).filter(|&&place| new.in_force(place) == Some(attempt.sequence)) {
+            if let Some(place) = new.place(door.id).filter(|&place| new.in_force(place) == Some(attempt.sequence)) {
                 attempt.door = place;
                 self.recogniser.attempts.insert(attempt, door.within);
             }
         }
         self.recogniser.doors = new;
+    }
+
+    /// Takes other keys, whole. What was accepted of a key goes on by its id, whether it stays, goes or comes again.
+    pub fn reload_keys(&mut self, keys: Vec<Key>) {
+        self.keys.reload(keys);
+    }
+
+    /// Adds what was accepted of a key before, such as before a restart; see [`Marks::merge`].
+    pub fn restore(&mut self, id: [u8; 8], mark: &Mark) {
+        self.keys.marks.merge(id, mark);
+    }
+
+    /// By how many milliseconds the clocks of clients may differ from the server's; 60,000 at first.
+    pub fn set_window(&mut self, ms: u64) {
+        self.keys.window = ms;
     }
 
     /// Takes in one packet. What follows from it is added to `out`, in order.
@@ -115,11 +140,43 @@ impl Engine {
                     Effect::Grant(grant)
                 }
                 Decision::Refuse(why) => {
-                    self.recogniser.counters.too_many_grants += 1;
+                    self.recogniser.counters.refuse(why);
                     Effect::Refuse { door, origin: recognised.origin(), why }
                 }
             });
         }
+    }
+
+    /// Says whether a sealed knock is worth the public-key work. To be asked when its outer seal was opened, once for
+    /// each; one that is refused for want of budget may be sent again.
+    ///
+    /// # Errors
+    /// [`Refusal::Replayed`] with a nonce among the last 65,536 that were admitted; [`Refusal::TooManyPackets`] when
+    /// the origin (an IPv4 address, or an IPv6 network of 64 bits), or all together, have used up their budget.
+    pub fn admit(&mut self, now: Millis, origin: IpAddr, nonce: [u8; 12]) -> Result<(), Refusal> {
+        self.admission.admit(now, origin, nonce).inspect_err(|&why| self.recogniser.counters.refuse(why))
+    }
+
+    /// Takes in what a sealed knock asks for. Adds a [`Effect::Grant`] or a [`Effect::RefuseSealed`] to `out`.
+    pub fn observe_claim(&mut self, now: Millis, wall: Wall, claim: &Claim, out: &mut Vec<Effect>) {
+        let counters = &mut self.recogniser.counters;
+        counters.sealed += 1;
+        out.push(match self.keys.decide(now, wall, claim, &self.recogniser.doors, &mut self.budget) {
+            Ok(grant) => {
+                counters.granted += 1;
+                Effect::Grant(grant)
+            }
+            Err(refusal) => {
+                counters.refuse(refusal.why);
+                Effect::RefuseSealed(refusal)
+            }
+        });
+    }
+
+    /// Counts a refusal that was given before the engine was asked: no packet, an unknown key, a forged knock. Its own
+    /// it counts itself.
+    pub fn count_refusal(&mut self, why: Refusal) {
+        self.recogniser.counters.refuse(why);
     }
 
     /// Ends attempts whose time is up, a bounded number of them. To be called again at [`Engine::next_timeout`].
@@ -138,6 +195,12 @@ impl Engine {
     #[must_use]
     pub fn next_timeout(&self) -> Option<Millis> {
         self.recogniser.attempts.next_timeout()
+    }
+
+    /// What was accepted of all keys.
+    #[must_use]
+    pub fn marks(&self) -> &Marks {
+        &self.keys.marks
     }
 
     /// How many attempts are in progress.

@@ -6,24 +6,40 @@
 //! One way through: [`Engine::observe`] takes an [`Observation`], `recognise` follows the attempts of its origin, a
 //! finished sequence becomes a [`Recognised`], `decide` turns that into a [`Decision`], and what is to be done
 //! comes out as a list of [`Effect`]s.
+//!
+//! Another for sealed knocks: [`Engine::admit`] says whether one is worth opening; what was in it comes back as a
+//! [`Claim`] to [`Engine::observe_claim`], `sealed` decides on the terms of its [`Key`], and the rest is the same. It
+//! knows no cryptography.
 #![forbid(unsafe_code)]
 
+mod admission;
 mod attempts;
 mod budget;
+mod claim;
+mod codes;
 mod counters;
 mod decide;
 mod door;
 mod engine;
+mod hash;
+mod key;
 mod lists;
+mod marks;
 mod recognise;
+mod refusal;
+mod sealed;
 #[cfg(test)]
 mod tests;
 mod time;
 
 pub use budget::Budget;
+pub use claim::{Claim, Code, Sealed, SealedRefusal};
 pub use counters::Counters;
-pub use decide::{Decision, Grant, Refusal};
+pub use decide::{Decision, Grant};
 pub use door::{Door, DoorId, Observation};
 pub use engine::{Effect, Engine, Limits};
+pub use key::{Hold, Hours, Key, KeyRef, Network};
+pub use marks::{Mark, Marks};
 pub use recognise::Recognised;
-pub use time::Millis;
+pub use refusal::Refusal;
+pub use time::{Millis, Wall};

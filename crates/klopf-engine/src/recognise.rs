@@ -53,12 +53,15 @@ struct Element {
 /// The doors with the sequence that is in force at each.
 pub(crate) struct Doors {
     doors: Vec<(Door, u16)>,
+    places: HashMap<DoorId, u32>,
     elements: HashMap<Port, Vec<Element>>,
 }
 
 impl Doors {
     pub(crate) fn new(doors: Vec<Door>) -> Self {
-        let mut doors = Self { doors: doors.into_iter().map(|door| (door, 0)).collect(), elements: HashMap::new() };
+        let places = doors.iter().zip(0..).map(|(door, place)| (door.id, place)).collect();
+        let doors = doors.into_iter().map(|door| (door, 0)).collect();
+        let mut doors = Self { doors, places, elements: HashMap::new() };
         doors.index();
         doors
     }
@@ -83,9 +86,14 @@ impl Doors {
         self.steps(door).map(|(_, in_force, _)| in_force)
     }
 
-    /// Where each door stands.
-    pub(crate) fn places(&self) -> HashMap<DoorId, u32> {
-        self.doors.iter().zip(0..).map(|((door, _), place)| (door.id, place)).collect()
+    /// Where a door stands.
+    pub(crate) fn place(&self, id: DoorId) -> Option<u32> {
+        self.places.get(&id).copied()
+    }
+
+    /// The door with this id.
+    pub(crate) fn named(&self, id: DoorId) -> Option<&Door> {
+        self.place(id).and_then(|place| self.get(place))
     }
 
     /// Puts the next one-time sequence in force; without one left, the door stays shut.

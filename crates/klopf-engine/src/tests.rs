@@ -18,6 +18,7 @@ fn door(id: u32, ports: &[u16]) -> Door {
         target: None,
         within: 10_000,
         strict: false,
+        second_factor: false,
     }
 }
 
@@ -57,7 +58,8 @@ fn play(engine: &mut Engine, from: u64, hits: impl IntoIterator<Item = Observati
 fn opened(effects: &[Effect]) -> Vec<(u32, IpAddr)> {
     let grants = effects.iter().filter_map(|effect| match effect {
         Effect::Grant(grant) => Some((grant.door.0, grant.address)),
-        Effect::Stage { .. } | Effect::TimedOut { .. } | Effect::Broken { .. } | Effect::Refuse { .. } => None,
+        Effect::Stage { .. } | Effect::TimedOut { .. } | Effect::Broken { .. } => None,
+        Effect::Refuse { .. } | Effect::RefuseSealed(_) => None,
     });
     grants.collect()
 }
@@ -71,7 +73,7 @@ fn a_sequence_opens_stage_by_stage() {
     let effects = play(&mut engine(vec![door(3, &[7, 8, 9])]), 1, [hit(9, 7), hit(9, 8), hit(9, 9)]);
     let (door, origin) = (DoorId(3), IpAddr::from([192, 0, 2, 9]));
     let stage = |stage| Effect::Stage { door, origin, stage };
-    let grant = Effect::Grant(Grant { door, address: origin, uses_up: None });
+    let grant = Effect::Grant(Grant { door, address: origin, uses_up: None, sealed: None });
     assert_eq!(effects, [stage(1), stage(2), stage(3), grant]);
 }
 
@@ -265,7 +267,7 @@ fn grants_have_a_budget_that_refills() {
     }
     assert_eq!(opened(&out).len(), 2);
     let refused = |effect: &Effect| matches!(effect, Effect::Refuse { why: Refusal::TooManyGrants, .. });
-    assert_eq!((out.iter().filter(|e| refused(e)).count(), engine.counters().too_many_grants), (1, 1));
+    assert_eq!((out.iter().filter(|e| refused(e)).count(), engine.counters().refused(Refusal::TooManyGrants)), (1, 1));
     engine.observe(Millis(5100), &hit(9, 7), &mut out);
     assert_eq!(opened(&out).len(), 3);
 }

@@ -3,15 +3,16 @@
 use std::ops::Range;
 use std::time::Duration;
 
+use klopf_spa::Name;
 use klopf_wire::Port;
 use toml::de::DeTable;
 
 use super::report::{Entry, Key, Report, Value, Wrong, in_order};
-use super::{Closed, Door, IfKlopfdDies, guard, values};
+use super::{Closed, Door, IfKlopfdDies, Way, guard, values, ways};
 use crate::scan;
 use crate::suggest::nearest;
 
-pub(super) const KEYS: [&str; 16] = [
+pub(super) const KEYS: [&str; 19] = [
     "sequence",
     "within",
     "guard",
@@ -28,29 +29,37 @@ pub(super) const KEYS: [&str; 16] = [
     "start",
     "on-open",
     "on-close",
-];
-
-/// Keys that are known but not yet read, why not, and what to do.
-pub(super) const LATER: [(&str, &str, &str); 2] = [
-    (
-        "keys",
-        "this version cannot open sealed knocks yet; the door opens by its sequence",
-        "remove `keys`, and give the door a `sequence`",
-    ),
-    ("via", "this version knows only one way to knock, the sequence", "remove `via`"),
+    "keys",
+    "second-factor",
+    "via",
 ];
 
 const WITHIN: Duration = Duration::from_secs(5);
 const LONGEST_WITHIN: Duration = Duration::from_secs(3600);
 const LONGEST_OPEN: Duration = Duration::from_secs(30 * 86400);
 const MOST_PORTS: usize = 32;
-const NAME_CHARS: usize = 64;
 const PLACEHOLDERS: [&str; 4] = ["ip", "door", "key", "port"];
 
-/// The doors in file order.
-pub(super) fn read_all(table: &DeTable<'_>, report: &mut Report<'_>) -> Vec<Door> {
+/// Where in the file a door and its keys are written.
+#[derive(Default)]
+pub(super) struct Place {
+    pub(super) name: Range<usize>,
+    pub(super) sequence: Option<Range<usize>>,
+    pub(super) guard: Option<Range<usize>>,
+    pub(super) via: Option<Range<usize>>,
+    pub(super) second_factor: Option<Range<usize>>,
+    /// The names that `keys` has, without `"*"`.
+    pub(super) keys: Vec<(Name, Range<usize>)>,
+    /// Arguments with `{key}`.
+    pub(super) key_words: Vec<Range<usize>>,
+    /// Whether there is a fault in what says who may open it.
+    pub(super) unsure: bool,
+}
+
+/// The doors in file order, and their places.
+pub(super) fn read_all(table: &DeTable<'_>, report: &mut Report<'_>) -> (Vec<Door>, Vec<Place>) {
     let mut doors = Vec::new();
-    let mut places = Vec::new();
+    let mut places = Vec::<Place>::new();
     for (key, value) in in_order(table) {
         check_name(key, report);
         let Some(table) = value.get_ref().as_table() else {
@@ -63,39 +72,35 @@ pub(super) fn read_all(table: &DeTable<'_>, report: &mut Report<'_>) -> Vec<Door
         doors.push(door);
         places.push(place);
     }
-    let sequences: Vec<_> = doors.iter().map(|door| ((), door.name.as_str(), door.sequence.as_slice())).collect();
-    for (index, text) in scan::shared(&sequences) {
-        let place = places.get(index).map(|place| place.sequence.clone()).unwrap_or_default();
+    let in_use = |door: &'_ Door| if door.takes(Way::Sequence) { door.sequence.clone() } else { Vec::new() };
+    let sequences: Vec<_> = doors.iter().map(in_use).collect();
+    let named = doors.iter().zip(&sequences).map(|(door, sequence)| ((), door.name.as_str(), sequence.as_slice()));
+    for (index, text) in scan::shared(&named.collect::<Vec<_>>()) {
+        let place = places.get(index).and_then(|place| place.sequence.clone()).unwrap_or_default();
         report.warn(place, Wrong::new(text, "fine if that is meant; else change one of the sequences"));
     }
     for (index, wrong) in guard::conflicts(&doors) {
-        report.missing(places.get(index).map(|place| place.guard.clone()).unwrap_or_default(), wrong);
+        report.missing(places.get(index).and_then(|place| place.guard.clone()).unwrap_or_default(), wrong);
     }
-    doors
-}
-
-/// Where in the file; empty if a door has none.
-struct Place {
-    sequence: Range<usize>,
-    guard: Range<usize>,
+    (doors, places)
 }
 
 /// The door and its place. A sequence with faults is empty, and so is a guard of which not everything is known.
 fn read(name: &Key<'_>, table: &DeTable<'_>, report: &mut Report<'_>) -> (Door, Place) {
     let mut door = unwritten(name.get_ref().to_string());
-    let (mut sequence_at, mut guard_at) = (None, None);
+    let mut place = Place { name: name.span(), ..Place::default() };
     let mut terms_known = true;
     let entries = in_order(table);
     for (key, value) in &entries {
         match key.get_ref().as_ref() {
             "sequence" => {
-                sequence_at = Some(value.span());
+                place.sequence = Some(value.span());
                 door.sequence = sequence(&door.name, value, report).unwrap_or_default();
             }
             "within" => door.within = duration("within", value, LONGEST_WITHIN, report).unwrap_or(WITHIN),
             "open-for" => door.open_for = duration("open-for", value, LONGEST_OPEN, report),
-            "on-open" => door.on_open = command("on-open", value, report),
-            "on-close" => door.on_close = command("on-close", value, report),
+            word @ "on-open" => door.on_open = command(word, value, &mut place, report),
+            word @ "on-close" => door.on_close = command(word, value, &mut place, report),
             "always-allow" => {
                 for value in report.list("always-allow", value, r#"["192.0.2.0/24"]"#).unwrap_or_default() {
                     let text = report.string("always-allow", value, r#"["192.0.2.0/24"]"#);
@@ -104,39 +109,38 @@ fn read(name: &Key<'_>, table: &DeTable<'_>, report: &mut Report<'_>) -> (Door, 
                 }
             }
             "guard" => {
-                guard_at = Some(value.span());
+                place.guard = Some(value.span());
                 door.guard = guard::ports(value, report).unwrap_or_default();
             }
             name if guard::NEED_GUARD.contains(&name) => {
                 let known = guard::read(name, value, &mut door, report).is_some();
                 terms_known &= known || !guard::TERMS.contains(&name);
             }
-            other => match LATER.iter().find(|(later, ..)| *later == other) {
-                Some((_, text, help)) => report.fault(key.span(), Wrong::new(*text, *help)),
-                None => {
-                    match nearest(other, &KEYS) {
-                        Some("sequence") => sequence_at = Some(key.span()),
-                        Some("guard") => guard_at = Some(key.span()),
-                        Some(meant) => terms_known &= !guard::TERMS.contains(&meant),
-                        None => {}
+            name if ways::KEYS.contains(&name) => {
+                place.unsure |= ways::read(name, value, &mut door, &mut place, report).is_none();
+            }
+            other => {
+                match nearest(other, &KEYS) {
+                    Some("sequence") => place.sequence = Some(key.span()),
+                    Some("guard") => place.guard = Some(key.span()),
+                    Some(meant) => {
+                        terms_known &= !guard::TERMS.contains(&meant);
+                        place.unsure |= ways::KEYS.contains(&meant);
                     }
-                    report.unknown_key(key, &format!("door `{}`", door.name), &KEYS);
+                    None => {}
                 }
-            },
+                report.unknown_key(key, &format!("door `{}`", door.name), &KEYS);
+            }
         }
     }
-    if sequence_at.is_none() {
-        let help = r#"add a line such as `sequence = ["42000", "1337", "23000/udp"]`"#;
-        report.missing(name.span(), Wrong::new(format!("door `{}` has no sequence", door.name), help));
-    }
-    match guard_at {
+    match place.guard {
         Some(_) => guard::check_forward(&entries, &door, report),
         None => without_guard(name, &entries, report),
     }
     if !terms_known {
         door.guard.clear();
     }
-    (door, Place { sequence: sequence_at.unwrap_or_default(), guard: guard_at.unwrap_or_default() })
+    (door, place)
 }
 
 /// A door of which nothing but the name is written.
@@ -144,6 +148,9 @@ fn unwritten(name: String) -> Door {
     Door {
         name,
         sequence: Vec::new(),
+        keys: None,
+        second_factor: false,
+        via: None,
         within: WITHIN,
         on_open: None,
         on_close: None,
@@ -178,8 +185,7 @@ fn without_guard(name: &Key<'_>, entries: &[Entry<'_, '_>], report: &mut Report<
 
 fn check_name(key: &Key<'_>, report: &mut Report<'_>) {
     let name = key.get_ref();
-    let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '.' | '-');
-    if !(1..=NAME_CHARS).contains(&name.len()) || !name.chars().all(plain) {
+    if Name::new(name).is_none() {
         let text = format!("`{name}` cannot be the name of a door");
         report.fault(key.span(), Wrong::new(text, "take 1 to 64 of the characters A-Z, a-z, 0-9, `_`, `.` and `-`"));
     }
@@ -220,7 +226,7 @@ fn duration(key: &str, value: &Value<'_>, most: Duration, report: &mut Report<'_
     report.checked(value.span(), values::duration(text, most))
 }
 
-fn command(key: &str, list: &Value<'_>, report: &mut Report<'_>) -> Option<Vec<String>> {
+fn command(key: &str, list: &Value<'_>, place: &mut Place, report: &mut Report<'_>) -> Option<Vec<String>> {
     let example = r#"["/usr/bin/logger", "open for {ip}"]"#;
     if list.get_ref().as_str().is_some() {
         let text = format!("`{key}` must be a list, for no shell takes it apart");
@@ -240,14 +246,14 @@ fn command(key: &str, list: &Value<'_>, report: &mut Report<'_>) -> Option<Vec<S
     let mut arguments = Vec::new();
     for element in elements {
         let Some(text) = report.string(key, element, example) else { continue };
-        check_placeholders(text, element, report);
+        check_placeholders(text, element, place, report);
         arguments.push(text.to_owned());
     }
     Some(arguments)
 }
 
 /// Warns of `{...}` that is nearly a placeholder, or one that nothing fills in, and of what knockd takes for one.
-fn check_placeholders(text: &str, element: &Value<'_>, report: &mut Report<'_>) {
+fn check_placeholders(text: &str, element: &Value<'_>, place: &mut Place, report: &mut Report<'_>) {
     if text.to_ascii_lowercase().contains("%ip%") {
         report.warn(element.span(), Wrong::new("`%IP%` is left as it is", "did you mean `{ip}`?"));
     }
@@ -255,8 +261,9 @@ fn check_placeholders(text: &str, element: &Value<'_>, report: &mut Report<'_>) 
         let Some((word, _)) = piece.split_once('}') else { continue };
         let meant = PLACEHOLDERS.iter().find(|known| known.eq_ignore_ascii_case(word)).copied();
         match meant.or_else(|| nearest(word, &PLACEHOLDERS)) {
-            Some("key" | "port") if meant == Some(word) => {
-                let text = format!("a sequence has nothing to put in place of `{{{word}}}`");
+            Some("key") if meant == Some(word) => place.key_words.push(element.span()),
+            Some("port") if meant == Some(word) => {
+                let text = "a sequence has nothing to put in place of `{port}`";
                 report.warn(element.span(), Wrong::new(text, "use `{ip}` or `{door}`, or leave it out"));
             }
             Some(meant) if meant != word => {

@@ -1,10 +1,18 @@
 //! `klopf.toml`, Klopf's own format.
 
+mod access;
 mod daemon;
 mod doors;
 mod guard;
+mod hours;
+mod key;
+mod keys;
+mod moment;
+mod packet;
 mod report;
+mod secrets;
 mod values;
+mod ways;
 
 use std::fmt;
 use std::net::IpAddr;
@@ -13,19 +21,30 @@ use std::time::Duration;
 use klopf_wire::{Port, Proto};
 use toml::de::DeTable;
 
+use self::doors::Place;
+pub use self::hours::Hours;
+pub use self::key::{Key, KeyList, Packet, PacketPort, Shape, Totp, Way};
+use self::keys::Written;
 use self::report::{Report, Wrong, in_order};
+use crate::fault::MAX_FAULTS;
 pub use crate::{Fault, Faults};
 
 /// A longer file is not read, in bytes.
 const LONGEST_FILE: usize = 1 << 20;
+/// More keys are a fault.
+const MOST_KEYS: usize = 10_000;
 
-/// A whole file.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// `klopf.toml` with the files of `keys.d`.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Config {
     /// `[daemon]`.
     pub daemon: Daemon,
     /// `[door.NAME]`, in file order.
     pub doors: Vec<Door>,
+    /// `[packet]`.
+    pub packet: Packet,
+    /// `[key.NAME]` in file order, then those of `keys.d` as they were given; at most 10,000.
+    pub keys: Vec<Key>,
 }
 
 /// What concerns the daemon as a whole.
@@ -141,8 +160,14 @@ pub struct Forward {
 pub struct Door {
     /// 1 to 64 characters of `[A-Za-z0-9_.-]`, unique.
     pub name: String,
-    /// The hits that open it, 1 to 32.
+    /// The hits that open it, at most 32. Empty: none do.
     pub sequence: Vec<Port>,
+    /// The keys that may open it, see [`Config::may_open`].
+    pub keys: Option<KeyList>,
+    /// Whether a sealed knock needs a code (RFC 6238) besides.
+    pub second_factor: bool,
+    /// The ways it may be opened, at least one. `None`: all that are configured.
+    pub via: Option<Vec<Way>>,
     /// From the first hit to the last; 5 s unless written, at most 1 h.
     pub within: Duration,
     /// Argument vector run at the opening; its first element is an absolute path.
@@ -185,7 +210,16 @@ pub struct Checked {
     pub warnings: Vec<Fault>,
 }
 
-/// Reads and checks a file. `file_name` only serves the messages.
+/// A file: its name, which serves the messages and names the key of a file in `keys.d`, and its bytes.
+#[derive(Clone, Copy, Debug)]
+pub struct Source<'a> {
+    /// The name as it is to be shown, with directories or without.
+    pub name: &'a str,
+    /// What is in it; what is not UTF-8 is a fault.
+    pub bytes: &'a [u8],
+}
+
+/// Reads and checks a `klopf.toml` without `keys.d`. `file_name` only serves the messages.
 ///
 /// # Errors
 /// All faults, in file order, at most a hundred.
@@ -198,62 +232,89 @@ pub fn parse(file_name: &str, text: &str) -> Result<Checked, Faults> {
 /// # Errors
 /// As [`parse`].
 pub fn parse_bytes(file_name: &str, text: &[u8]) -> Result<Checked, Faults> {
-    let (config, faults, warnings) = examine_bytes(file_name, text);
+    parse_files(Source { name: file_name, bytes: text }, &[])
+}
+
+/// Reads and checks a `klopf.toml` and the files of `keys.d`, each of which is the key by whose name it goes.
+///
+/// # Errors
+/// All faults, by file and in file order, at most a hundred.
+pub fn parse_files(main: Source<'_>, keys: &[Source<'_>]) -> Result<Checked, Faults> {
+    let (config, faults, warnings) = examine(main, keys);
     if faults.is_empty() { Ok(Checked { config, warnings }) } else { Err(Faults(faults)) }
 }
 
 /// What a file says of the daemon, whatever faults it has.
 #[must_use]
 pub fn daemon_of(text: &[u8]) -> Daemon {
-    examine_bytes("", text).0.daemon
+    examine(Source { name: "", bytes: text }, &[]).0.daemon
 }
 
 /// The configuration, which only counts without faults, the faults and the warnings.
-pub(crate) fn examine_bytes(file_name: &str, text: &[u8]) -> (Config, Vec<Fault>, Vec<Fault>) {
-    match std::str::from_utf8(text) {
-        Ok(text) => examine(file_name, text),
-        Err(e) => {
-            let shown = String::from_utf8_lossy(text);
-            let mut report = Report::new(file_name, &shown);
-            let at = e.valid_up_to();
-            report.fault(at..at + 1, Wrong::new("the file is not UTF-8 here", "save it as UTF-8"));
-            let (faults, warnings) = report.finish();
-            (Config { daemon: Daemon::default(), doors: Vec::new() }, faults, warnings)
+pub(crate) fn examine(main: Source<'_>, keys: &[Source<'_>]) -> (Config, Vec<Fault>, Vec<Fault>) {
+    let texts: Vec<_> = [&main].into_iter().chain(keys).map(|file| String::from_utf8_lossy(file.bytes)).collect();
+    let (mut config, mut reports) = (Config::default(), Vec::new());
+    let (mut places, mut written) = (Vec::new(), Vec::new());
+    for (index, (file, text)) in [&main].into_iter().chain(keys).zip(&texts).enumerate() {
+        let mut report = Report::new(file.name, text, index > 0);
+        if let Some(document) = document(file.bytes, text, &mut report) {
+            if index > 0 {
+                written.push(keys::read_file(file.name, index, &document, &mut report));
+            } else {
+                (places, written) = sections(&document, &mut config, &mut report);
+            }
         }
+        reports.push(report);
     }
-}
-
-/// The configuration, which only counts without faults, the faults and the warnings.
-fn examine(file_name: &str, text: &str) -> (Config, Vec<Fault>, Vec<Fault>) {
-    let mut config = Config { daemon: Daemon::default(), doors: Vec::new() };
-    let mut report = Report::new(file_name, text);
-    if text.len() > LONGEST_FILE {
-        report.fault(0..0, Wrong::new("the file is longer than 1 MiB", "remove what no door needs"));
-    } else {
-        let (document, errors) = DeTable::parse_recoverable(text);
-        for error in errors {
-            report.syntax(error.span().unwrap_or_default(), error.message(), document.get_ref());
-        }
-        sections(document.get_ref(), &mut config, &mut report);
+    access::check(&config.doors, &places, &written, &mut reports);
+    config.keys = written.into_iter().filter_map(|written| written.key).collect();
+    let (mut faults, mut warnings) = (Vec::new(), Vec::new());
+    for (faulty, odd) in reports.into_iter().map(Report::finish) {
+        faults.extend(faulty);
+        warnings.extend(odd);
     }
-    let (faults, warnings) = report.finish();
+    faults.truncate(MAX_FAULTS);
+    warnings.truncate(MAX_FAULTS);
     (config, faults, warnings)
 }
 
-fn sections(document: &DeTable<'_>, config: &mut Config, report: &mut Report<'_>) {
+/// What can be read of a file; nothing if that would say nothing.
+fn document<'t>(bytes: &[u8], text: &'t str, report: &mut Report<'_>) -> Option<DeTable<'t>> {
+    if let Err(e) = std::str::from_utf8(bytes) {
+        let at = e.valid_up_to();
+        report.unread(at..at + 1, Wrong::new("the file is not UTF-8 here", "save it as UTF-8"));
+        return None;
+    }
+    if text.len() > LONGEST_FILE {
+        report.unread(0..0, Wrong::new("the file is longer than 1 MiB", "remove what no door needs"));
+        return None;
+    }
+    let (document, errors) = DeTable::parse_recoverable(text);
+    for error in errors {
+        report.syntax(error.span().unwrap_or_default(), error.message(), document.get_ref());
+    }
+    Some(document.into_inner())
+}
+
+/// The sections of `klopf.toml`; those of keys, and the places of the doors, are returned.
+fn sections(document: &DeTable<'_>, config: &mut Config, report: &mut Report<'_>) -> (Vec<Place>, Vec<Written>) {
+    let (mut places, mut written) = (Vec::new(), Vec::new());
     for (key, value) in in_order(document) {
         let table = value.get_ref().as_table();
         match (key.get_ref().as_ref(), table) {
             ("daemon", Some(table)) => config.daemon = daemon::read(table, report),
-            ("door", Some(table)) => config.doors = doors::read_all(table, report),
-            (name @ ("daemon" | "door"), None) => {
-                let header = if name == "door" { "[door.NAME]" } else { "[daemon]" };
+            ("door", Some(table)) => (config.doors, places) = doors::read_all(table, report),
+            ("packet", Some(table)) => config.packet = packet::read(table, report),
+            ("key", Some(table)) => written = keys::read_all(table, report),
+            (name @ ("daemon" | "door" | "packet" | "key"), None) => {
+                let header = match name {
+                    "door" => "[door.NAME]",
+                    "key" => "[key.NAME]",
+                    "packet" => "[packet]",
+                    _ => "[daemon]",
+                };
                 let wrong = Wrong::new(format!("`{name}` must be a section"), format!("write `{header}`"));
                 report.fault(value.span(), wrong);
-            }
-            ("key", _) => {
-                let text = "this version cannot open sealed knocks yet, so it has no use for keys";
-                report.fault(key.span(), Wrong::new(text, "remove every `[key.NAME]`"));
             }
             (name, None) if daemon::KEYS.contains(&name) => {
                 let text = format!("`{name}` belongs to `[daemon]`");
@@ -263,9 +324,18 @@ fn sections(document: &DeTable<'_>, config: &mut Config, report: &mut Report<'_>
                 let text = format!("`{name}` belongs to a door");
                 report.misplaced(key.span(), Wrong::new(text, "move it below a line `[door.NAME]`"));
             }
-            _ => report.unknown_key(key, "the file", &["daemon", "door"]),
+            (name, None) if packet::KEYS.contains(&name) => {
+                let text = format!("`{name}` belongs to `[packet]`");
+                report.misplaced(key.span(), Wrong::new(text, "move it below a line `[packet]`"));
+            }
+            (name, None) if keys::KEYS.contains(&name) => {
+                let text = format!("`{name}` belongs to a key");
+                report.misplaced(key.span(), Wrong::new(text, "move it below a line `[key.NAME]`"));
+            }
+            _ => report.unknown_key(key, "the file", &["daemon", "door", "packet", "key"]),
         }
     }
+    (places, written)
 }
 
 #[cfg(test)]

@@ -5,6 +5,7 @@ use std::ops::Range;
 use toml::Spanned;
 use toml::de::{DeString, DeTable, DeValue};
 
+use super::secrets;
 use crate::fault::{MAX_FAULTS, escaped, place};
 use crate::suggest::{listed, nearest};
 use crate::{Fault, Level};
@@ -33,6 +34,8 @@ pub(super) struct Report<'s> {
     file: &'s str,
     source: &'s str,
     found: Vec<(usize, Fault)>,
+    /// How much of each line may be shown.
+    shown: Vec<Option<usize>>,
     /// Lines, from 1, that are not TOML: what else seems wrong in them is not said.
     broken: Vec<usize>,
     /// What stands below a header that is not TOML, and so seems to belong elsewhere.
@@ -42,8 +45,37 @@ pub(super) struct Report<'s> {
 }
 
 impl<'s> Report<'s> {
-    pub(super) fn new(file: &'s str, source: &'s str) -> Self {
-        Self { file, source, found: Vec::new(), broken: Vec::new(), astray: Vec::new(), unclosed: None }
+    /// Of a `klopf.toml`, or of a file that is a key as a whole.
+    pub(super) fn new(file: &'s str, source: &'s str, is_key: bool) -> Self {
+        let shown = secrets::shown_of_lines(source, is_key);
+        let (found, broken, astray) = (Vec::new(), Vec::new(), Vec::new());
+        Self { file, source, found, shown, broken, astray, unclosed: None }
+    }
+
+    /// The file's name as given.
+    pub(super) fn file(&self) -> &'s str {
+        self.file
+    }
+
+    /// Whether the file could not be read as a whole, so that something may be there that is not known.
+    pub(super) fn is_broken(&self) -> bool {
+        !self.broken.is_empty()
+    }
+
+    /// Says that nothing of the file is known, because of a fault.
+    pub(super) fn unread(&mut self, span: Range<usize>, wrong: Wrong) {
+        self.fault(span, wrong);
+        self.broken.push(0);
+    }
+
+    /// How many faults there are, at most a hundred.
+    pub(super) fn faults(&self) -> usize {
+        self.found.iter().filter(|(_, fault)| fault.level == Level::Error).count()
+    }
+
+    /// Whether more warnings would be left out.
+    pub(super) fn is_full(&self) -> bool {
+        self.found.len() - self.faults() >= MAX_FAULTS
     }
 
     /// The text is not TOML here; `document` is what can be read of it.
@@ -143,7 +175,15 @@ impl<'s> Report<'s> {
             Some(meant) => format!("did you mean `{meant}`?"),
             None => format!("the keys here are {}", listed(known)),
         };
-        self.misplaced(key.span(), Wrong::new(format!("unknown key `{}` in {place}", key.get_ref()), help));
+        let name = self.name(key);
+        self.misplaced(key.span(), Wrong::new(format!("unknown key `{name}` in {place}"), help));
+    }
+
+    /// A key as it can be named in a message: what stands where nothing is shown may be a secret.
+    pub(super) fn name<'k>(&self, key: &'k Key<'_>) -> &'k str {
+        let (line, column, ..) = place(self.source, &key.span());
+        let hidden = self.shown.get(line - 1).copied().flatten().is_some_and(|shown| column > shown);
+        if hidden { "…" } else { key.get_ref() }
     }
 
     /// A text without NUL, which neither paths nor arguments can hold.
@@ -189,11 +229,17 @@ impl<'s> Report<'s> {
         boolean
     }
 
-    /// One of two words.
-    pub(super) fn choice<T>(&mut self, key: &str, value: &Value<'_>, choices: [(&str, T); 2]) -> Option<T> {
-        let [(one, _), (other, _)] = choices;
-        let text = self.string(key, value, &format!("\"{one}\""))?;
-        let help = format!("write `{one}` or `{other}`");
+    /// One of some words.
+    pub(super) fn choice<T, const N: usize>(
+        &mut self,
+        key: &str,
+        value: &Value<'_>,
+        choices: [(&str, T); N],
+    ) -> Option<T> {
+        let words = choices.each_ref().map(|(word, _)| *word);
+        let (last, others) = words.split_last()?;
+        let text = self.string(key, value, &format!("\"{last}\""))?;
+        let help = format!("write {} or `{last}`", listed(others));
         let choice = choices.into_iter().find(|(word, _)| *word == text).map(|(_, choice)| choice);
         self.checked(value.span(), choice.ok_or_else(|| Wrong::new(format!("`{key}` cannot be `{text}`"), help)))
     }
@@ -227,6 +273,11 @@ impl<'s> Report<'s> {
         if self.broken.contains(&line) {
             return;
         }
+        let shown = self.shown.get(line - 1).copied().flatten();
+        let (column, excerpt, width) = match shown {
+            Some(shown) => secrets::masked(&excerpt, shown, column, width),
+            None => (column, excerpt, width),
+        };
         let (text, help, file) = (escaped(&wrong.text), escaped(&wrong.help), escaped(self.file));
         self.found.push((span.start, Fault { level, file, line, column, text, help, excerpt, width }));
     }

@@ -5,7 +5,7 @@ use std::ffi::OsString;
 use std::net::IpAddr;
 use std::time::Duration;
 
-use klopf_config::native::{self as config, Config, Door as Native, PortRange};
+use klopf_config::native::{self as config, Config, Door as Native, PortRange, Way};
 use klopf_control::DoorStatus;
 use klopf_engine::{Door, DoorId};
 use klopf_gate::firewall::{Guard, Hold, Network, Ports, TCP, UDP};
@@ -159,10 +159,12 @@ fn described(native: &Native) -> Described {
     };
     Described { status, sequence: native.sequence.iter().map(hit).collect::<Vec<_>>().join(" ") }
 }
+
 fn recognised_by(native: &Native) -> Door {
+    let recognised = !native.sequence.is_empty() && native.takes(Way::Sequence);
     Door {
         id: DoorId(0),
-        sequences: vec![native.sequence.clone()],
+        sequences: if recognised { vec![native.sequence.clone()] } else { Vec::new() },
         one_time: false,
         flags: FlagMask::OPENING,
         target: None,

@@ -1,0 +1,94 @@
+//! The keys of a door that say who may open it, and how.
+
+use klopf_spa::Name;
+
+use super::doors::Place;
+use super::report::{Report, Value, Wrong};
+use super::{Door, KeyList, Way};
+use crate::suggest::{listed, nearest};
+
+pub(super) const KEYS: [&str; 3] = ["keys", "second-factor", "via"];
+
+const WAYS: [(&str, Way); 2] = [("packet", Way::Packet), ("sequence", Way::Sequence)];
+/// Ways that are known and not yet there.
+const LATER: [&str; 4] = ["encoded", "log", "mail", "guestbook"];
+
+/// Reads the value of one of [`KEYS`] into the door; nothing if there is a fault in it.
+pub(super) fn read(
+    key: &str,
+    value: &Value<'_>,
+    door: &mut Door,
+    place: &mut Place,
+    report: &mut Report<'_>,
+) -> Option<()> {
+    let before = report.faults();
+    match key {
+        "keys" => door.keys = keys(value, place, report),
+        "via" => {
+            place.via = Some(value.span());
+            door.via = via(value, report);
+        }
+        "second-factor" => {
+            place.second_factor = Some(value.span());
+            door.second_factor = report.choice(key, value, [("totp", true)]).unwrap_or_default();
+        }
+        _ => {}
+    }
+    (report.faults() == before).then_some(())
+}
+
+fn keys(list: &Value<'_>, place: &mut Place, report: &mut Report<'_>) -> Option<KeyList> {
+    let example = r#"["laptop", "phone"]"#;
+    let elements = report.list("keys", list, example)?;
+    if elements.is_empty() {
+        let help = r#"write names of keys, `["*"]` for every key, or remove the line"#;
+        report.fault(list.span(), Wrong::new("`keys` names no key", help));
+    }
+    let (mut names, mut all) = (Vec::new(), false);
+    for element in elements {
+        match report.string("keys", element, example) {
+            Some("*") => all = true,
+            Some(text) => {
+                let help = "write a name as in `[key.NAME]`, or `*` for every key";
+                let wrong = || Wrong::new(format!("`{text}` cannot be the name of a key"), help);
+                let name = report.checked(element.span(), Name::new(text).ok_or_else(wrong));
+                names.extend(name.map(|name| (name, element.span())));
+            }
+            None => {}
+        }
+    }
+    let list = names.iter().map(|(name, _)| name.clone()).collect();
+    place.keys = names;
+    Some(if all { KeyList::All } else { KeyList::Named(list) })
+}
+
+fn via(list: &Value<'_>, report: &mut Report<'_>) -> Option<Vec<Way>> {
+    let example = r#"["packet", "sequence"]"#;
+    let elements = report.list("via", list, example)?;
+    if elements.is_empty() {
+        let help = "write `packet`, `sequence` or both, or remove the line for all that is configured";
+        report.fault(list.span(), Wrong::new("`via` names no way to knock", help));
+    }
+    let words = WAYS.map(|(word, _)| word);
+    let mut ways = Vec::new();
+    for element in elements {
+        let Some(text) = report.string("via", element, example) else { continue };
+        if let Some((_, way)) = WAYS.iter().find(|(word, _)| *word == text) {
+            if !ways.contains(way) {
+                ways.push(*way);
+            }
+            continue;
+        }
+        let wrong = if LATER.contains(&text) {
+            Wrong::new(format!("this version cannot open doors via `{text}` yet"), format!("leave out `{text}`"))
+        } else {
+            let help = match nearest(text, &words).or_else(|| nearest(text, &LATER)) {
+                Some(meant) => format!("did you mean `{meant}`?"),
+                None => format!("the ways are {}", listed(&words)),
+            };
+            Wrong::new(format!("`{text}` is no way to knock"), help)
+        };
+        report.fault(element.span(), wrong);
+    }
+    Some(ways)
+}

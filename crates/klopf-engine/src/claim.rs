@@ -1,0 +1,78 @@
+//! What a sealed knock asks for.
+
+use std::net::IpAddr;
+
+use crate::{DoorId, Hold, KeyRef, Refusal};
+
+/// A sealed knock that was opened: its key made it, whatever it says. Whether that is granted is the engine's to say.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Claim {
+    /// Whose key made it.
+    pub key: KeyRef,
+    /// The door; none if there is no door with the name it gives.
+    pub door: Option<DoorId>,
+    /// Where the packet came from.
+    pub origin: IpAddr,
+    /// Whom to let in; none: the origin.
+    pub address: Option<IpAddr>,
+    /// When it was made, milliseconds since 1970 by the client's clock.
+    pub time: u64,
+    /// Its counter.
+    pub counter: u64,
+    /// The device that made it.
+    pub device: [u8; 16],
+    /// For how long, in seconds; 0: as long as the door says.
+    pub hold: u32,
+    /// Its second factor.
+    pub code: Code,
+}
+
+impl Claim {
+    /// Whom it lets in.
+    pub(crate) fn lets_in(&self) -> IpAddr {
+        self.address.unwrap_or(self.origin)
+    }
+}
+
+/// The second factor of a sealed knock, once it was checked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Code {
+    /// There is none.
+    Absent,
+    /// It is not the key's at this time, or the key has none.
+    Wrong,
+    /// It is the key's.
+    Right,
+}
+
+/// What a grant has from a sealed knock.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Sealed {
+    /// Whose key it was.
+    pub key: KeyRef,
+    /// Its counter, which must be accepted and on the disk before anything opens.
+    pub counter: u64,
+    /// Its device.
+    pub device: [u8; 16],
+    /// For how long.
+    pub hold: Hold,
+}
+
+/// A sealed knock that is not granted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SealedRefusal {
+    /// Whose key it was; none if that is no longer known.
+    pub key: Option<KeyRef>,
+    /// The door.
+    pub door: Option<DoorId>,
+    /// Where the packet came from.
+    pub origin: IpAddr,
+    /// Whom it was to let in; none: the origin.
+    pub address: Option<IpAddr>,
+    /// Why not.
+    pub why: Refusal,
+    /// With [`Refusal::WrongClock`], by how many milliseconds the client's clock is ahead; negative if it is behind.
+    pub clock_ahead: Option<i64>,
+    /// The counter that the knock has used up all the same, so that it does not count when the reason is gone.
+    pub burnt: Option<u64>,
+}
