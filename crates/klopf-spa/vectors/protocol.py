@@ -144,19 +144,18 @@ def make_packet(pkS, seed, psk, ikmE, nonce, length, claim, change={}):
 
     skE = put("skE", standard.derive_private_key(ikmE))
     shared_secret, enc = standard.auth_encap(pkS, me["x"], skE)
-    put("enc", enc)
-    put("shared_secret", shared_secret)
+    enc, shared_secret = put("enc", enc), put("shared_secret", shared_secret)
     key, base_nonce = standard.key_schedule(shared_secret, b"klopf packet 1", psk, me_id)
     put("key", key)
     put("base_nonce", base_nonce)
 
     head = put("head", knock_head(claim))
-    signed = put("signed", b"klopf knock 1" + pkS + me_id + made["enc"] + head)
+    signed = put("signed", b"klopf knock 1" + pkS + me_id + enc + head)
     signature = put("signature", standard.ed25519_sign(me["v"], signed))
     knock = put("knock", head + signature)
-    ciphertext = put("ciphertext", standard.chacha_seal(made["key"], base_nonce, knock, b""))
+    ciphertext = put("ciphertext", standard.chacha_seal(key, base_nonce, knock, b""))
 
-    middle = me_id + made["enc"] + len(ciphertext).to_bytes(2, "big") + ciphertext
+    middle = me_id + enc + len(ciphertext).to_bytes(2, "big") + ciphertext
     middle = put("middle", middle.ljust(length - 28, b"\0"))
     put("packet", nonce + standard.chacha_seal(made["outer"], nonce, middle, b""))
     return made
@@ -238,7 +237,6 @@ def hop_port(pkS, time):
 # --- 5. Short token
 
 
-
 def masked(pkS, n, part):
     mask = server_keys(pkS)["mask"]
     return bytes(a ^ b for a, b in zip(part, standard.hmac_sha256(mask, n)))
@@ -312,7 +310,7 @@ REPEATED = {6, 7, 12}
 
 def fields_of(invitation):
     """The fields of an invitation as (tag, bytes), in their order."""
-    told = [(1, invitation["name"].encode()), (2, invitation["pkS"]), (3, invitation["psk"])]
+    told = [(1, invitation["key_name"].encode()), (2, invitation["pkS"]), (3, invitation["psk"])]
     told += [(4, invitation["seed"])] if invitation["seed"] else [(5, invitation["id"])]
     told += [(6, endpoint.encode()) for endpoint in invitation["endpoints"]]
     told += [(7, door.encode()) for door in invitation["doors"]]
@@ -378,7 +376,7 @@ def read_fields(fields):
     need(not (found[4] and found[5]), "bad-field")
     seed = one(4, 32)
     invitation = {
-        "name": texts(1, NAME)[0],
+        "key_name": texts(1, NAME)[0],
         "pkS": one(2, 32),
         "psk": one(3, 32),
         "seed": seed,
