@@ -104,7 +104,7 @@ KINDS = {
         open_packet,
     ),
     "ports": (
-        "Sections 1 and 3: the port of a server whose clients were not told otherwise, and, with `time` in seconds, the "
+        "Sections 1 and 3: the port of a server whose clients were told no other, and, with `time` in seconds, the "
         "one that changes; `mac` is the HMAC of the step.",
         cases.ports,
         complete_port,
