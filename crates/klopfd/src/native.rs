@@ -10,8 +10,9 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
 
-use klopf_config::native::{self as config, Config};
+use klopf_config::native::Config;
 use klopf_engine::{DoorId, Sealed};
+use klopf_files::{Files, Unreadable};
 use klopf_gate::Order;
 use klopf_gate::firewall::{Firewall, FirewallError};
 use klopf_spa::ServerKey;
@@ -172,21 +173,21 @@ pub(crate) fn user(named: Option<&str>) -> Result<User, String> {
 
 /// Reads and checks a configuration: the rendered warnings with it, or the exit code and the rendered faults.
 fn read(path: &Path) -> Result<(Config, String), (u8, String)> {
-    let shown = path.display();
-    let text = std::fs::read(path).map_err(|error| {
+    let files = Files::read(path).map_err(|Unreadable { path: at, error }| {
         let help = match error.kind() {
             std::io::ErrorKind::PermissionDenied => "run it as root",
+            _ if at != path => "let it be a file that klopfd can read, or take it away",
             _ => "name the file with --config; `klopfd --help` shows how one looks",
         };
-        (exit::NO_INPUT, format!("error: cannot read {shown}: {}\nhelp: {help}", reason(&error)))
+        (exit::NO_INPUT, format!("error: cannot read {}: {}\nhelp: {help}", at.display(), reason(&error)))
     })?;
-    match config::parse_bytes(&shown.to_string(), &text) {
-        Ok(checked) => {
-            let warnings: Vec<String> = checked.warnings.iter().map(ToString::to_string).collect();
-            Ok((checked.config, warnings.join("\n")))
-        }
-        Err(faults) => Err((exit::CONFIG, faults.to_string())),
-    }
+    let checked = files.parse().map_err(|faults| (exit::CONFIG, faults.to_string()))?;
+    let exposed = files.exposed().into_iter().map(|path| {
+        let remedy = klopf_files::remedy(path);
+        format!("warning: others may read {}, which holds secrets\nhelp: {remedy}", path.display())
+    });
+    let warnings: Vec<String> = checked.warnings.iter().map(ToString::to_string).chain(exposed).collect();
+    Ok((checked.config, warnings.join("\n")))
 }
 
 /// The server's key, or why no sealed knock is opened.

@@ -109,7 +109,13 @@ fn hold(key: Key, seconds: u32) -> Option<Hold> {
 #[test]
 fn a_claim_with_nothing_wrong_is_granted_with_all_that_it_says() {
     let mut engine = engine(key());
-    let sealed = Some(Sealed { key: KEY, origin: ORIGIN, counter: 41, device: [8; 16], hold: Hold::AsDoor });
+    let sealed = Some(Sealed {
+        key: KEY,
+        origin: IpAddr::from([192, 0, 2, 9]),
+        counter: 41,
+        device: [8; 16],
+        hold: Hold::AsDoor,
+    });
     let grant = Grant { door: SSH, address: IpAddr::from([192, 0, 2, 9]), uses_up: None, sealed };
     assert_eq!(ask_at(&mut engine, NOW, WALL, claim(41)), Ok(grant));
     let address = "2001:db8::7".parse().unwrap();

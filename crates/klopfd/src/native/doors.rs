@@ -5,7 +5,7 @@ use std::ffi::OsString;
 use std::net::IpAddr;
 use std::time::Duration;
 
-use klopf_config::native::{self as config, Config, Door as Native, PortRange, Way};
+use klopf_config::native::{self as config, Config, Door as Native, PortRange};
 use klopf_control::DoorStatus;
 use klopf_engine::{Door, DoorId, Sealed};
 use klopf_gate::firewall::{Guard, Hold, Network, Ports, TCP, UDP};
@@ -185,11 +185,11 @@ fn described(native: &Native) -> Described {
     Described { status, sequence: native.sequence.iter().map(hit).collect::<Vec<_>>().join(" ") }
 }
 
+/// What the engine knows of a door.
 fn recognised_by(native: &Native) -> Door {
-    let recognised = !native.sequence.is_empty() && native.takes(Way::Sequence);
     Door {
         id: DoorId(0),
-        sequences: if recognised { vec![native.sequence.clone()] } else { Vec::new() },
+        sequences: Some(native.sequence.clone()).filter(|ports| !ports.is_empty()).into_iter().collect(),
         one_time: false,
         flags: FlagMask::OPENING,
         target: None,
