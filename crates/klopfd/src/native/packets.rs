@@ -5,15 +5,13 @@ use std::path::Path;
 
 use klopf_config::native::{self as config, Config};
 use klopf_engine::{Door, Hours, Key, KeyRef, Network};
+use klopf_files::SERVER_KEY;
 use klopf_spa::{PacketPort, ServerKey, Shape, Way};
 use zeroize::Zeroizing;
 
 use super::doors::milliseconds;
 use crate::keeper::reason;
 use crate::plan::{Factor, Packets, Person};
-
-/// The server's key stands in a file of this name beside the configuration.
-const SERVER_KEY: &str = "server.key";
 
 /// Reads the server's key; none if there is none and no key of anybody needs it.
 ///
