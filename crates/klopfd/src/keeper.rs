@@ -155,6 +155,8 @@ struct Keeper<'a, F: Face> {
     counts_wanted: bool,
     /// When it began, in milliseconds since boot.
     began: u64,
+    /// The same in milliseconds since 1970.
+    began_unix: u64,
     /// Milliseconds between two signs of life to the service manager.
     watchdog: Option<u64>,
     next_watchdog: u64,
@@ -206,6 +208,7 @@ impl<'a, F: Face> Keeper<'a, F> {
             next_hop: None,
             counts_wanted: false,
             began: clock::boot_ms(),
+            began_unix: clock::wall_ms(),
             watchdog,
             next_watchdog: 0,
             ending: None,
@@ -432,7 +435,9 @@ impl<'a, F: Face> Keeper<'a, F> {
             self.face.tell(&Event::Trouble(&format!("cannot set the packet filter: {error}")));
         }
         let doors_changed = std::mem::take(&mut self.doors_stale);
-        self.watching.tell(view.messages, doors_changed, &self.plan, self.replay.marks());
+        // Without a file nobody knows what was accepted before this daemon.
+        let earliest = if self.replay.forgets() { self.began_unix } else { 0 };
+        self.watching.tell(view.messages, doors_changed, &self.plan, self.replay.marks(), earliest);
 
         for (name, why) in view.unusable.iter().filter(|unusable| !self.unusable.contains(unusable)) {
             self.face.tell(&Event::Unusable(name, why));

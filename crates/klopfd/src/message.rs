@@ -32,8 +32,9 @@ pub(crate) enum Down {
     Sequence(Vec<Port>),
     /// What sealed knocks call the door before.
     Called(Name),
-    /// What sealed knocks are sealed for, what they look like, and by how many milliseconds a clock may be wrong.
-    Server(ServerKey, Shape, u64),
+    /// What sealed knocks are sealed for, what they look like, by how many milliseconds a clock may be wrong, and since
+    /// when, in milliseconds since 1970, it is known what was accepted.
+    Server(ServerKey, Shape, u64, u64),
     /// A key, without its doors, hours and networks.
     Key(Key),
     /// What opens the packets of the key before.
@@ -107,8 +108,8 @@ impl Down {
                 out.bool(door.strict).bool(door.one_time).bool(door.second_factor).maybe_address(door.target);
             }
             Self::Called(name) => drop(out.u8(12).text(name.as_bytes())),
-            Self::Server(key, shape, window) => {
-                out.u8(13).put(key.bytes()).u8(shape.number()).u64(*window);
+            Self::Server(key, shape, window, earliest) => {
+                out.u8(13).put(key.bytes()).u8(shape.number()).u64(*window).u64(*earliest);
             }
             Self::Key(key) => {
                 out.u8(14).u32(key.key.0).put(&key.id).maybe_u64(key.not_before).maybe_u64(key.expires);
@@ -176,7 +177,7 @@ impl Down {
             10 => Self::Interface(from.u32()?),
             11 => Self::Ping(from.u64()?),
             12 => Self::Called(Name::new(std::str::from_utf8(from.text(64)?).ok()?)?),
-            13 => Self::Server(ServerKey::new(from.take()?), Shape::of(from.u8()?)?, from.u64()?),
+            13 => Self::Server(ServerKey::new(from.take()?), Shape::of(from.u8()?)?, from.u64()?, from.u64()?),
             14 => Self::Key(Key {
                 key: KeyRef(from.u32()?),
                 id: from.take()?,
@@ -494,7 +495,7 @@ mod tests {
             Down::Count,
             Down::Ping(u64::MAX - 1),
             Down::Called(Name::new(&"x".repeat(64)).unwrap()),
-            Down::Server(ServerKey::new([8; 32]), Shape::None, 120_000),
+            Down::Server(ServerKey::new([8; 32]), Shape::Quic, 120_000, u64::MAX),
             Down::Key(key()),
             Down::Secrets(klopf_spa::Seed::new([7; 32]).public(), Psk::new([9; 32])),
             Down::KeyDoor(DoorId(3)),

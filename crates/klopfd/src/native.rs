@@ -66,7 +66,7 @@ fn run(path: &Path) -> ExitCode {
         crate::say(&warnings);
     }
     let server = server_key(path, &config).unwrap_or_else(|problem| {
-        crate::say(&problem);
+        crate::say(&format!("error: {problem}; sealed knocks open nothing"));
         None
     });
     if let Err(problem) = log::start(config.daemon.log.as_ref()) {
@@ -190,9 +190,9 @@ fn read(path: &Path) -> Result<(Config, String), (u8, String)> {
     Ok((checked.config, warnings.join("\n")))
 }
 
-/// The server's key, or why no sealed knock is opened.
+/// The server's key, or why it cannot be had.
 fn server_key(path: &Path, config: &Config) -> Result<Option<ServerKey>, String> {
-    packets::server_key(path, config).map_err(|problem| format!("sealed knocks open nothing: {problem}"))
+    packets::server_key(path, config).map_err(|problem| format!("the server's key for sealed knocks: {problem}"))
 }
 
 struct Native {
@@ -209,8 +209,8 @@ impl Face for Native {
                 log::lines(tracing::Level::WARN, &warnings);
                 self.before.get_or_insert_with(|| self.doors.config());
                 let server = server_key(&self.path, &config).unwrap_or_else(|problem| {
-                    tracing::error!("{problem}");
-                    None
+                    tracing::error!("{problem}; the key from before stays in force");
+                    self.doors.config().1
                 });
                 for key in self.doors.replace((config, server)) {
                     tracing::warn!("[daemon] {key} has changed; that takes effect with a restart");

@@ -421,3 +421,16 @@ proptest! {
         prop_assert_eq!(engine.marks().get(ID).map_or(0, Mark::uses), u32::try_from(opened.len()).unwrap());
     }
 }
+
+#[test]
+fn where_it_is_not_known_what_was_accepted_only_new_knocks_count() {
+    let mut engine = engine(key());
+    engine.set_earliest(WALL.unix_ms - 10);
+    let made_at = |time, counter| Claim { time, ..claim(counter) };
+    assert_eq!(ask(&mut engine, made_at(WALL.unix_ms - 11, 5)), Err(Refusal::Replayed));
+    assert_eq!(ask(&mut engine, made_at(WALL.unix_ms - 10, 5)), Ok(()));
+    engine.reload_keys(vec![Key { no_clock: true, ..key() }]);
+    assert_eq!(ask(&mut engine, made_at(0, 6)), Err(Refusal::Replayed), "nobody knows when it was made");
+    engine.set_earliest(0);
+    assert_eq!(ask(&mut engine, made_at(0, 6)), Ok(()));
+}

@@ -259,7 +259,7 @@ impl Watching {
 
     /// Tells it where to look, and for what if that has changed. What was told before and not taken in yet is told
     /// anew.
-    pub(super) fn tell(&mut self, sight: Vec<Down>, doors_changed: bool, plan: &Plan, marks: &Marks) {
+    pub(super) fn tell(&mut self, sight: Vec<Down>, doors_changed: bool, plan: &Plan, marks: &Marks, earliest: u64) {
         let doors_too = doors_changed || !self.unsent.is_empty();
         self.fresh |= !self.unsent.is_empty();
         self.unsent.clear();
@@ -271,7 +271,7 @@ impl Watching {
                 let called = Name::new(name).filter(|_| plan.packets.is_some()).map(Down::Called);
                 self.post([Down::Door(door.clone())].into_iter().chain(sequences).chain(called));
             }
-            plan.packets.iter().for_each(|packets| self.tell_packets(packets));
+            plan.packets.iter().for_each(|packets| self.tell_packets(packets, earliest));
             // Before the keys are in force: nothing may be accepted twice for a moment.
             if std::mem::take(&mut self.fresh) {
                 self.post(marks.iter().map(|(id, mark)| Down::Mark(id, mark.clone())));
@@ -280,8 +280,8 @@ impl Watching {
         }
     }
 
-    fn tell_packets(&mut self, packets: &Packets) {
-        self.post([Down::Server(packets.server.clone(), packets.way.shape, packets.window)]);
+    fn tell_packets(&mut self, packets: &Packets, earliest: u64) {
+        self.post([Down::Server(packets.server.clone(), packets.way.shape, packets.window, earliest)]);
         for Person { key, public, psk, factor, .. } in &packets.people {
             self.post([Down::Key(key.clone()), Down::Secrets(*public, psk.clone())]);
             self.post(key.doors.iter().map(|door| Down::KeyDoor(*door)));

@@ -24,6 +24,7 @@ pub(super) struct Seals {
 pub(super) struct Staged {
     server: Option<(ServerKey, Shape)>,
     window: u64,
+    earliest: u64,
     keys: Vec<Person>,
     called: HashMap<Name, DoorId>,
 }
@@ -40,7 +41,9 @@ impl Staged {
         let last = self.keys.last_mut();
         match (message, last) {
             (Down::Called(name), _) => self.called.extend(door.map(|door| (name, door.id))),
-            (Down::Server(key, shape, window), _) => (self.server, self.window) = (Some((key, shape)), window),
+            (Down::Server(key, shape, window, earliest), _) => {
+                (self.server, self.window, self.earliest) = (Some((key, shape)), window, earliest);
+            }
             (Down::Key(key), _) => self.keys.push(Person { key, secrets: None, factor: None }),
             (Down::Secrets(public, psk), Some(person)) => person.secrets = Some((public, psk)),
             (Down::KeyDoor(door), Some(person)) => drop(person.key.doors.insert(door)),
@@ -67,6 +70,7 @@ impl Staged {
         opener.people(people);
         engine.reload_keys(keys);
         engine.set_window(self.window);
+        engine.set_earliest(self.earliest);
         Seals { opener: Some(opener), factors, doors: self.called, scratch: Box::default() }
     }
 }
