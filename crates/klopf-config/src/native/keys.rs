@@ -111,8 +111,10 @@ fn read(name: &str, file: usize, at: Range<usize>, table: &DeTable<'_>, report: 
         }
     }
     let has = |word: &str| entries.iter().any(|(key, _)| key.get_ref() == word);
+    // They are below that header.
+    let within = file > 0 && has("key");
     for (word, characters) in [("public", 86), ("psk", 43)] {
-        if !has(word) && !(file > 0 && has("key")) {
+        if !has(word) && !within {
             let help = format!("add a line `{word} = \"...\"` of {characters} characters, as `klopf invite` makes it");
             report.missing(at.clone(), Wrong::new(format!("key `{name}` has no `{word}`"), help));
         }
