@@ -57,7 +57,7 @@ impl Files {
     /// The first that cannot be read.
     pub fn read(path: &Path) -> Result<Self, Unreadable> {
         let main = File::read(path.to_owned())?;
-        let beside = path.parent().unwrap_or(Path::new(""));
+        let beside = path.parent().unwrap_or_else(|| Path::new(""));
         let keys = key_files(&beside.join(KEYS_DIR))?.into_iter().map(File::read).collect::<Result<_, _>>()?;
         let server_key = beside.join(SERVER_KEY);
         let exposed = fs::metadata(&server_key).is_ok_and(|metadata| is_exposed(&metadata));

@@ -1,6 +1,6 @@
 use super::*;
 
-const PUBLIC: &str = "PUBLIC";
+const PUBLIC: &str = "Be7hH48GWozJaGJWSJr5NSEwYKV4xfYB7J4UHnhrOw8gWFEQfSBISNAl8l3DGHlgbpWZuBoSsKrLKVSVdoziUA";
 const PSK: &str = "BwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwc";
 
 /// A directory of its own for each test, which goes with it.

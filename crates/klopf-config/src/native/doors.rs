@@ -121,12 +121,10 @@ fn read(name: &Key<'_>, table: &DeTable<'_>, report: &mut Report<'_>) -> (Door, 
                 match nearest(other, &KEYS) {
                     Some("sequence") => place.sequence = Some(key.span()),
                     Some("guard") => place.guard = Some(key.span()),
-                    Some(meant) => {
-                        terms_known &= !guard::TERMS.contains(&meant);
-                        place.unsure |= ways::KEYS.contains(&meant);
-                    }
+                    Some(meant) => terms_known &= !guard::TERMS.contains(&meant),
                     None => {}
                 }
+                place.unsure = true;
                 report.unknown_key(key, &format!("door `{}`", door.name), &KEYS);
             }
         }
