@@ -13,7 +13,8 @@ PATH=$PATH:/usr/sbin:/sbin
 build='cc:gcc /usr/include/stdlib.h:libc6-dev /etc/ssl/certs/ca-certificates.crt:ca-certificates'
 demo='ip:iproute2 ss:iproute2 sshd:openssh-server ssh:openssh-client ssh-keygen:openssh-client mount:mount'
 tests="$demo python3:python3 nft:nftables iptables:iptables pkill:procps unshare:util-linux setpriv:util-linux
-    nmap:nmap tcpdump:tcpdump knockd:knockd dbus-daemon:dbus-daemon faketime:faketime tshark:tshark"
+    nmap:nmap tcpdump:tcpdump knockd:knockd dbus-daemon:dbus-daemon faketime:faketime tshark:tshark
+    /usr/lib/python3/dist-packages/cryptography:python3-cryptography"
 bench='ip:iproute2 knockd:knockd iptables:iptables nft:nftables'
 
 # What a service's package has for the boot.

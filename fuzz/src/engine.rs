@@ -6,7 +6,7 @@ mod proof;
 use std::collections::HashMap;
 use std::net::IpAddr;
 
-use klopf_engine::{Counters, DoorId, Effect, Engine, Grant, Limits, Millis, Observation};
+use klopf_engine::{Counters, DoorId, Effect, Engine, Grant, Limits, Millis, Observation, Refusal};
 use klopf_wire::parse_packet;
 
 use self::doors::{Doors, LONGEST_WITHIN};
@@ -107,6 +107,7 @@ impl Play {
                     self.refusals += 1;
                     origin
                 }
+                Effect::RefuseSealed(refusal) => panic!("nobody sent what brought {refusal:?}"),
             };
             assert_eq!(origin, seen.knock.origin, "nobody else is concerned");
         }
@@ -117,7 +118,7 @@ impl Play {
         assert!(self.engine.attempts() <= LIMITS.attempts);
         assert_eq!(self.engine.next_timeout().is_some(), self.engine.attempts() > 0);
         let counters = self.engine.counters();
-        assert_eq!((counters.granted, counters.too_many_grants), (self.grants, self.refusals));
+        assert_eq!((counters.granted, counters.refused(Refusal::TooManyGrants)), (self.grants, self.refusals));
         let most = u64::from(LIMITS.grants_burst) + u64::from(LIMITS.grants_per_second) * self.now / 1000;
         assert!(self.grants <= most);
     }

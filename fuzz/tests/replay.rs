@@ -3,6 +3,8 @@
 use std::path::{Path, PathBuf};
 use std::{fs, io};
 
+use klopf_engine::Refusal;
+
 /// What is in these directories: committed inputs, found ones, and those that made a target panic.
 const PLACES: [&str; 3] = ["seeds", "corpus", "artifacts"];
 
@@ -50,6 +52,12 @@ fn command_line() {
     replay("command_line", klopf_fuzz::command_line);
 }
 
+/// Whether it counts something that knocks at ports can bring.
+fn is_of_sequences(name: &str) -> bool {
+    let sealed = Refusal::ALL.into_iter().filter(|why| *why != Refusal::TooManyGrants).map(Refusal::name);
+    !sealed.chain(["sealed-knocks"]).any(|other| other == name)
+}
+
 /// A target that never gets anywhere finds nothing. With `--nocapture` this shows how far it gets.
 #[test]
 fn the_seeds_reach_all_that_the_engine_counts() {
@@ -62,6 +70,7 @@ fn the_seeds_reach_all_that_the_engine_counts() {
             }
         }
         println!("{place}: {sums:?}");
-        assert!(place != "seeds" || sums.iter().all(|(_, sum)| *sum > 0), "{sums:?}");
+        let reached = sums.iter().all(|(name, sum)| *sum > 0 || !is_of_sequences(name));
+        assert!(place != "seeds" || reached, "{sums:?}");
     }
 }

@@ -15,6 +15,10 @@ const NOW: u64 = 1_790_000_000_000;
 const MILLISECONDS: u64 = 1_000;
 /// Of a file of packets that begin at their IP header.
 const LINK_TYPE_RAW: u32 = 101;
+/// Type and length of an extension field of NTP, in bytes.
+const FIELD: usize = 4;
+/// The headers of UDP and NTP, in bytes.
+const UDP_AND_NTP: usize = 8 + 48;
 /// Wireshark says so of everything that is encrypted and whose keys it has not been given.
 const ENCRYPTED: &str = "Failed to create decryption context: Secrets are not available";
 
@@ -38,20 +42,25 @@ fn seen(stage: &Stage, shape: Shape, protocol: &str, field: &str) -> Result {
     let mut tshark = Command::new("tshark");
     // Without anybody's settings.
     tshark.env("HOME", stage.path("")).arg("-r").arg(&file).args(["-T", "fields"]);
-    for field in ["frame.protocols", "_ws.malformed", "_ws.expert.message", field] {
+    for field in ["frame.protocols", "_ws.malformed", "_ws.expert.message", "udp.length", field] {
         tshark.args(["-e", field]);
     }
     let done = tshark.output()?;
     let text = String::from_utf8(done.stdout)?;
     let mut values = HashSet::new();
     for line in text.lines() {
-        let [protocols, malformed, expert, value] = line.split('\t').collect::<Vec<_>>()[..] else {
+        let [protocols, malformed, expert, length, value] = line.split('\t').collect::<Vec<_>>()[..] else {
             return Err(format!("not as many fields: {line}").into());
         };
         ensure!(protocols == format!("raw:ip:udp:{protocol}"), "taken for {protocols}");
         ensure!(malformed.is_empty(), "malformed: {line}");
         let expected = if shape == Shape::Quic { ENCRYPTED } else { "" };
         ensure!(expert == expected, "Wireshark says {expert:?}");
+        if shape == Shape::Ntp {
+            // Wireshark does not mind extension fields that go beyond the end, nor bytes behind them.
+            let fields: usize = value.split(',').map(|hexadecimal| FIELD + hexadecimal.len() / 2).sum();
+            ensure!(fields + UDP_AND_NTP == length.parse()?, "the fields do not end with the datagram: {line}");
+        }
         values.insert(value.to_owned());
     }
     ensure!(values.len() == usize::from(COUNT), "{} values of {field}: {values:?}", values.len());

@@ -131,6 +131,8 @@ pub struct LeaseStatus {
 pub enum OpenedBy {
     /// A sequence of hits.
     Sequence,
+    /// A sealed packet.
+    Packet,
     /// `klopf grant`.
     Hand,
     /// An earlier daemon; it was found in the kernel.

@@ -15,8 +15,8 @@ const NONCES: usize = 1 << 16;
 /// Origins that are remembered. More than can use up anything in the time in which a bucket is full again, so whoever
 /// is forgotten loses nothing, and gains nothing.
 const ORIGINS: usize = 1 << 16;
-/// Attempts of one origin.
-const EACH: Rate = Rate::per_second(32, 4);
+/// Attempts of one origin: more than a person's programs make, and a few milliseconds of work a second.
+const EACH: Rate = Rate::per_second(256, 32);
 /// Attempts of all origins together.
 const ALL: Rate = Rate::per_second(4096, 2000);
 
@@ -109,7 +109,7 @@ impl Origins {
     }
 
     fn put(&mut self, origin: Origin, bucket: Bucket) {
-        if self.younger.len() >= ORIGINS / 2 && !self.younger.contains_key(&origin) {
+        if self.younger.len() >= ORIGINS / 2 {
             std::mem::swap(&mut self.younger, &mut self.older);
             self.younger.clear();
         }
@@ -163,20 +163,20 @@ mod tests {
     #[test]
     fn an_origin_that_used_up_its_budget_waits_and_others_do_not() {
         let mut admission = admission();
-        assert_eq!(admitted(&mut admission, 1000, v4(1), 0..100), 32);
-        assert_eq!(admitted(&mut admission, 1000, v4(2), 100..101), 1);
-        assert_eq!(admission.admit(Millis(1249), v4(1), nonce(99)), Err(Refusal::TooManyPackets));
-        assert_eq!(admission.admit(Millis(1250), v4(1), nonce(99)), Ok(()), "a packet sent again counts then");
-        assert_eq!(admitted(&mut admission, 9250, v4(1), 200..300), 32, "trying costs nothing");
+        assert_eq!(admitted(&mut admission, 1000, v4(1), 0..1000), 256);
+        assert_eq!(admitted(&mut admission, 1000, v4(2), 1000..1001), 1);
+        assert_eq!(admission.admit(Millis(1031), v4(1), nonce(999)), Err(Refusal::TooManyPackets));
+        assert_eq!(admission.admit(Millis(1032), v4(1), nonce(999)), Ok(()), "a packet sent again counts then");
+        assert_eq!(admitted(&mut admission, 9250, v4(1), 2000..3000), 256, "trying costs nothing");
     }
 
     #[test]
     fn a_customer_with_many_ipv6_addresses_is_one_origin() {
         let mut admission = admission();
         let v6 = |net: u16, host: u16| IpAddr::from([0x2001, 0xdb8, 0, net, host, 0, 0, 1]);
-        let hosts = (0..100).filter(|&host| admission.admit(Millis(1), v6(1, host), nonce(host.into())).is_ok());
-        assert_eq!(hosts.count(), 32);
-        assert_eq!(admission.admit(Millis(1), v6(2, 0), nonce(1000)), Ok(()));
+        let hosts = (0..1000).filter(|&host| admission.admit(Millis(1), v6(1, host), nonce(host.into())).is_ok());
+        assert_eq!(hosts.count(), 256);
+        assert_eq!(admission.admit(Millis(1), v6(2, 0), nonce(5000)), Ok(()));
     }
 
     #[test]
@@ -192,9 +192,9 @@ mod tests {
     #[test]
     fn what_one_origin_sends_in_vain_takes_nothing_from_all() {
         let mut admission = admission();
-        assert_eq!(admitted(&mut admission, 1, v4(1), 0..10_000), 32);
+        assert_eq!(admitted(&mut admission, 1, v4(1), 10_000..20_000), 256);
         let others = (2..5000).filter(|&from| admission.admit(Millis(1), v4(from), nonce(from.into())).is_err());
-        assert_eq!(others.count(), 4998 - (4096 - 32));
+        assert_eq!(others.count(), 4998 - (4096 - 256));
     }
 
     #[test]
@@ -210,13 +210,22 @@ mod tests {
     #[test]
     fn no_flood_makes_the_table_forget_who_has_no_full_budget() {
         let mut admission = admission();
-        assert_eq!(admitted(&mut admission, 0, v4(1), 0..33), 32);
-        for number in 0..30_000u32 {
-            let now = u64::from(number.saturating_sub(4096)) / 2;
-            let _ = admission.admit(Millis(now.min(7999)), v4(number + 2), nonce(u64::from(number) + 1000));
+        let flood = |admission: &mut Admission, now: u64, numbers: std::ops::Range<u32>| {
+            numbers.filter(|&n| admission.admit(Millis(now), v4(n), nonce(u64::from(n) + 1000)).is_ok()).count()
+        };
+        let half = u32::try_from(ORIGINS / 2).unwrap();
+        for from in (10..half).step_by(1000) {
+            flood(&mut admission, u64::from(from), from..(from + 1000).min(half));
         }
-        assert_eq!(admission.admit(Millis(7999), v4(1), nonce(50)), Err(Refusal::TooManyPackets), "all is used up");
-        let mut left = admission.origins.bucket(Origin::of(v4(1)));
-        assert_eq!((0..).take_while(|_| left.take(EACH, Millis(7999))).count(), 31);
+        let now = u64::from(half) + 10_000;
+        assert_eq!(admitted(&mut admission, now, v4(1), 0..300), 256);
+        let others = flood(&mut admission, now, half..half + 100);
+        assert!(others == 100 && admission.origins.older.contains_key(&Origin::of(v4(1))), "the tables took turns");
+        assert_eq!(admission.admit(Millis(now), v4(1), nonce(299)), Err(Refusal::TooManyPackets));
+        // The greatest flood that gets through, for as long as it takes until the budget is full again but for one.
+        for ms in 1..7900u32 {
+            flood(&mut admission, now + u64::from(ms), half + 100 + ms * 2..half + 102 + ms * 2);
+        }
+        assert_eq!(admitted(&mut admission, now + 7900, v4(1), 400..900), 252);
     }
 }

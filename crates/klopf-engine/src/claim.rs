@@ -50,6 +50,8 @@ pub enum Code {
 pub struct Sealed {
     /// Whose key it was.
     pub key: KeyRef,
+    /// Where the packet came from.
+    pub origin: IpAddr,
     /// Its counter, which must be accepted and on the disk before anything opens.
     pub counter: u64,
     /// Its device.

@@ -130,6 +130,12 @@ impl Engine {
         self.keys.window = ms;
     }
 
+    /// Refuses knocks that were made before a moment, in milliseconds since 1970, as replayed: what was accepted then is not
+    /// known. 0, as at first: it is.
+    pub fn set_earliest(&mut self, unix_ms: u64) {
+        self.keys.earliest = unix_ms;
+    }
+
     /// Takes in one packet. What follows from it is added to `out`, in order.
     pub fn observe(&mut self, now: Millis, seen: &Observation, out: &mut Vec<Effect>) {
         for recognised in self.recogniser.observe(now, seen, out) {

@@ -7,7 +7,7 @@ use crate::{DoorId, Mark, Refusal, Wall};
 
 /// Names one definition of a key. A key that is defined anew gets a new one, so that a knock can never be judged by
 /// terms that it was not checked for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct KeyRef(pub u32);
 
 /// A key, on its terms.
@@ -50,7 +50,8 @@ impl Key {
     }
 
     /// Whether a grant binds it to the device.
-    pub(crate) const fn binds(&self) -> bool {
+    #[must_use]
+    pub const fn binds(&self) -> bool {
         self.once || self.join_before.is_some()
     }
 

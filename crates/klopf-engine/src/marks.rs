@@ -89,7 +89,7 @@ impl Mark {
 }
 
 /// The marks of all keys, by the keys' ids. Some 100 bytes a key, and 256 more with all its counters.
-#[derive(Clone)]
+#[derive(Clone, Debug)]
 pub struct Marks(HashMap<[u8; 8], Mark, Keyed>);
 
 impl Marks {

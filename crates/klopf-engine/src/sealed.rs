@@ -19,12 +19,14 @@ pub(crate) struct Keys {
     pub(crate) marks: Marks,
     codes: Codes,
     pub(crate) window: u64,
+    /// Knocks that were made before, in milliseconds since 1970, may have been accepted already.
+    pub(crate) earliest: u64,
 }
 
 impl Keys {
     pub(crate) fn new(key: [u8; 16]) -> Self {
         let keys = HashMap::with_hasher(Keyed(key));
-        Self { keys, marks: Marks::new(key), codes: Codes::new(key), window: WINDOW }
+        Self { keys, marks: Marks::new(key), codes: Codes::new(key), window: WINDOW, earliest: 0 }
     }
 
     /// Takes other keys. What was accepted of the old ones is not forgotten.
@@ -45,14 +47,14 @@ impl Keys {
         doors: &Doors,
         grants: &mut Budget,
     ) -> Result<Grant, SealedRefusal> {
-        let Self { keys, marks, codes, window } = self;
+        let Self { keys, marks, codes, window, earliest } = self;
         let Some(key) = keys.get(&claim.key) else {
             return Err(SealedRefusal { key: None, ..refuse(claim, Refusal::UnknownKey) });
         };
         let ahead = wall.ahead(claim.time);
         let in_time = key.no_clock || ahead.unsigned_abs() <= *window;
         // Before the terms, so that what they refuse now cannot be played again when they would not.
-        let burns = in_time && marks.accept(key.id, claim.counter);
+        let burns = in_time && claim.time >= *earliest && marks.accept(key.id, claim.counter);
         let answer = match marks.get(key.id).filter(|_| burns) {
             _ if !in_time => Err(Refusal::WrongClock),
             None => Err(Refusal::Replayed),
@@ -70,7 +72,7 @@ impl Keys {
                     marks.bind_device(key.id, claim.device);
                 }
                 let (counter, device, hold) = (claim.counter, claim.device, key.hold(claim.hold));
-                let sealed = Some(Sealed { key: key.key, counter, device, hold });
+                let sealed = Some(Sealed { key: key.key, origin: claim.origin, counter, device, hold });
                 Ok(Grant { door: door.id, address: claim.lets_in(), uses_up: None, sealed })
             }
             Err(why) => Err(SealedRefusal {

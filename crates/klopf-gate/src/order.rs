@@ -42,6 +42,8 @@ pub struct Pass {
 pub enum By {
     /// By a sequence of knocks.
     Sequence,
+    /// By a sealed packet.
+    Packet,
     /// By the administrator.
     Hand,
     /// It was found in the kernel at the start, and in no journal.
@@ -54,6 +56,7 @@ impl By {
     pub const fn name(self) -> &'static str {
         match self {
             Self::Sequence => "sequence",
+            Self::Packet => "packet",
             Self::Hand => "hand",
             Self::Adopted => "adopted",
         }
@@ -61,7 +64,7 @@ impl By {
 
     /// From its name.
     pub(crate) fn named(name: &str) -> Option<Self> {
-        [Self::Sequence, Self::Hand, Self::Adopted].into_iter().find(|by| by.name() == name)
+        [Self::Sequence, Self::Packet, Self::Hand, Self::Adopted].into_iter().find(|by| by.name() == name)
     }
 }
 

@@ -32,8 +32,8 @@ pub struct Invitation {
     pub doors: Vec<Name>,
     /// How packets are sent.
     pub way: Way,
-    /// When it ends unless it is used before, in seconds since 1970.
-    pub until: u64,
+    /// When it ends unless it is used before, in seconds since 1970; none: never.
+    pub until: Option<u64>,
     /// The device has no clock.
     pub no_clock: bool,
     /// Doors that ask for a code besides.
@@ -107,7 +107,7 @@ impl Invitation {
         };
         field(8, &port.to_be_bytes());
         field(9, &[self.way.shape.number()]);
-        field(10, &self.until.to_be_bytes());
+        self.until.iter().for_each(|until| field(10, &until.to_be_bytes()));
         if self.no_clock {
             field(11, &[]);
         }
@@ -206,8 +206,12 @@ impl Fields {
 
     fn complete(self) -> Result<Invitation, InvitationError> {
         use InvitationError::Missing;
-        let port = self.port.ok_or(Missing("the port"))?;
-        let shape = self.shape.ok_or(Missing("the shape"))?;
+        let server = self.server.ok_or(Missing("the server's key"))?;
+        let shape = self.shape.unwrap_or_default();
+        let port = self.port.unwrap_or_else(|| PacketPort::Fixed(server.port()));
+        if !self.code_doors.iter().all(|door| self.doors.contains(door)) {
+            return Err(InvitationError::Field(12));
+        }
         if self.endpoints.is_empty() {
             return Err(Missing("where the server is"));
         }
@@ -216,13 +220,13 @@ impl Fields {
         }
         Ok(Invitation {
             name: self.name.ok_or(Missing("its name"))?,
-            server: self.server.ok_or(Missing("the server's key"))?,
+            server,
             psk: self.psk.ok_or(Missing("the shared key"))?,
             key: self.key.ok_or(Missing("the person's key"))?,
             endpoints: self.endpoints,
             doors: self.doors,
             way: Way { port, shape },
-            until: self.until.ok_or(Missing("how long it may be used"))?,
+            until: self.until,
             no_clock: self.no_clock,
             code_doors: self.code_doors,
         })
@@ -231,7 +235,7 @@ impl Fields {
 
 /// A host name or address; what could be taken for an option, or breaks a line, is none.
 fn endpoint(value: &[u8]) -> Option<String> {
-    let fits = |byte: &u8| byte.is_ascii_alphanumeric() || b"._-:%".contains(byte);
+    let fits = |byte: &u8| byte.is_ascii_alphanumeric() || b"._-:".contains(byte);
     let good = (1..=253).contains(&value.len()) && value.iter().all(fits) && value.first() != Some(&b'-');
     good.then(|| String::from_utf8_lossy(value).into_owned())
 }
@@ -254,7 +258,7 @@ mod tests {
             endpoints: vec!["host.example".into(), "2001:db8::1".into()],
             doors: vec![name("ssh"), name("web")],
             way: Way { port: PacketPort::Fixed(51_900), shape: Shape::None },
-            until: 1_800_000_000,
+            until: Some(1_800_000_000),
             no_clock: false,
             code_doors: vec![name("web")],
         }
@@ -293,7 +297,7 @@ mod tests {
             Invitation::parse(&format!("{PREFIX}{}", BASE64URL_NOPAD.encode(&bytes)))
         };
         assert_eq!(with(&[13, 0]), Err(InvitationError::Field(13)));
-        assert_eq!(with(&[200, 1, 7]), Err(InvitationError::Missing("the port")));
+        assert_eq!(with(&[200, 1, 7]), Err(InvitationError::Missing("the server's key")));
         assert_eq!(with(&[8, 2, 0, 9, 8, 2, 0, 9]), Err(InvitationError::Field(8)));
         assert_eq!(with(&[9, 1, 0, 8, 2, 0, 9]), Err(InvitationError::Field(8)));
         assert_eq!(with(&[6, 5, b'-', b'o', b'X', b'=', b'1']), Err(InvitationError::Field(6)));

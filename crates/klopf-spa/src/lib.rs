@@ -13,6 +13,8 @@ mod port;
 mod shape;
 mod token;
 mod totp;
+#[cfg(test)]
+mod vectors;
 
 pub use invitation::{Invitation, InvitationError, InvitedKey};
 pub use keys::{KeyError, KeyId, Psk, Public, Seed, ServerKey, ServerPublic};

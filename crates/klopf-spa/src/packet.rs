@@ -147,7 +147,8 @@ pub struct Checked<'a> {
     /// Whose it says it is.
     pub id: KeyId,
     enc: [u8; 32],
-    sealed: &'a [u8],
+    /// None if what follows the encapsulated key has not its form.
+    sealed: Option<&'a [u8]>,
 }
 
 /// Opens packets: the server's key, and those of all people.
@@ -196,9 +197,6 @@ impl Opener {
 
     fn checked<'a>(&self, datagram: &[u8], scratch: &'a mut Scratch) -> Option<Checked<'a>> {
         let parts = self.shape.undress(datagram)?;
-        if !self.shape.lengths().has(parts.sealed.len()) {
-            return None;
-        }
         let (nonce, sealed) = parts.sealed.split_first_chunk::<NONCE>()?;
         let (before, after) = (parts.before.len(), parts.after.len());
         let dress = scratch.dress.get_mut(..before + after)?;
@@ -211,15 +209,15 @@ impl Opener {
         let (id, rest) = opened.split_first_chunk::<8>()?;
         let (enc, rest) = rest.split_first_chunk::<32>()?;
         let (length, rest) = rest.split_first_chunk::<2>()?;
-        let (sealed, padding) = rest.split_at_checked(u16::from_be_bytes(*length).into())?;
-        let padded = padding.iter().all(|byte| *byte == 0);
-        padded.then_some(Checked { nonce: *nonce, id: KeyId(*id), enc: *enc, sealed })
+        let parts = rest.split_at_checked(u16::from_be_bytes(*length).into());
+        let padded = parts.filter(|(_, padding)| padding.iter().all(|byte| *byte == 0));
+        Some(Checked { nonce: *nonce, id: KeyId(*id), enc: *enc, sealed: padded.map(|(sealed, _)| sealed) })
     }
 
-    /// Whether the key of a packet is known.
+    /// The number of a key; none if it is not known.
     #[must_use]
-    pub fn knows(&self, id: KeyId) -> bool {
-        self.person(id).is_some()
+    pub fn number(&self, id: KeyId) -> Option<u32> {
+        self.person(id).map(|person| person.number)
     }
 
     fn person(&self, id: KeyId) -> Option<&Person> {
@@ -243,7 +241,7 @@ impl Opener {
         let enc = <Kem as hpke::Kem>::EncappedKey::from_bytes(&packet.enc).ok()?;
         let mut context =
             hpke::setup_receiver::<ChaCha20Poly1305, HkdfSha256, Kem>(&mode, &self.private, &enc, INFO).ok()?;
-        let plain = context.open(packet.sealed, &[]).ok()?;
+        let plain = context.open(packet.sealed?, &[]).ok()?;
         let (knock, covered, signature) = Knock::decode(&plain)?;
         let message = signed(&self.public, &person.id, &packet.enc, covered);
         person.public.verifies(&message, signature).then_some(knock)
@@ -299,7 +297,7 @@ mod tests {
             let packet = seal((&server().public(), Shape::None), (&seed, &psk), &knock(), 0, &mut random);
             assert!((288..=1200).contains(&packet.len()));
             let checked = opener.check(&packet, &mut scratch).unwrap();
-            assert!(opener.knows(checked.id));
+            assert_eq!(opener.number(checked.id), Some(7));
             assert_eq!(opener.open(&checked), Ok((7, knock())));
         }
     }

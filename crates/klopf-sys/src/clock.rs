@@ -66,16 +66,29 @@ pub fn local_minute() -> String {
     second.get(..16).unwrap_or(&second).to_owned()
 }
 
-/// The local time as `YYYY-MM-DD HH:MM:SS`.
+/// Minutes since the beginning of Monday, local time; 0 to 10,079. The first call of a process reads the host's time
+/// zone from a file, later ones do not.
 #[must_use]
-pub fn local_second() -> String {
+pub fn minute_of_week() -> u16 {
+    let now = local();
+    let minutes = (now.tm_wday + 6) % 7 * 1440 + now.tm_hour * 60 + now.tm_min;
+    u16::try_from(minutes).unwrap_or(0)
+}
+
+fn local() -> libc::tm {
     let now = libc::time_t::try_from(wall_ms() / 1000).unwrap_or(0);
     // SAFETY: all-zero is a valid tm; both pointers are to values that live through the call.
-    let tm = unsafe {
+    unsafe {
         let mut tm: libc::tm = std::mem::zeroed();
         libc::localtime_r(&raw const now, &raw mut tm);
         tm
-    };
+    }
+}
+
+/// The local time as `YYYY-MM-DD HH:MM:SS`.
+#[must_use]
+pub fn local_second() -> String {
+    let tm = local();
     let (year, month) = (tm.tm_year + 1900, tm.tm_mon + 1);
     format!("{year:04}-{month:02}-{:02} {:02}:{:02}:{:02}", tm.tm_mday, tm.tm_hour, tm.tm_min, tm.tm_sec)
 }

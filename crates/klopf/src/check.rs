@@ -6,6 +6,7 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use klopf_config::Check;
+use klopf_files::{Files, Unreadable};
 
 use crate::cli::fail;
 use crate::say;
@@ -15,15 +16,34 @@ pub(crate) const NATIVE: &str = "/etc/klopf/klopf.toml";
 const KNOCKD: &str = "/etc/knockd.conf";
 
 pub(crate) fn run(file: Option<&Path>) -> ExitCode {
-    let (name, text) = match file {
-        Some(path) if path == Path::new("-") => ("stdin.toml".to_owned(), stdin()),
-        Some(path) => (path.display().to_string(), fs::read(path)),
+    match file {
+        Some(path) if path == Path::new("-") => match stdin() {
+            Ok(text) => report("stdin.toml", klopf_config::check("stdin.toml", &text), &[]),
+            Err(error) => unreadable(Path::new("standard input"), &error),
+        },
+        Some(path) => check(path),
         None => default_file(),
-    };
-    match text {
-        Ok(text) => report(&name, &text),
-        Err(error) => fail(format_args!("cannot read {name}: {error}; {}", mend(&error, "klopf check FILE")), 66),
     }
+}
+
+/// A file, and the keys beside it if it is in the native format.
+fn check(path: &Path) -> ExitCode {
+    let name = path.display().to_string();
+    if !klopf_config::is_native(&name) {
+        return match fs::read(path) {
+            Ok(text) => report(&name, klopf_config::check(&name, &text), &[]),
+            Err(error) => unreadable(path, &error),
+        };
+    }
+    match Files::read(path) {
+        Ok(files) => report(&name, files.check(), &files.exposed()),
+        Err(Unreadable { path, error }) => unreadable(&path, &error),
+    }
+}
+
+fn unreadable(path: &Path, error: &io::Error) -> ExitCode {
+    let name = path.display();
+    fail(format_args!("cannot read {name}: {error}; {}", mend(error, "klopf check FILE")), 66)
 }
 
 fn stdin() -> io::Result<Vec<u8>> {
@@ -33,13 +53,11 @@ fn stdin() -> io::Result<Vec<u8>> {
 }
 
 /// The file the daemon would take.
-fn default_file() -> (String, io::Result<Vec<u8>>) {
-    match fs::read(NATIVE) {
-        Err(error) if error.kind() == ErrorKind::NotFound => match fs::read(KNOCKD) {
-            Err(error) if error.kind() == ErrorKind::NotFound => (format!("{NATIVE} or {KNOCKD}"), Err(error)),
-            text => (KNOCKD.to_owned(), text),
-        },
-        text => (NATIVE.to_owned(), text),
+fn default_file() -> ExitCode {
+    let there = |path: &str| !matches!(fs::metadata(path), Err(error) if error.kind() == ErrorKind::NotFound);
+    match [NATIVE, KNOCKD].into_iter().find(|path| there(path)) {
+        Some(path) => check(Path::new(path)),
+        None => unreadable(Path::new(&format!("{NATIVE} or {KNOCKD}")), &ErrorKind::NotFound.into()),
     }
 }
 
@@ -52,19 +70,24 @@ pub(crate) fn mend(error: &io::Error, how: &str) -> String {
     }
 }
 
-fn report(name: &str, text: &[u8]) -> ExitCode {
-    let Check { faults, warnings, doors } = klopf_config::check(name, text);
+fn report(name: &str, found: Check, exposed: &[&Path]) -> ExitCode {
+    let Check { faults, warnings, doors, keys } = found;
     for note in faults.iter().chain(&warnings) {
         // Reaches terminals in colour; anything else gets it without.
         say(format_args!("{}\n", note.coloured()));
+    }
+    for path in exposed {
+        say(format_args!("warning: others may read {}, which holds secrets", path.display()));
+        say(format_args!("  help: {}\n", klopf_files::remedy(path)));
     }
     let mut findings = Vec::new();
     findings.extend(count(faults.len(), "fault"));
     if faults.is_empty() {
         findings.push("fine".to_owned());
         findings.push(count(doors, "door").unwrap_or_else(|| "no doors".to_owned()));
+        findings.extend(count(keys, "key"));
     }
-    findings.extend(count(warnings.len(), "warning"));
+    findings.extend(count(warnings.len() + exposed.len(), "warning"));
     say(format_args!("{name}: {}", findings.join(", ")));
     if faults.is_empty() { ExitCode::SUCCESS } else { 78.into() }
 }

@@ -2,12 +2,11 @@
 
 mod nft;
 
-use std::fs;
 use std::path::Path;
 use std::process::ExitCode;
 
 use clap::ValueEnum;
-use klopf_config::native::parse_bytes;
+use klopf_files::{Files, Unreadable};
 
 use crate::check::mend;
 use crate::cli::fail;
@@ -43,17 +42,29 @@ pub(crate) enum Format {
 
 pub(crate) fn run(Format::Nft: Format, config: &Path) -> ExitCode {
     let name = config.display().to_string();
-    let text = match fs::read(config) {
-        Ok(text) => text,
-        Err(error) => return fail(format_args!("cannot read {name}: {error}; {}", mend(&error, "--config FILE")), 66),
+    let files = match Files::read(config) {
+        Ok(files) => files,
+        Err(Unreadable { path, error }) => {
+            return fail(
+                format_args!("cannot read {}: {error}; {}", path.display(), mend(&error, "--config FILE")),
+                66,
+            );
+        }
     };
-    let doors = match parse_bytes(&name, &text) {
+    let mut doors = match files.parse() {
         Ok(checked) => checked.config.doors,
         Err(faults) => {
             complain(faults.coloured());
             return 78.into();
         }
     };
+    doors.retain(|door| {
+        let has = !door.sequence.is_empty();
+        if !has {
+            complain(format_args!("door {} is left out: only klopfd can open it, it has no sequence", door.name));
+        }
+        has
+    });
     match nft::ruleset(&doors) {
         Some(ruleset) => {
             say(ruleset.trim_end());

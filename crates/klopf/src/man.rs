@@ -109,8 +109,9 @@ fn configuration() -> String {
             roman("What "),
             bold("klopfd"),
             roman(
-                "(8) guards and watches, as TOML: a section [daemon], and a section [door.NAME] for each door. A name \
-                 has 1 to 64 of the characters A-Z, a-z, 0-9, _, . and -. A time is a number with s, m, h or d. ",
+                "(8) guards and watches, as TOML: a section [daemon], a section [door.NAME] for each door, and for sealed \
+                 knocks [packet] and a section [key.NAME] for each key, or a file keys.d/NAME.toml beside it. A \
+                 name has 1 to 64 of the characters A-Z, a-z, 0-9, _, . and -. A time is a number with s, m, h or d. ",
             ),
             bold("klopf check"),
             roman(" finds every fault in it, and "),
@@ -120,7 +121,13 @@ fn configuration() -> String {
     );
     page.control("SH", ["EVERY KEY"]);
     page.control("PP", []).control("nf", []).text([roman(narrow(CONFIGURATION))]).control("fi", []);
-    list_files(&mut page, &[("/etc/klopf/klopf.toml", "Where klopfd looks for it.")]);
+    list_files(
+        &mut page,
+        &[
+            ("/etc/klopf/klopf.toml", "Where klopfd looks for it."),
+            ("/etc/klopf/keys.d/NAME.toml", "A key with its terms, without a header."),
+        ],
+    );
     let others = [bold("klopfd"), roman("(8), "), bold("klopf"), roman("(1), "), bold("klopf-check"), roman("(1)")];
     man::section(&mut page, "SEE ALSO", others);
     page.render()

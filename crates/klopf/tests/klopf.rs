@@ -77,6 +77,42 @@ fn a_file_is_checked() {
     assert_eq!(String::from_utf8(output.stdout).unwrap(), "stdin.toml: fine, 1 door\n");
 }
 
+#[cfg(unix)]
+#[test]
+fn keys_beside_the_file_are_checked_too() {
+    use std::os::unix::fs::PermissionsExt;
+    const KEY: &str = "public = \"Be7hH48GWozJaGJWSJr5NSEwYKV4xfYB7J4UHnhrOw8gWFEQfSBISNAl8l3DGHlgbpWZuBoSsKrLKVSVdoziUA\"\n\
+                       psk = \"AQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQE\"\n";
+    let dir = Dir::new("keys");
+    let main = dir.file("klopf.toml", "[door.ssh]\nguard = [\"tcp/22\"]\nkeys = [\"laptop\"]\n");
+    let (code, stdout, _) = klopf(&format!("check {main}"));
+    assert!(code == 78 && stdout.contains("there is no key `laptop`"), "{stdout}");
+
+    fs::create_dir(dir.path().join("keys.d")).unwrap();
+    let laptop = dir.file("keys.d/laptop.toml", KEY);
+    fs::set_permissions(&laptop, fs::Permissions::from_mode(0o600)).unwrap();
+    assert_eq!(klopf(&format!("check {main}")), (0, format!("{main}: fine, 1 door, 1 key\n"), String::new()));
+
+    fs::set_permissions(&laptop, fs::Permissions::from_mode(0o640)).unwrap();
+    let (code, stdout, _) = klopf(&format!("check {main}"));
+    assert!(code == 0 && stdout.contains(&format!("others may read {laptop}, which holds secrets")), "{stdout}");
+    assert!(
+        stdout.contains(&format!("help: chmod 600 {laptop}")) && stdout.ends_with("1 key, 1 warning\n"),
+        "{stdout}"
+    );
+
+    let (code, stdout, stderr) = klopf(&format!("export nft -c {main}"));
+    assert!(code == 78 && stdout.is_empty() && stderr.contains("door ssh is left out"), "{stderr}");
+
+    dir.file("keys.d/laptop.toml", &KEY.replace("\"AQ", "\""));
+    let (code, stdout, _) = klopf(&format!("check {main}"));
+    assert!(code == 78 && stdout.contains(&format!("{laptop}:2:7")) && !stdout.contains("EBAQEB"), "{stdout}");
+
+    fs::create_dir(dir.path().join("keys.d/phone.toml")).unwrap();
+    let (code, _, stderr) = klopf(&format!("check {main}"));
+    assert!(code == 66 && stderr.contains("cannot read") && stderr.contains("keys.d/phone.toml"), "{stderr}");
+}
+
 #[test]
 fn doors_are_exported() {
     let dir = Dir::new("export");

@@ -4,7 +4,7 @@ use std::net::IpAddr;
 use std::os::fd::BorrowedFd;
 
 use klopf_control::DoorStatus;
-use klopf_engine::DoorId;
+use klopf_engine::{DoorId, Sealed, SealedRefusal};
 use klopf_gate::{JournalError, Order};
 use klopf_sys::{Confined, Ended};
 use klopf_wire::{Knock, Port};
@@ -36,6 +36,10 @@ pub(crate) enum Event<'a> {
     Granted { door: &'a str, address: IpAddr },
     /// A completed sequence was refused.
     Refused { door: &'a str, origin: IpAddr, why: &'static str },
+    /// A door is opened to a sealed knock.
+    SealedGranted { door: &'a str, key: &'a str, address: IpAddr, origin: IpAddr },
+    /// A sealed knock was refused, of a key and at a door as far as those are known.
+    SealedRefused { key: Option<&'a str>, door: Option<&'a str>, refusal: &'a SealedRefusal },
     /// So many stages and time-outs were not told.
     Silenced(u64),
     /// What the gate tells.
@@ -118,6 +122,11 @@ pub(crate) trait Face {
 
     /// What a grant of a door in force leads to; none if it may not be.
     fn order(&mut self, door: DoorId, address: IpAddr, uses_up: Option<u16>) -> Option<Ordered>;
+
+    /// What a sealed knock of somebody leads to at a door in force; none if it may not be.
+    fn sealed_order(&mut self, _door: DoorId, _address: IpAddr, _who: &str, _sealed: &Sealed) -> Option<Order> {
+        None
+    }
 
     /// Tells of an event.
     fn tell(&mut self, event: &Event<'_>);

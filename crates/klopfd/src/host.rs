@@ -12,6 +12,8 @@ use crate::plan::Plan;
 pub(crate) struct View {
     /// For the kernel.
     pub(crate) interest: Interest,
+    /// The same for sealed knocks.
+    pub(crate) datagrams: Interest,
     /// Whether packets that this host sends matter.
     pub(crate) outgoing: bool,
     /// For the watch.
@@ -20,8 +22,9 @@ pub(crate) struct View {
     pub(crate) unusable: Vec<(String, &'static str)>,
 }
 
-/// Fits a plan to the host. `services` are the ports that serve, none if the kernel does not tell.
-pub(crate) fn view(plan: &Plan, interfaces: &[Interface], services: Option<&PortSet>) -> View {
+/// Fits a plan to the host at a moment, in milliseconds since 1970. `services` are the ports that serve, none if the
+/// kernel does not tell.
+pub(crate) fn view(plan: &Plan, interfaces: &[Interface], services: Option<&PortSet>, unix_ms: u64) -> View {
     let wanted = |interface: &&Interface| match &plan.interfaces {
         Some(names) => names.contains(&interface.name),
         None => !interface.port_of_another,
@@ -47,6 +50,9 @@ pub(crate) fn view(plan: &Plan, interfaces: &[Interface], services: Option<&Port
         interfaces: (!every_one).then(|| looked_at.iter().map(|interface| interface.index).collect()),
     };
 
+    let sealed = plan.packets.as_ref().map(|packets| packets.ports(unix_ms)).unwrap_or_default();
+    let datagrams = Interest { ports: sealed, ..interest.clone() };
+
     let mut messages = Vec::new();
     for interface in if all { interfaces.iter().collect() } else { looked_at } {
         let number = if all { 0 } else { interface.index };
@@ -60,7 +66,7 @@ pub(crate) fn view(plan: &Plan, interfaces: &[Interface], services: Option<&Port
     }
     messages.push(Down::CommitSight(services.is_some()));
     let outgoing = plan.doors.iter().any(|(_, door)| door.target.is_some());
-    View { interest, outgoing, messages, unusable }
+    View { interest, datagrams, outgoing, messages, unusable }
 }
 
 /// The ports of all doors; with strict doors among them also those at which nothing serves.
@@ -94,10 +100,11 @@ mod tests {
             target: None,
             within: 1,
             strict,
+            second_factor: false,
         };
         let interfaces = interfaces.map(|names| names.iter().map(ToString::to_string).collect());
         let (doors, services) = (vec![("ssh".into(), door)], PortSet::default());
-        Plan { doors, interfaces, only_ipv4: false, services, guards: Vec::new(), share_table: false }
+        Plan { doors, interfaces, only_ipv4: false, services, guards: Vec::new(), share_table: false, packets: None }
     }
 
     fn host() -> Vec<Interface> {
@@ -106,7 +113,7 @@ mod tests {
 
     #[test]
     fn named_interfaces_count_by_themselves() {
-        let view = view(&plan(Some(&["eth0", "tun0", "ppp0"]), false), &host(), None);
+        let view = view(&plan(Some(&["eth0", "tun0", "ppp0"]), false), &host(), None, 0);
         assert_eq!(view.interest.interfaces, Some(vec![2, 3]));
         let unusable: Vec<(&str, &str)> = view.unusable.iter().map(|(name, why)| (name.as_str(), *why)).collect();
         assert_eq!(unusable, [("tun0", "it has no address"), ("ppp0", "there is no interface of that name")]);
@@ -117,9 +124,9 @@ mod tests {
     #[test]
     fn all_interfaces_are_one_except_those_that_show_packets_twice() {
         let mut host = host();
-        assert_eq!(view(&plan(None, false), &host, None).interest.interfaces, None);
+        assert_eq!(view(&plan(None, false), &host, None, 0).interest.interfaces, None);
         host[1].port_of_another = true;
-        let view = view(&plan(None, false), &host, None);
+        let view = view(&plan(None, false), &host, None, 0);
         assert_eq!(view.interest.interfaces, Some(vec![1, 3]));
         assert!(view.messages.contains(&Down::Local(0, "192.0.2.1".parse().unwrap())));
     }
@@ -128,7 +135,7 @@ mod tests {
     fn only_strict_doors_look_at_closed_ports() {
         let mut services = PortSet::default();
         services.insert(Port::tcp(443));
-        let ports = |strict, services| view(&plan(None, strict), &host(), services).interest.ports;
+        let ports = |strict, services| view(&plan(None, strict), &host(), services, 0).interest.ports;
         let lax = ports(false, Some(&services));
         assert!(lax.contains(Port::tcp(7000)) && !lax.contains(Port::tcp(9)));
         let strict = ports(true, Some(&services));

@@ -6,6 +6,8 @@ mod guarding;
 mod hearing;
 mod lock;
 mod rehearsal;
+mod replay;
+mod sealed;
 mod shutdown;
 mod watching;
 
@@ -16,19 +18,20 @@ use std::time::Duration;
 
 use klopf_gate::firewall::Firewall;
 use klopf_gate::{Gate, Journal, JournalError};
-use klopf_sys::{
-    Background, Changes, Ended, PacketSocket, Reaped, Signal, Signals, User, Wait, clock, interfaces, wait,
-};
+use klopf_sys::{Background, Changes, Ended, Reaped, Signal, Signals, User, Wait, clock, interfaces, wait};
 
 use self::answers::Memory;
 use self::lock::State;
 pub(crate) use self::lock::TRIAL;
 use self::rehearsal::Rehearsal;
+use self::replay::Replay;
+pub(crate) use self::sealed::in_words;
 use self::watching::Watching;
 use crate::control::Server;
 use crate::face::{Event, Face};
 use crate::host;
 use crate::plan::Plan;
+use crate::role::Sockets;
 
 /// Milliseconds after which a hint that services have changed is followed again.
 const SERVICES_PAUSE: u64 = 1000;
@@ -39,7 +42,7 @@ const LONGEST_NAP: u64 = 60_000;
 /// What the keeper works with.
 pub(crate) struct Means {
     /// The packet socket.
-    pub(crate) packets: PacketSocket,
+    pub(crate) packets: Sockets,
     /// What is open is written down here, in the first file that nobody else uses.
     pub(crate) journals: Vec<PathBuf>,
     /// Whom the watch becomes.
@@ -113,7 +116,7 @@ pub(crate) fn run(face: &mut impl Face, means: Means) -> Finished {
 struct Keeper<'a, F: Face> {
     face: &'a mut F,
     plan: Plan,
-    packets: PacketSocket,
+    packets: Sockets,
     signals: Signals,
     changes: Changes,
     watching: Watching,
@@ -144,10 +147,16 @@ struct Keeper<'a, F: Face> {
     control: Option<Server>,
     memory: Memory,
     rehearsal: Option<Rehearsal>,
+    /// What sealed knocks were accepted.
+    replay: Replay,
+    /// When the ports of sealed knocks change, in milliseconds of the monotonic clock.
+    next_hop: Option<u64>,
     /// Whether the counts that come were asked for over the control socket, and are not for the log.
     counts_wanted: bool,
     /// When it began, in milliseconds since boot.
     began: u64,
+    /// The same in milliseconds since 1970.
+    began_unix: u64,
     /// Milliseconds between two signs of life to the service manager.
     watchdog: Option<u64>,
     next_watchdog: u64,
@@ -195,12 +204,16 @@ impl<'a, F: Face> Keeper<'a, F> {
             control: None,
             memory: Memory::default(),
             rehearsal: None,
+            replay: Replay::nowhere(clock::random()?),
+            next_hop: None,
             counts_wanted: false,
             began: clock::boot_ms(),
+            began_unix: clock::wall_ms(),
             watchdog,
             next_watchdog: 0,
             ending: None,
         };
+        keeper.remember_packets();
         keeper.start_watch();
         Ok(keeper)
     }
@@ -239,6 +252,9 @@ impl<'a, F: Face> Keeper<'a, F> {
                 self.look_anew();
             }
             let now = clock::monotonic_ms();
+            if self.next_hop.is_some_and(|due| due <= now) {
+                self.look_anew();
+            }
             if self.services_stale && now.saturating_sub(self.services_read) >= SERVICES_PAUSE {
                 self.look_anew();
             }
@@ -268,7 +284,7 @@ impl<'a, F: Face> Keeper<'a, F> {
         let (now, boot) = (clock::monotonic_ms(), clock::boot_ms());
         let services = self.services_stale.then(|| self.services_read + SERVICES_PAUSE);
         let watchdog = self.watchdog.map(|_| self.next_watchdog);
-        let others = [self.face.next(), self.watching.next(), services, watchdog];
+        let others = [self.face.next(), self.watching.next(), services, watchdog, self.next_hop];
         let monotonic = others.into_iter().flatten().min();
         // Leases end by a clock that goes on while the host sleeps, which waiting does not: look up in between.
         let gate = [self.gate.next_due(), self.state.next(), self.memory.next()].into_iter().flatten().min();
@@ -317,7 +333,7 @@ impl<'a, F: Face> Keeper<'a, F> {
 
     /// A new watch gets a new socket: it would not know how far the ring of the old one had been read.
     fn start_watch_again(&mut self) {
-        match PacketSocket::open() {
+        match Sockets::open() {
             Ok(packets) => self.packets = packets,
             Err(error) => {
                 self.watching.later(clock::monotonic_ms());
@@ -357,6 +373,7 @@ impl<'a, F: Face> Keeper<'a, F> {
             rehearsal.add_to(&mut self.plan);
         }
         self.doors_stale = true;
+        self.remember_packets();
         if self.ready {
             let done = self.put_guards();
             if self.tell_unguarded(done) && matches!(self.state, State::Locked) && self.rehearsal.is_none() {
@@ -409,13 +426,18 @@ impl<'a, F: Face> Keeper<'a, F> {
             }
             None
         });
-        let view = host::view(&self.plan, &found, services.as_ref());
+        let unix_ms = clock::wall_ms();
+        self.next_hop = self.next_hop(unix_ms);
+        let view = host::view(&self.plan, &found, services.as_ref(), unix_ms);
         // The filter goes first: what it lets through before the watch has heard of it, the watch leaves alone.
-        if let Err(error) = self.packets.listen(&view.interest, view.outgoing) {
+        let headers = self.packets.headers.listen(&view.interest, view.outgoing);
+        if let Err(error) = headers.and_then(|()| self.packets.whole.listen(&view.datagrams, false)) {
             self.face.tell(&Event::Trouble(&format!("cannot set the packet filter: {error}")));
         }
         let doors_changed = std::mem::take(&mut self.doors_stale);
-        self.watching.tell(view.messages, doors_changed, &self.plan);
+        // Without a file nobody knows what was accepted before this daemon.
+        let earliest = if self.replay.forgets() { self.began_unix } else { 0 };
+        self.watching.tell(view.messages, doors_changed, &self.plan, self.replay.marks(), earliest);
 
         for (name, why) in view.unusable.iter().filter(|unusable| !self.unusable.contains(unusable)) {
             self.face.tell(&Event::Unusable(name, why));

@@ -16,7 +16,7 @@ use std::process::ExitCode;
 use klopf_config::knockd::{self as config, Config};
 use klopf_engine::DoorId;
 use klopf_gate::Event as Gate;
-use klopf_sys::{Ended, PacketSocket};
+use klopf_sys::Ended;
 use klopf_wire::{Knock, PortSet};
 use sd_notify::NotifyState;
 use siphasher::sip::SipHasher13;
@@ -29,6 +29,7 @@ use crate::face::{Ending, Event, Face, Ordered};
 use crate::keeper::{self, Finished, Means, reason};
 use crate::native::{CAPABILITY_ADVICE, last_line, user};
 use crate::plan::Plan;
+use crate::role::Sockets;
 
 /// knockd's exit codes.
 const FAILED: u8 = 1;
@@ -67,7 +68,7 @@ fn run(cli: Cli) -> Result<ExitCode, ()> {
     let user = user(None).map_err(|problem| crate::say(&problem))?;
     let log = Log::open(log_file, config.use_syslog, cli.verbose, cli.lookup.then_some(user));
 
-    let packets = match PacketSocket::open() {
+    let packets = match Sockets::open() {
         Ok(packets) => packets,
         Err(error) => {
             crate::say(&format!("could not open {interface}: {}", reason(&error)));
@@ -189,7 +190,7 @@ impl Face for Knockd {
     fn plan(&mut self) -> Plan {
         let interfaces = (self.interface != ANY_INTERFACE).then(|| vec![self.interface.clone()]);
         let (doors, only_ipv4, services) = (self.doors.plan(), self.cli.only_ipv4, PortSet::default());
-        Plan { doors, interfaces, only_ipv4, services, guards: Vec::new(), share_table: false }
+        Plan { doors, interfaces, only_ipv4, services, guards: Vec::new(), share_table: false, packets: None }
     }
 
     fn order(&mut self, door: DoorId, address: IpAddr, uses_up: Option<u16>) -> Option<Ordered> {
@@ -220,6 +221,8 @@ impl Face for Knockd {
             }
             // Its doors are not strict.
             Event::Reloaded | Event::Broken { .. } => {}
+            // It has no sealed knocks.
+            Event::SealedGranted { .. } | Event::SealedRefused { .. } => {}
             Event::Warning(what) | Event::Notice(what) => log.write(&Line::text(what.to_owned())),
             Event::WatchEnded(how) => {
                 log.write(&Line::text(format!("the watch has ended ({}) and is started again", Ending(how))));

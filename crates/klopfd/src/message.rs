@@ -3,15 +3,20 @@
 //! The keeper tells the watch what to look for ([`Down`]); the watch tells the keeper what it saw ([`Up`]). Nothing
 //! the watch can say names more than a door, an address and a number.
 
+use std::collections::BTreeSet;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-use klopf_engine::{Door, DoorId};
+use klopf_engine::{Door, DoorId, Hold, Hours, Key, KeyRef, Mark, Network, Refusal, Sealed, SealedRefusal};
+use klopf_spa::{Name, Psk, Public, ServerKey, Shape};
 use klopf_wire::{FlagMask, Knock, Port, Proto, TcpFlags};
+use zeroize::Zeroizing;
 
 /// Bytes of a message to the watch.
 pub(crate) const DOWN_SIZE: usize = 128;
 /// Bytes of a message to the keeper.
-pub(crate) const UP_SIZE: usize = 64;
+pub(crate) const UP_SIZE: usize = 96;
+/// Bytes of a second factor's secret at most.
+const LONGEST_SECRET: usize = 64;
 
 /// Ports of a sequence at most.
 const MOST_PORTS: usize = 32;
@@ -25,7 +30,26 @@ pub(crate) enum Down {
     Door(Door),
     /// A sequence of the door before.
     Sequence(Vec<Port>),
-    /// The doors are complete.
+    /// What sealed knocks call the door before.
+    Called(Name),
+    /// What sealed knocks are sealed for, what they look like, by how many milliseconds a clock may be wrong, and since
+    /// when, in milliseconds since 1970, it is known what was accepted.
+    Server(ServerKey, Shape, u64, u64),
+    /// A key, without its doors, hours and networks.
+    Key(Key),
+    /// What opens the packets of the key before.
+    Secrets(Public, Psk),
+    /// A door that the key before may open.
+    KeyDoor(DoorId),
+    /// Hours of the key before.
+    Hours(Hours),
+    /// A network of the key before.
+    Network(Network),
+    /// The secret of the key's second factor.
+    Factor(Zeroizing<Vec<u8>>),
+    /// What was accepted of a key, by its id.
+    Mark([u8; 8], Mark),
+    /// The doors and keys are complete.
     CommitDoors,
     /// An address of this host, on one interface, or with number 0 on any.
     Local(u32, IpAddr),
@@ -58,6 +82,10 @@ pub(crate) enum Up {
     Grant { door: DoorId, address: IpAddr, uses_up: Option<u16> },
     /// A completed sequence that was not granted.
     Refused { door: DoorId, origin: IpAddr },
+    /// Open a door to a sealed knock.
+    Sealed { door: DoorId, address: IpAddr, sealed: Sealed },
+    /// A sealed knock that was not granted.
+    SealedRefused(SealedRefusal),
     /// So many stages, time-outs and wrong hits were not told, because there were too many.
     Silenced(u64),
     /// There was a wrong hit: the services may have changed.
@@ -71,13 +99,33 @@ pub(crate) enum Up {
 }
 
 impl Down {
-    pub(crate) fn encode(&self) -> [u8; DOWN_SIZE] {
+    /// Its bytes, which may hold secrets.
+    pub(crate) fn encode(&self) -> Zeroizing<[u8; DOWN_SIZE]> {
         let mut out = Writer::<DOWN_SIZE>::new();
         match self {
             Self::Door(door) => {
                 out.u8(1).u32(door.id.0).u64(door.within).u8(door.flags.set).u8(door.flags.clear);
-                out.u8(u8::from(door.strict)).u8(u8::from(door.one_time)).u8(u8::from(door.target.is_some()));
-                out.address(door.target.unwrap_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED)));
+                out.bool(door.strict).bool(door.one_time).bool(door.second_factor).maybe_address(door.target);
+            }
+            Self::Called(name) => drop(out.u8(12).text(name.as_bytes())),
+            Self::Server(key, shape, window, earliest) => {
+                out.u8(13).put(key.bytes()).u8(shape.number()).u64(*window).u64(*earliest);
+            }
+            Self::Key(key) => {
+                out.u8(14).u32(key.key.0).put(&key.id).maybe_u64(key.not_before).maybe_u64(key.expires);
+                out.maybe_u64(key.max_uses.map(u64::from)).maybe_u64(key.max_open_for).maybe_u64(key.join_before);
+                out.bool(key.no_clock).bool(key.once);
+            }
+            Self::Secrets(public, psk) => drop(out.u8(15).put(public.bytes()).put(psk.bytes())),
+            Self::KeyDoor(door) => drop(out.u8(16).u32(door.0)),
+            Self::Hours(hours) => drop(out.u8(17).u8(hours.days).u16(hours.from).u16(hours.to)),
+            Self::Network(network) => drop(out.u8(18).address(network.address).u8(network.prefix)),
+            Self::Factor(secret) => drop(out.u8(19).text(secret)),
+            Self::Mark(id, mark) => {
+                // The greatest counter as the floor: what was overtaken before no longer counts.
+                let floor = mark.recent().last().copied().unwrap_or(mark.floor());
+                out.u8(20).put(id).u64(floor).u32(mark.uses());
+                out.bool(mark.device().is_some()).put(&mark.device().unwrap_or_default());
             }
             Self::Sequence(ports) => {
                 let ports = ports.get(..MOST_PORTS).unwrap_or(ports);
@@ -98,7 +146,7 @@ impl Down {
             Self::Interface(interface) => drop(out.u8(10).u32(*interface)),
             Self::Ping(number) => drop(out.u8(11).u64(*number)),
         }
-        out.bytes
+        Zeroizing::new(out.bytes)
     }
 
     pub(crate) fn decode(bytes: &[u8]) -> Option<Self> {
@@ -107,9 +155,9 @@ impl Down {
             1 => {
                 let (id, within) = (DoorId(from.u32()?), from.u64()?);
                 let flags = FlagMask { set: from.u8()?, clear: from.u8()? };
-                let (strict, one_time, has_target) = (from.bool()?, from.bool()?, from.bool()?);
-                let target = Some(from.address()?).filter(|_| has_target);
-                Self::Door(Door { id, sequences: Vec::new(), one_time, flags, target, within, strict })
+                let (strict, one_time, second_factor) = (from.bool()?, from.bool()?, from.bool()?);
+                let (target, sequences) = (from.maybe_address()?, Vec::new());
+                Self::Door(Door { id, sequences, one_time, flags, target, within, strict, second_factor })
             }
             2 => {
                 let count = usize::from(from.u8()?);
@@ -128,6 +176,32 @@ impl Down {
             9 => Self::Begin,
             10 => Self::Interface(from.u32()?),
             11 => Self::Ping(from.u64()?),
+            12 => Self::Called(Name::new(std::str::from_utf8(from.text(64)?).ok()?)?),
+            13 => Self::Server(ServerKey::new(from.take()?), Shape::of(from.u8()?)?, from.u64()?, from.u64()?),
+            14 => Self::Key(Key {
+                key: KeyRef(from.u32()?),
+                id: from.take()?,
+                doors: BTreeSet::new(),
+                not_before: from.maybe_u64()?,
+                expires: from.maybe_u64()?,
+                hours: Vec::new(),
+                max_uses: from.maybe_u64()?.map(u32::try_from).transpose().ok()?,
+                max_open_for: from.maybe_u64()?,
+                networks: Vec::new(),
+                join_before: from.maybe_u64()?,
+                no_clock: from.bool()?,
+                once: from.bool()?,
+            }),
+            15 => Self::Secrets(Public::new(from.take()?).ok()?, Psk::new(from.take()?)),
+            16 => Self::KeyDoor(DoorId(from.u32()?)),
+            17 => Self::Hours(Hours { days: from.u8()?, from: from.u16()?, to: from.u16()? }),
+            18 => Self::Network(Network { address: from.address()?, prefix: from.u8()? }),
+            19 => Self::Factor(Zeroizing::new(from.text(LONGEST_SECRET)?.to_vec())),
+            20 => {
+                let (id, floor, uses) = (from.take()?, from.u64()?, from.u32()?);
+                let (bound, device) = (from.bool()?, from.take()?);
+                Self::Mark(id, Mark::new(floor, [], uses, bound.then_some(device)))
+            }
             _ => return None,
         })
     }
@@ -155,6 +229,20 @@ impl Up {
                 out.u8(10).u32(door.0).address(origin).u8(stage).port(at);
             }
             Self::Pong(number) => drop(out.u8(11).u64(number)),
+            Self::Sealed { door, address, sealed: Sealed { key, origin, counter, device, hold } } => {
+                out.u8(12).u32(door.0).address(address).address(origin).u32(key.0).u64(counter).put(&device);
+                let (kind, ms) = match hold {
+                    Hold::AsDoor => (0, 0),
+                    Hold::AtMost(ms) => (1, ms),
+                    Hold::Exactly(ms) => (2, ms),
+                };
+                out.u8(kind).u64(ms);
+            }
+            Self::SealedRefused(SealedRefusal { key, door, origin, address, why, clock_ahead, burnt }) => {
+                out.u8(13).maybe_u64(key.map(|key| key.0.into())).maybe_u64(door.map(|door| door.0.into()));
+                out.address(origin).maybe_address(address).u8(why.number());
+                out.maybe_u64(clock_ahead.map(i64::cast_unsigned)).maybe_u64(burnt);
+            }
         }
         out.bytes
     }
@@ -183,6 +271,29 @@ impl Up {
                 Self::Broken { door, origin, stage: from.u8()?, at: from.port()? }
             }
             11 => Self::Pong(from.u64()?),
+            12 => {
+                let (door, address, origin) = (DoorId(from.u32()?), from.address()?, from.address()?);
+                let (key, counter, device) = (KeyRef(from.u32()?), from.u64()?, from.take()?);
+                let hold = match (from.u8()?, from.u64()?) {
+                    (0, 0) => Hold::AsDoor,
+                    (1, ms) => Hold::AtMost(ms),
+                    (2, ms) => Hold::Exactly(ms),
+                    _ => return None,
+                };
+                Self::Sealed { door, address, sealed: Sealed { key, origin, counter, device, hold } }
+            }
+            13 => {
+                let number = |value: Option<u64>| value.map(u32::try_from).transpose().ok();
+                Self::SealedRefused(SealedRefusal {
+                    key: number(from.maybe_u64()?)?.map(KeyRef),
+                    door: number(from.maybe_u64()?)?.map(DoorId),
+                    origin: from.address()?,
+                    address: from.maybe_address()?,
+                    why: Refusal::of(from.u8()?)?,
+                    clock_ahead: from.maybe_u64()?.map(u64::cast_signed),
+                    burnt: from.maybe_u64()?,
+                })
+            }
             _ => return None,
         })
     }
@@ -221,6 +332,23 @@ impl<const N: usize> Writer<N> {
 
     fn u64(&mut self, value: u64) -> &mut Self {
         self.put(&value.to_le_bytes())
+    }
+
+    fn bool(&mut self, value: bool) -> &mut Self {
+        self.u8(value.into())
+    }
+
+    fn maybe_u64(&mut self, value: Option<u64>) -> &mut Self {
+        self.bool(value.is_some()).u64(value.unwrap_or(0))
+    }
+
+    fn maybe_address(&mut self, value: Option<IpAddr>) -> &mut Self {
+        self.bool(value.is_some()).address(value.unwrap_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED)))
+    }
+
+    /// At most 127 bytes.
+    fn text(&mut self, text: &[u8]) -> &mut Self {
+        self.u8(u8::try_from(text.len()).unwrap_or(0)).put(text)
     }
 
     fn port(&mut self, port: Port) -> &mut Self {
@@ -270,6 +398,23 @@ impl<'a> Reader<'a> {
         self.u8().filter(|&value| value < 2).map(|value| value == 1)
     }
 
+    fn maybe_u64(&mut self) -> Option<Option<u64>> {
+        let there = self.bool()?;
+        self.u64().map(|value| Some(value).filter(|_| there))
+    }
+
+    fn maybe_address(&mut self) -> Option<Option<IpAddr>> {
+        let there = self.bool()?;
+        self.address().map(|address| Some(address).filter(|_| there))
+    }
+
+    fn text(&mut self, most: usize) -> Option<&'a [u8]> {
+        let length = usize::from(self.u8()?);
+        let (text, rest) = self.0.split_at_checked(length)?;
+        self.0 = rest;
+        (length <= most).then_some(text)
+    }
+
     fn port(&mut self) -> Option<Port> {
         let proto = if self.bool()? { Proto::Udp } else { Proto::Tcp };
         Some(Port { proto, number: self.u16()? })
@@ -293,7 +438,44 @@ mod tests {
 
     fn door(target: Option<IpAddr>) -> Door {
         let flags = FlagMask { set: 2, clear: 16 };
-        Door { id: DoorId(7), sequences: vec![], one_time: true, flags, target, within: 5000, strict: true }
+        let (id, second_factor) = (DoorId(7), true);
+        Door { id, sequences: vec![], one_time: true, flags, target, within: 5000, strict: true, second_factor }
+    }
+
+    fn key() -> Key {
+        Key {
+            key: KeyRef(u32::MAX),
+            id: [4; 8],
+            doors: BTreeSet::new(),
+            not_before: Some(0),
+            expires: Some(u64::MAX),
+            hours: Vec::new(),
+            max_uses: Some(u32::MAX),
+            max_open_for: None,
+            networks: Vec::new(),
+            no_clock: true,
+            join_before: None,
+            once: true,
+        }
+    }
+
+    fn sealed(hold: Hold) -> Sealed {
+        let origin = IpAddr::from([9_u16; 8]);
+        Sealed { key: KeyRef(7), origin, counter: u64::MAX, device: [6; 16], hold }
+    }
+
+    /// With all that may be there, or nothing.
+    fn refused(some: Option<u32>) -> SealedRefusal {
+        let origin = IpAddr::from([192, 0, 2, 7]);
+        SealedRefusal {
+            key: some.map(KeyRef),
+            door: some.map(DoorId),
+            origin,
+            address: some.map(|_| origin),
+            why: Refusal::WrongClock,
+            clock_ahead: some.map(|_| -5),
+            burnt: some.map(u64::from),
+        }
     }
 
     #[test]
@@ -312,14 +494,25 @@ mod tests {
             Down::CommitSight(true),
             Down::Count,
             Down::Ping(u64::MAX - 1),
+            Down::Called(Name::new(&"x".repeat(64)).unwrap()),
+            Down::Server(ServerKey::new([8; 32]), Shape::Quic, 120_000, u64::MAX),
+            Down::Key(key()),
+            Down::Secrets(klopf_spa::Seed::new([7; 32]).public(), Psk::new([9; 32])),
+            Down::KeyDoor(DoorId(3)),
+            Down::Hours(Hours { days: 127, from: 1439, to: 1440 }),
+            Down::Network(Network { address: v6, prefix: 128 }),
+            Down::Factor(Zeroizing::new(vec![1; LONGEST_SECRET])),
+            Down::Mark([5; 8], Mark::new(9, [], 3, Some([7; 16]))),
+            Down::Mark([5; 8], Mark::new(0, [], 0, None)),
         ] {
-            assert_eq!(Down::decode(&down.encode()), Some(down));
+            assert_eq!(Down::decode(&*down.encode()), Some(down));
         }
     }
 
     #[test]
     fn every_message_to_the_keeper_comes_through() {
         let (door, origin) = (DoorId(9), IpAddr::from([192, 0, 2, 7]));
+        let v6 = IpAddr::from([1u16, 2, 3, 4, 5, 6, 7, 8]);
         let knock = Knock { origin, from_port: 1, to: origin, port: Port::udp(53), flags: TcpFlags(0) };
         for up in [
             Up::Ready { landlock: true, seccomp: false },
@@ -334,6 +527,10 @@ mod tests {
             Up::Packet(knock),
             Up::Broken { door, origin, stage: 2, at: Port::udp(65535) },
             Up::Pong(1 << 63),
+            Up::Sealed { door, address: v6, sealed: sealed(Hold::Exactly(u64::MAX)) },
+            Up::Sealed { door, address: origin, sealed: sealed(Hold::AsDoor) },
+            Up::SealedRefused(refused(None)),
+            Up::SealedRefused(refused(Some(1))),
         ] {
             assert_eq!(Up::decode(&up.encode()), Some(up));
         }
@@ -346,7 +543,7 @@ mod tests {
         }
 
         #[test]
-        fn any_message_of_the_right_size_is_decoded_without_panic(tag in 0u8..13, rest: [u8; 32]) {
+        fn any_message_of_the_right_size_is_decoded_without_panic(tag in 0u8..22, rest: [u8; 32]) {
             let fill = |size| [tag].into_iter().chain(rest.into_iter().cycle()).take(size).collect::<Vec<u8>>();
             if let Some(up) = Up::decode(&fill(UP_SIZE)) {
                 prop_assert_eq!(Up::decode(&up.encode()), Some(up));

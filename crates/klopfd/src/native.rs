@@ -3,17 +3,20 @@
 mod cli;
 mod doors;
 mod log;
+mod packets;
 
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
 
-use klopf_config::native::{self as config, Config};
-use klopf_engine::DoorId;
+use klopf_config::native::Config;
+use klopf_engine::{DoorId, Sealed};
+use klopf_files::{Files, Unreadable};
 use klopf_gate::Order;
 use klopf_gate::firewall::{Firewall, FirewallError};
-use klopf_sys::{PacketSocket, User};
+use klopf_spa::ServerKey;
+use klopf_sys::User;
 use sd_notify::NotifyState;
 
 use self::doors::Doors;
@@ -22,6 +25,7 @@ use crate::exit;
 use crate::face::{Described, Event, Face, Ordered};
 use crate::keeper::{self, Finished, Guarding, Means, reason};
 use crate::plan::Plan;
+use crate::role::Sockets;
 
 /// Runs `klopfd`.
 pub(crate) fn main() -> ExitCode {
@@ -61,11 +65,15 @@ fn run(path: &Path) -> ExitCode {
     if !warnings.is_empty() {
         crate::say(&warnings);
     }
+    let server = server_key(path, &config).unwrap_or_else(|problem| {
+        crate::say(&format!("error: {problem}; sealed knocks open nothing"));
+        None
+    });
     if let Err(problem) = log::start(config.daemon.log.as_ref()) {
         crate::say(&problem);
         return ExitCode::from(exit::CANNOT_CREATE);
     }
-    let packets = match PacketSocket::open() {
+    let packets = match Sockets::open() {
         Ok(packets) => packets,
         Err(error) => return cannot_listen(&error),
     };
@@ -103,7 +111,7 @@ fn run(path: &Path) -> ExitCode {
         pid_file: None,
         guarding: Some(guarding),
     };
-    let mut native = Native { path: path.to_owned(), doors: Doors::new(config), before: None };
+    let mut native = Native { path: path.to_owned(), doors: Doors::new((config, server)), before: None };
     match keeper::run(&mut native, means) {
         Finished::Terminated | Finished::Interrupted => ExitCode::SUCCESS,
         Finished::Failed => ExitCode::from(exit::OS_ERROR),
@@ -165,28 +173,33 @@ pub(crate) fn user(named: Option<&str>) -> Result<User, String> {
 
 /// Reads and checks a configuration: the rendered warnings with it, or the exit code and the rendered faults.
 fn read(path: &Path) -> Result<(Config, String), (u8, String)> {
-    let shown = path.display();
-    let text = std::fs::read(path).map_err(|error| {
+    let files = Files::read(path).map_err(|Unreadable { path: at, error }| {
         let help = match error.kind() {
             std::io::ErrorKind::PermissionDenied => "run it as root",
+            _ if at != path => "let it be a file that klopfd can read, or take it away",
             _ => "name the file with --config; `klopfd --help` shows how one looks",
         };
-        (exit::NO_INPUT, format!("error: cannot read {shown}: {}\nhelp: {help}", reason(&error)))
+        (exit::NO_INPUT, format!("error: cannot read {}: {}\nhelp: {help}", at.display(), reason(&error)))
     })?;
-    match config::parse_bytes(&shown.to_string(), &text) {
-        Ok(checked) => {
-            let warnings: Vec<String> = checked.warnings.iter().map(ToString::to_string).collect();
-            Ok((checked.config, warnings.join("\n")))
-        }
-        Err(faults) => Err((exit::CONFIG, faults.to_string())),
-    }
+    let checked = files.parse().map_err(|faults| (exit::CONFIG, faults.to_string()))?;
+    let exposed = files.exposed().into_iter().map(|path| {
+        let remedy = klopf_files::remedy(path);
+        format!("warning: others may read {}, which holds secrets\nhelp: {remedy}", path.display())
+    });
+    let warnings: Vec<String> = checked.warnings.iter().map(ToString::to_string).chain(exposed).collect();
+    Ok((checked.config, warnings.join("\n")))
+}
+
+/// The server's key, or why it cannot be had.
+fn server_key(path: &Path, config: &Config) -> Result<Option<ServerKey>, String> {
+    packets::server_key(path, config).map_err(|problem| format!("the server's key for sealed knocks: {problem}"))
 }
 
 struct Native {
     path: PathBuf,
     doors: Doors,
     /// The configuration before the reloads that are not yet kept.
-    before: Option<Config>,
+    before: Option<(Config, Option<ServerKey>)>,
 }
 
 impl Face for Native {
@@ -194,8 +207,12 @@ impl Face for Native {
         match read(&self.path) {
             Ok((config, warnings)) => {
                 log::lines(tracing::Level::WARN, &warnings);
-                self.before.get_or_insert_with(|| self.doors.config().clone());
-                for key in self.doors.replace(config) {
+                self.before.get_or_insert_with(|| self.doors.config());
+                let server = server_key(&self.path, &config).unwrap_or_else(|problem| {
+                    tracing::error!("{problem}; the key from before stays in force");
+                    self.doors.config().1
+                });
+                for key in self.doors.replace((config, server)) {
                     tracing::warn!("[daemon] {key} has changed; that takes effect with a restart");
                 }
                 true
@@ -215,6 +232,10 @@ impl Face for Native {
 
     fn order(&mut self, door: DoorId, address: IpAddr, _: Option<u16>) -> Option<Ordered> {
         self.doors.order(door, address).map(|order| Ordered { order: Some(order), replan: false })
+    }
+
+    fn sealed_order(&mut self, door: DoorId, address: IpAddr, who: &str, sealed: &Sealed) -> Option<Order> {
+        self.doors.sealed_order(door, address, who, sealed)
     }
 
     fn doors(&self) -> Vec<Described> {

@@ -1,8 +1,12 @@
 //! What a face wants the daemon to do: the doors as the engine knows them, and where to look.
 
-use klopf_engine::{Door, DoorId};
+use std::collections::HashMap;
+
+use klopf_engine::{Door, DoorId, Key, KeyRef};
 use klopf_gate::Guarded;
-use klopf_wire::PortSet;
+use klopf_spa::{HOP_STEP, PacketPort, Psk, Public, ServerKey, Way};
+use klopf_wire::{Port, PortSet};
+use zeroize::Zeroizing;
 
 /// A configuration in the daemon's terms.
 #[derive(Clone, Debug)]
@@ -19,6 +23,57 @@ pub(crate) struct Plan {
     pub(crate) guards: Vec<Guarded>,
     /// Whether other programs may change the guards' table.
     pub(crate) share_table: bool,
+    /// Sealed knocks, if there are any.
+    pub(crate) packets: Option<Packets>,
+}
+
+/// How sealed knocks come, and from whom.
+#[derive(Clone, Debug)]
+pub(crate) struct Packets {
+    pub(crate) server: ServerKey,
+    pub(crate) way: Way,
+    /// Milliseconds by which a clock may be wrong.
+    pub(crate) window: u64,
+    pub(crate) people: Vec<Person>,
+}
+
+/// Somebody who may send them.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Person {
+    pub(crate) name: String,
+    pub(crate) key: Key,
+    pub(crate) public: Public,
+    pub(crate) psk: Psk,
+    /// The secret of a second factor.
+    pub(crate) factor: Option<Factor>,
+}
+
+/// The secret of a second factor, which is not shown.
+#[derive(Clone, PartialEq, Eq)]
+pub(crate) struct Factor(pub(crate) Zeroizing<Vec<u8>>);
+
+impl std::fmt::Debug for Factor {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Factor(secret)")
+    }
+}
+
+impl Packets {
+    /// The UDP ports at which they come, at a moment.
+    pub(crate) fn ports(&self, unix_ms: u64) -> PortSet {
+        let mut ports = PortSet::default();
+        match self.way.port {
+            PacketPort::Fixed(port) => ports.insert(Port::udp(port)),
+            PacketPort::Hop => {
+                let public = self.server.public();
+                // One step more: the next look may be late.
+                let first = unix_ms.saturating_sub(self.window) / 1000 / HOP_STEP;
+                let last = unix_ms.saturating_add(self.window) / 1000 / HOP_STEP + 1;
+                (first..=last).for_each(|step| ports.insert(Port::udp(public.hop_port(step * HOP_STEP))));
+            }
+        }
+        ports
+    }
 }
 
 impl Plan {
@@ -28,10 +83,12 @@ impl Plan {
     }
 }
 
-/// Gives doors their ids: a door that has not changed keeps its own, so that attempts at it go on.
+/// Gives doors and keys their ids: one that has not changed keeps its own, so that attempts at it go on, and what was
+/// said of it still holds.
 #[derive(Debug, Default)]
 pub(crate) struct Ids {
     known: Vec<(String, Door)>,
+    people: HashMap<String, Person>,
     next: u32,
 }
 
@@ -52,6 +109,19 @@ impl Ids {
         }
         self.known = doors.to_vec();
     }
+
+    /// The same for keys, by their names, of which each is there once.
+    pub(crate) fn assign_keys(&mut self, people: &mut [Person]) {
+        for person in people.iter_mut() {
+            let old = self.people.get(&person.name).map(|old| old.key.key);
+            person.key.key = old.unwrap_or_default();
+            if old.is_none() || self.people.get(&person.name) != Some(person) {
+                self.next += 1;
+                person.key.key = KeyRef(self.next);
+            }
+        }
+        self.people = people.iter().map(|person| (person.name.clone(), person.clone())).collect();
+    }
 }
 
 #[cfg(test)]
@@ -69,6 +139,7 @@ mod tests {
             target: None,
             within: 1,
             strict: false,
+            second_factor: false,
         };
         (name.to_owned(), door)
     }

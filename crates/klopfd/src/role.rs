@@ -5,7 +5,7 @@ use std::io;
 use std::os::fd::AsFd;
 use std::process::ExitCode;
 
-use klopf_sys::{PacketSocket, Pair, User};
+use klopf_sys::{Depth, PacketSocket, Pair, User};
 
 use crate::{exit, names, unit, watch};
 
@@ -36,14 +36,34 @@ fn start(role: &str, arguments: &[&str]) -> Option<ExitCode> {
     if role == names::ROLE {
         return Some(names::main(&messages, user));
     }
-    let packets = PacketSocket::from(descriptors.next()??);
+    let packets = PacketSocket::inherited(descriptors.next()??, Depth::Headers);
+    let datagrams = PacketSocket::inherited(descriptors.next()??, Depth::Whole);
     let [seccomp_optional, debug] = flags;
-    Some(watch::main(watch::Handed { messages, packets, user, seccomp_optional, debug }))
+    Some(watch::main(watch::Handed { messages, packets, datagrams, user, seccomp_optional, debug }))
+}
+
+/// The watch's packet sockets.
+#[derive(Debug)]
+pub(crate) struct Sockets {
+    /// For sequences, which need no more than headers.
+    pub(crate) headers: PacketSocket,
+    /// For sealed knocks.
+    pub(crate) whole: PacketSocket,
+}
+
+impl Sockets {
+    /// Opens both.
+    ///
+    /// # Errors
+    /// As [`PacketSocket::open`].
+    pub(crate) fn open() -> io::Result<Self> {
+        Ok(Self { headers: PacketSocket::open(Depth::Headers)?, whole: PacketSocket::open(Depth::Whole)? })
+    }
 }
 
 /// Starts the watch; its process id and the pair to speak with it.
 pub(crate) fn start_watch(
-    packets: &PacketSocket,
+    packets: &Sockets,
     user: User,
     seccomp_optional: bool,
     debug: bool,
@@ -51,7 +71,8 @@ pub(crate) fn start_watch(
     let (mine, theirs) = Pair::new()?;
     let settings = encode(user, [seccomp_optional, debug]);
     let arguments = [OsStr::new(watch::ROLE), OsStr::new(&settings)];
-    let pid = klopf_sys::start_helper("klopf: watch".as_ref(), &arguments, &[theirs.as_fd(), packets.as_fd()])?;
+    let descriptors = [theirs.as_fd(), packets.headers.as_fd(), packets.whole.as_fd()];
+    let pid = klopf_sys::start_helper("klopf: watch".as_ref(), &arguments, &descriptors)?;
     Ok((pid, mine))
 }
 

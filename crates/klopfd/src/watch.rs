@@ -1,5 +1,6 @@
 //! The watch: reads packets, recognises knocks and tells the keeper. No rights, no files, no way out but the pair.
 
+mod sealed;
 mod sight;
 mod telling;
 
@@ -8,10 +9,11 @@ use std::os::fd::AsFd;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use klopf_engine::{Door, DoorId, Effect, Engine, Limits, Millis};
+use klopf_engine::{Door, DoorId, Effect, Engine, Grant, Limits, Millis};
 use klopf_sys::{PacketSocket, Pair, Received, Ring, SandboxError, User, Wait, clock, wait};
-use klopf_wire::{Malformed, parse_packet};
+use klopf_wire::{Malformed, parse_datagram, parse_packet};
 
+use self::sealed::{Seals, Staged};
 use self::sight::Sight;
 use self::telling::Telling;
 use crate::message::{DOWN_SIZE, Down, UP_SIZE, Up};
@@ -21,6 +23,8 @@ pub(crate) const ROLE: &str = "@watch";
 
 /// Packets that are taken in before the keeper is heard again.
 const PACKETS_AT_ONCE: usize = 512;
+/// The same for what may be sealed knocks, each of which may cost a tenth of a millisecond.
+const DATAGRAMS_AT_ONCE: usize = 64;
 /// Messages to the keeper that wait while it is busy; with more waiting, grants are dropped and counted.
 const OUTBOX: usize = 4096;
 /// Milliseconds between two hints that the services may have changed.
@@ -30,6 +34,8 @@ const STRANGE_PAUSE: u64 = 1000;
 pub(crate) struct Handed {
     pub(crate) messages: Pair,
     pub(crate) packets: PacketSocket,
+    /// For sealed knocks.
+    pub(crate) datagrams: PacketSocket,
     pub(crate) user: User,
     pub(crate) seccomp_optional: bool,
     pub(crate) debug: bool,
@@ -55,15 +61,18 @@ pub(crate) fn main(handed: Handed) -> ExitCode {
 }
 
 fn prepare(handed: Handed) -> Result<Watch, Box<dyn std::error::Error>> {
-    let ring = Ring::map(handed.packets)?;
+    let (ring, datagrams) = (Ring::map(handed.packets)?, Ring::map(handed.datagrams)?);
     let engine = Engine::new(Limits::default(), clock::random()?);
     let mut watch = Watch {
         messages: handed.messages,
         ring,
+        datagrams,
         engine,
         sight: Sight::default(),
         staged_sight: Sight::default(),
         staged_doors: Vec::new(),
+        seals: Seals::default(),
+        staged_seals: Staged::default(),
         strict: BTreeSet::new(),
         telling: Telling::default(),
         outbox: VecDeque::new(),
@@ -73,8 +82,8 @@ fn prepare(handed: Handed) -> Result<Watch, Box<dyn std::error::Error>> {
         debug: handed.debug,
         ready: None,
     };
-    // The first reading looks for the kernel's page of clocks, with calls that are forbidden later.
-    let _ = clock::monotonic_ms();
+    // The first reading looks for the kernel's page of clocks and the time zone, with calls that are forbidden later.
+    let _ = (clock::monotonic_ms(), clock::minute_of_week());
     klopf_sys::drop_privileges(handed.user)?;
     let confined = klopf_sys::confine(watch.messages.as_fd(), handed.seccomp_optional)?;
     klopf_sys::close_stderr();
@@ -85,10 +94,13 @@ fn prepare(handed: Handed) -> Result<Watch, Box<dyn std::error::Error>> {
 struct Watch {
     messages: Pair,
     ring: Ring,
+    datagrams: Ring,
     engine: Engine,
     sight: Sight,
     staged_sight: Sight,
     staged_doors: Vec<Door>,
+    seals: Seals,
+    staged_seals: Staged,
     /// The doors in force that are strict.
     strict: BTreeSet<DoorId>,
     telling: Telling,
@@ -119,10 +131,12 @@ struct Strange {
 impl Watch {
     fn run(&mut self) {
         loop {
-            let [packets, messages] = {
+            let [packets, datagrams, messages] = {
                 let write = !self.outbox.is_empty();
-                let fds = [Wait { fd: self.ring.as_fd(), write: false }, Wait { fd: self.messages.as_fd(), write }];
-                wait(fds, self.until_next()).unwrap_or([true, true])
+                let [ring, datagrams] =
+                    [&self.ring, &self.datagrams].map(|ring| Wait { fd: ring.as_fd(), write: false });
+                let fds = [ring, datagrams, Wait { fd: self.messages.as_fd(), write }];
+                wait(fds, self.until_next()).unwrap_or([true, true, true])
             };
             if messages && !self.listen() {
                 return;
@@ -131,6 +145,9 @@ impl Watch {
             self.engine.expire(Millis(now), &mut self.effects);
             if packets {
                 self.look(now);
+            }
+            if datagrams {
+                self.look_at_datagrams(now);
             }
             self.tell(now);
             self.flush();
@@ -168,6 +185,18 @@ impl Watch {
         });
     }
 
+    /// Takes in what may be sealed knocks, a bounded number of them.
+    fn look_at_datagrams(&mut self, now: u64) {
+        let Self { datagrams, engine, sight, effects, seals, .. } = self;
+        datagrams.drain(DATAGRAMS_AT_ONCE, |frame| {
+            // What is broken was counted where its headers were seen, or is none of ours.
+            let Ok((knock, payload)) = parse_datagram(frame.packet) else { return };
+            if sight.observation(&frame, knock).is_some_and(|seen| seen.here) {
+                seals.take_in(engine, Millis(now), knock.origin, payload, effects);
+            }
+        });
+    }
+
     /// Turns effects into messages.
     fn tell(&mut self, now: u64) {
         let mut effects = std::mem::take(&mut self.effects);
@@ -188,12 +217,18 @@ impl Watch {
                 }
                 Effect::Stage { .. } | Effect::TimedOut { .. } | Effect::Broken { .. } => {}
                 Effect::Grant(grant) => {
+                    if let Some(sealed) = grant.sealed {
+                        let Grant { door, address, .. } = grant;
+                        self.post(Up::Sealed { door, address, sealed });
+                        continue;
+                    }
                     self.post(Up::Grant { door: grant.door, address: grant.address, uses_up: grant.uses_up });
                 }
                 Effect::Refuse { door, origin, .. } if self.telling.may(now) => {
                     self.post(Up::Refused { door, origin });
                 }
-                Effect::Refuse { .. } => {}
+                Effect::RefuseSealed(refusal) if self.telling.may(now) => self.post(Up::SealedRefused(refusal)),
+                Effect::Refuse { .. } | Effect::RefuseSealed(_) => {}
             }
         }
         self.effects = effects;
@@ -253,8 +288,18 @@ impl Watch {
             Down::CommitDoors => {
                 self.strict = self.staged_doors.iter().filter(|door| door.strict).map(|door| door.id).collect();
                 self.engine.reload(std::mem::take(&mut self.staged_doors));
+                self.seals = std::mem::take(&mut self.staged_seals).commit(&mut self.engine);
                 self.ready.take().into_iter().for_each(|ready| self.post(ready));
             }
+            Down::Called(_)
+            | Down::Server(..)
+            | Down::Key(_)
+            | Down::Secrets(..)
+            | Down::KeyDoor(_)
+            | Down::Hours(_)
+            | Down::Network(_)
+            | Down::Factor(_) => self.staged_seals.add(message, self.staged_doors.last()),
+            Down::Mark(id, mark) => self.engine.restore(id, &mark),
             Down::CommitSight(services_known) => {
                 self.sight = std::mem::take(&mut self.staged_sight);
                 self.sight.services_known = services_known;
@@ -264,6 +309,7 @@ impl Watch {
             }
             Down::Begin => {
                 self.staged_doors.clear();
+                self.staged_seals = Staged::default();
                 self.staged_sight = Sight::default();
             }
             Down::Count => self.post_counts(),

@@ -72,10 +72,8 @@ pub(super) fn read_all(table: &DeTable<'_>, report: &mut Report<'_>) -> (Vec<Doo
         doors.push(door);
         places.push(place);
     }
-    let in_use = |door: &'_ Door| if door.takes(Way::Sequence) { door.sequence.clone() } else { Vec::new() };
-    let sequences: Vec<_> = doors.iter().map(in_use).collect();
-    let named = doors.iter().zip(&sequences).map(|(door, sequence)| ((), door.name.as_str(), sequence.as_slice()));
-    for (index, text) in scan::shared(&named.collect::<Vec<_>>()) {
+    let sequences: Vec<_> = doors.iter().map(|door| ((), door.name.as_str(), door.sequence.as_slice())).collect();
+    for (index, text) in scan::shared(&sequences) {
         let place = places.get(index).and_then(|place| place.sequence.clone()).unwrap_or_default();
         report.warn(place, Wrong::new(text, "fine if that is meant; else change one of the sequences"));
     }
@@ -85,7 +83,7 @@ pub(super) fn read_all(table: &DeTable<'_>, report: &mut Report<'_>) -> (Vec<Doo
     (doors, places)
 }
 
-/// The door and its place. A sequence with faults is empty, and so is a guard of which not everything is known.
+/// The door and its place. A sequence with faults or without effect is empty, and so is a guard of which not everything is known.
 fn read(name: &Key<'_>, table: &DeTable<'_>, report: &mut Report<'_>) -> (Door, Place) {
     let mut door = unwritten(name.get_ref().to_string());
     let mut place = Place { name: name.span(), ..Place::default() };
@@ -123,12 +121,10 @@ fn read(name: &Key<'_>, table: &DeTable<'_>, report: &mut Report<'_>) -> (Door, 
                 match nearest(other, &KEYS) {
                     Some("sequence") => place.sequence = Some(key.span()),
                     Some("guard") => place.guard = Some(key.span()),
-                    Some(meant) => {
-                        terms_known &= !guard::TERMS.contains(&meant);
-                        place.unsure |= ways::KEYS.contains(&meant);
-                    }
+                    Some(meant) => terms_known &= !guard::TERMS.contains(&meant),
                     None => {}
                 }
+                place.unsure = true;
                 report.unknown_key(key, &format!("door `{}`", door.name), &KEYS);
             }
         }
@@ -139,6 +135,9 @@ fn read(name: &Key<'_>, table: &DeTable<'_>, report: &mut Report<'_>) -> (Door, 
     }
     if !terms_known {
         door.guard.clear();
+    }
+    if !door.takes(Way::Sequence) {
+        door.sequence.clear();
     }
     (door, place)
 }

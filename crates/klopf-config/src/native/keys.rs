@@ -110,8 +110,11 @@ fn read(name: &str, file: usize, at: Range<usize>, table: &DeTable<'_>, report: 
             _ => report.unknown_key(key, &format!("key `{name}`"), &KEYS),
         }
     }
+    let has = |word: &str| entries.iter().any(|(key, _)| key.get_ref() == word);
+    // They are below that header.
+    let within = file > 0 && has("key");
     for (word, characters) in [("public", 86), ("psk", 43)] {
-        if !entries.iter().any(|(key, _)| key.get_ref() == word) {
+        if !has(word) && !within {
             let help = format!("add a line `{word} = \"...\"` of {characters} characters, as `klopf invite` makes it");
             report.missing(at.clone(), Wrong::new(format!("key `{name}` has no `{word}`"), help));
         }

@@ -161,7 +161,7 @@ pub struct Forward {
 pub struct Door {
     /// 1 to 64 characters of `[A-Za-z0-9_.-]`, unique.
     pub name: String,
-    /// The hits that open it, at most 32. Empty: none do.
+    /// The hits that open it, at most 32. Empty: none do, or its `via` leaves them out.
     pub sequence: Vec<Port>,
     /// The keys that may open it, see [`Config::may_open`].
     pub keys: Option<KeyList>,
@@ -249,6 +249,13 @@ pub fn parse_files(main: Source<'_>, keys: &[Source<'_>]) -> Result<Checked, Fau
 #[must_use]
 pub fn daemon_of(text: &[u8]) -> Daemon {
     examine(Source { name: "", bytes: text }, &[]).0.daemon
+}
+
+/// Whether a `klopf.toml` has sections of keys, whatever faults it has, and so secrets.
+#[must_use]
+pub fn holds_keys(text: &[u8]) -> bool {
+    let text = String::from_utf8_lossy(text);
+    text.len() <= LONGEST_FILE && DeTable::parse_recoverable(&text).0.get_ref().contains_key("key")
 }
 
 /// The configuration, which only counts without faults, the faults and the warnings.

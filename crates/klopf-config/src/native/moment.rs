@@ -7,7 +7,7 @@ use super::report::Wrong;
 /// Seconds since 1970-01-01T00:00:00Z of a date and time with an offset; parts of a second are left out.
 pub(super) fn parse(key: &str, written: &Datetime) -> Result<u64, Wrong> {
     let (Some(date), Some(time)) = (written.date, written.time) else {
-        let date = written.date.map_or("2027-01-01".to_owned(), |date| date.to_string());
+        let date = written.date.map_or_else(|| "2027-01-01".to_owned(), |date| date.to_string());
         let help = format!("write it like `{key} = {date}T00:00:00Z`");
         return Err(Wrong::new(format!("`{key}` needs a date and a time"), help));
     };

@@ -42,7 +42,8 @@ fn port(value: &Value<'_>, report: &mut Report<'_>) -> Option<PacketPort> {
         }
         DeValue::String(text) if text == "hop" => Some(PacketPort::Hop),
         DeValue::String(text) => {
-            let help = nearest(text, &["hop"]).map_or(help.to_owned(), |meant| format!("did you mean `{meant}`?"));
+            let help =
+                nearest(text, &["hop"]).map_or_else(|| help.to_owned(), |meant| format!("did you mean `{meant}`?"));
             report.fault(value.span(), Wrong::new(format!("`{text}` is no port for packets"), help));
             None
         }

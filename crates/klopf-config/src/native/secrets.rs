@@ -5,6 +5,7 @@
 //! the word `psk` or `totp`, and everything that looks like a key, is left out.
 
 use super::{daemon, doors, keys, packet};
+use crate::suggest::nearest;
 
 /// A word that is longer may be a secret in the place of a key: no key is so long, and no secret so short.
 pub(super) const LONGEST_WORD: usize = 14;
@@ -52,29 +53,33 @@ impl Reader {
         let indent = line.len() - line.trim_start().len();
         if let Some((section, end)) = header(line) {
             self.private = !OPEN.contains(&section);
-            let rest = secret_from(line, end);
-            self.hidden = self.private || rest.is_some();
+            let secret = secret_from(line, end).into_iter().chain(long_from(line)).min();
+            self.hidden = self.private || secret.is_some();
             self.list = false;
-            return if self.private { Some(end) } else { rest };
+            return if self.private { Some(secret.unwrap_or(end).min(end)) } else { secret };
         }
         if let Some((path, at)) = assignment(line) {
             let words: Vec<_> = path.split('.').map(|word| word.trim_matches([' ', '\t', '"', '\''])).collect();
             let last = words.last().copied().unwrap_or_default();
             let first = words.first().copied().unwrap_or_default();
-            let foreign = first == "key" || words.len() > 1 && !OPEN.contains(&first);
-            let public = is_public(last) || !self.private && !foreign && !keys::SECRET.contains(&last);
+            // Keys may be written without a header as well: `key.laptop.psk`.
+            self.private |= first == "key" || words.len() > 1 && !OPEN.contains(&first);
+            let disclosed = !self.private && !self.hidden;
+            let public = is_public(last) || disclosed && nearest(last, &keys::SECRET).is_none();
             let secret = match last {
                 _ if !public => {
                     let short = words.iter().all(|word| word.len() <= LONGEST_WORD);
                     Some(if short { at } else { indent })
                 }
-                "public" | "second-factor" => named_from(line, at, &keys::SECRET[..1]),
+                // Its only value is `totp`.
+                "second-factor" => named_from(line, at, "psk").into_iter().chain(long_from(line)).min(),
                 _ => secret_from(line, at),
             };
             self.list = secret.is_none() && line.matches('[').count() > line.matches(']').count();
             self.hidden = secret.is_some() || self.private && !self.list;
             return secret;
         }
+        self.hidden |= line.trim_start().starts_with("key");
         if self.hidden {
             return Some(indent);
         }
@@ -113,23 +118,28 @@ fn is_public(word: &str) -> bool {
     known.filter(|known| !keys::SECRET.contains(known)).any(|known| *known == word)
 }
 
-/// Where something behind `from` begins that may be a secret.
+/// Where something begins that may be a secret: the value behind the name of one, no sooner than at `from`, or a long run.
 fn secret_from(line: &str, from: usize) -> Option<usize> {
-    let named = named_from(line, from, &keys::SECRET);
-    let rest = line.get(from..)?;
-    let part = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';
-    let long = rest.split(|c| !part(c)).find(|run| run.len() >= LOOKS_SECRET);
-    let long = long.and_then(|run| rest.find(run)).map(|at| from + at);
-    named.into_iter().chain(long).min()
+    let named = keys::SECRET.iter().filter_map(|word| named_from(line, from, word));
+    named.chain(long_from(line)).min()
 }
 
-/// Where the value behind one of the words begins.
-fn named_from(line: &str, from: usize, words: &[&str]) -> Option<usize> {
+/// Where the value behind a word begins.
+fn named_from(line: &str, from: usize, word: &str) -> Option<usize> {
     let rest = line.get(from..)?.to_ascii_lowercase();
-    let first = words.iter().filter_map(|word| rest.find(word).map(|at| at + word.len())).min()?;
-    let behind = rest.get(first..)?;
+    let end = rest.find(word)? + word.len();
+    let behind = rest.get(end..)?;
     let value = behind.trim_start_matches(['"', '\'', ' ', '\t', '=', ':']);
-    let quote = behind.len() - value.len();
-    let quoted = rest.get(..first + quote).is_some_and(|shown| shown.ends_with(['"', '\'']));
-    Some(from + first + if quoted { quote - 1 } else { quote })
+    let between = behind.len() - value.len();
+    let quoted = behind.get(..between).is_some_and(|between| between.ends_with(['"', '\'']));
+    Some(from + end + between - usize::from(quoted))
+}
+
+/// Where the first run begins that is long enough for a key.
+fn long_from(line: &str) -> Option<usize> {
+    let part = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';
+    let run = line.split(|c| !part(c)).find(|run| run.len() >= LOOKS_SECRET)?;
+    let at = line.find(run)?;
+    let quoted = line.get(..at).is_some_and(|before| before.ends_with(['"', '\'']));
+    Some(at - usize::from(quoted))
 }

@@ -5,6 +5,9 @@ use proptest::prelude::*;
 use super::*;
 use crate::check;
 
+mod masked;
+mod sealed;
+
 const FULL: &str = r#"
 [daemon]
 interfaces = ["eth0", "wg-home"]
@@ -131,18 +134,21 @@ fn the_order_of_sections_and_keys_does_not_matter() {
 
 #[test]
 fn a_slip_in_any_key_is_told() {
-    for (section, keys, rest) in
-        [("[daemon]", &daemon::KEYS[..], ""), ("[door.a]", &doors::KEYS[..], "\nsequence = [9, 5, 7]")]
-    {
+    for (section, keys, rest) in [
+        ("[daemon]", &daemon::KEYS[..], ""),
+        ("[door.a]", &doors::KEYS[..], "\nsequence = [9, 5, 7]"),
+        ("[packet]", &packet::KEYS[..], ""),
+    ] {
         for key in keys {
             let text = format!("{section}\n{key}x = 1{rest}");
             let found = parse("klopf.toml", &text).unwrap_err();
-            let place = if section == "[daemon]" { "`[daemon]`" } else { "door `a`" };
+            let place = if section == "[door.a]" { "door `a`".to_owned() } else { format!("`{section}`") };
             assert_eq!(faults(&text), [format!("2:1: unknown key `{key}x` in {place}")]);
             assert_eq!(found.0[0].help, format!("did you mean `{key}`?"));
             assert!(faults(&format!("{key} = 1"))[0].contains("belongs to"), "{key} outside of its section");
         }
     }
+    assert_eq!(faults("[kye.a]"), ["1:2: unknown key `kye` in the file"]);
     assert_eq!(faults("[dor.a]"), ["1:2: unknown key `dor` in the file"]);
 }
 

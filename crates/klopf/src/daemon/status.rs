@@ -147,6 +147,7 @@ fn leases(status: &Status) -> Vec<[String; 5]> {
         let who = lease.who.clone().unwrap_or_else(|| {
             match lease.by {
                 OpenedBy::Sequence => "a sequence",
+                OpenedBy::Packet => "a sealed knock",
                 OpenedBy::Hand => "by hand",
                 OpenedBy::Adopted => "an earlier klopfd",
             }

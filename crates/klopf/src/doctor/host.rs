@@ -4,8 +4,9 @@ use std::fs;
 use std::net::IpAddr;
 use std::time::Duration;
 
-use klopf_config::native::{Config, Door, PortRange, parse_bytes};
+use klopf_config::native::{Config, Door, PortRange};
 use klopf_control::{AskError, Client, Reply, Request, Status};
+use klopf_files::{Files, Unreadable};
 use klopf_gate::firewall::{BaseChain, ForeignRule, Ports, Survey, TCP, UDP};
 use klopf_sys::Interface;
 use klopf_wire::{Port, Proto};
@@ -58,15 +59,19 @@ impl Host {
     pub(super) fn read_configuration(&mut self, place: &Place, findings: &mut Findings) {
         const ABOUT: &str = "configuration";
         let name = place.config.display().to_string();
-        let text = match fs::read(&place.config) {
-            Ok(text) => text,
-            Err(error) => {
+        let files = match Files::read(&place.config) {
+            Ok(files) => files,
+            Err(Unreadable { path, error }) => {
                 let remedy = "name the file that klopfd reads: klopf doctor --config FILE";
-                return findings.wrong(ABOUT, format!("cannot read {name}: {error}"), remedy);
+                return findings.wrong(ABOUT, format!("cannot read {}: {error}", path.display()), remedy);
             }
         };
+        for path in files.exposed() {
+            let text = format!("others may read {}, which holds secrets", path.display());
+            findings.warn(ABOUT, text, klopf_files::remedy(path));
+        }
         let look = format!("klopf check {name} shows the place");
-        match parse_bytes(&name, &text) {
+        match files.parse() {
             Ok(checked) => {
                 for warning in &checked.warnings {
                     let text = format!("{}:{}: {}", warning.file, warning.line, warning.text);

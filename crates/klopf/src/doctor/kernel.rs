@@ -4,7 +4,7 @@ use std::fs;
 
 use klopf_gate::Connections;
 use klopf_gate::firewall::{OWNER, Survey};
-use klopf_sys::PacketSocket;
+use klopf_sys::{Depth, PacketSocket};
 
 use super::finding::Findings;
 use super::host::Host;
@@ -47,7 +47,7 @@ pub(super) fn check(host: &Host, findings: &mut Findings) {
             "modprobe nf_conntrack_netlink",
         );
     }
-    if let Err(error) = PacketSocket::open() {
+    if let Err(error) = PacketSocket::open(Depth::Headers) {
         let text = format!("no packet sockets ({error}): klopfd sees no knock");
         findings.wrong(ABOUT, text, "modprobe af_packet (CONFIG_PACKET)");
     }

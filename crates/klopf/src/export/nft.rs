@@ -58,7 +58,7 @@ enum Family {
     V6,
 }
 
-/// The ruleset, if a door guards anything.
+/// The ruleset, if a door guards anything. Each door has a sequence.
 pub(super) fn ruleset(doors: &[Door]) -> Option<String> {
     let doors: Vec<_> = doors.iter().filter(|door| !door.guard.is_empty()).collect();
     if doors.is_empty() {
@@ -95,6 +95,7 @@ fn comment(text: &mut String, door: &Door) {
         ("close-on-disconnect", door.close_on_disconnect),
         ("forward", door.forward.is_some()),
         ("start", door.start.is_some()),
+        ("keys", door.keys.is_some()),
     ];
     let left_out: Vec<_> = left_out.into_iter().filter(|(_, is)| *is).map(|(key, _)| key).collect();
     if !left_out.is_empty() {

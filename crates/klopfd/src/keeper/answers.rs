@@ -355,6 +355,7 @@ impl<F: Face> Keeper<'_, F> {
                 origin,
                 by: match by {
                     By::Sequence => OpenedBy::Sequence,
+                    By::Packet => OpenedBy::Packet,
                     By::Hand => OpenedBy::Hand,
                     By::Adopted => OpenedBy::Adopted,
                 },

@@ -366,7 +366,11 @@ impl<F: Face> Keeper<'_, F> {
         for door in self.face.doors().iter().filter(|door| doors.contains(&door.status.name)).take(4) {
             let ssh = door.status.guard.iter().any(|port| port == "tcp/22");
             let then = if ssh { format!(" && ssh {host}") } else { String::new() };
-            lines.push(format!("  klopf knock {host} {}{then}", door.sequence));
+            if door.sequence.is_empty() {
+                lines.push(format!("  the command with which your key opens door {}{then}", door.status.name));
+            } else {
+                lines.push(format!("  klopf knock {host} {}{then}", door.sequence));
+            }
             if !ssh {
                 lines.push(format!("  and then connect to {} of it", door.status.guard.join(" or ")));
             }

@@ -82,6 +82,9 @@ impl<F: Face> Keeper<'_, F> {
                     self.apply_anew();
                 }
             }
+            Up::Sealed { address, .. } if !is_somebodys(address) => {}
+            Up::Sealed { door, address, sealed } => return self.grant_sealed(door, address, sealed),
+            Up::SealedRefused(refusal) => self.refuse_sealed(&refusal),
             Up::Silenced(count) => self.face.tell(&Event::Silenced(count)),
             Up::Strange => self.services_stale = true,
             Up::Pong(number) => self.watching.answered(number),
@@ -91,7 +94,8 @@ impl<F: Face> Keeper<'_, F> {
                 let Some(&name) = names.get(usize::from(which)) else { return false };
                 self.counts.push((name, value));
                 if self.counts.len() >= names.len() {
-                    let lost = u64::from(self.packets.lost().unwrap_or(0));
+                    let sockets = [&self.packets.headers, &self.packets.whole];
+                    let lost = sockets.map(|socket| u64::from(socket.lost().unwrap_or(0))).iter().sum();
                     self.counts.push(("lost-since-last-asked", lost));
                     self.memory.counted(&self.counts);
                     if !std::mem::take(&mut self.counts_wanted) {

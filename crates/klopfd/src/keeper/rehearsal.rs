@@ -44,6 +44,7 @@ impl Rehearsal {
             target: None,
             within: HOLD,
             strict: true,
+            second_factor: false,
         };
         plan.doors.push((NAME.to_owned(), door));
         plan.interfaces.iter_mut().for_each(|interfaces| interfaces.push(self.interface.clone()));

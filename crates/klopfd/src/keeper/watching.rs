@@ -3,12 +3,14 @@
 use std::collections::VecDeque;
 use std::os::fd::{AsFd, BorrowedFd};
 
-use klopf_engine::{Budget, Millis};
-use klopf_sys::{PacketSocket, Pair, Received, User, clock};
+use klopf_engine::{Budget, Marks, Millis};
+use klopf_spa::Name;
+use klopf_sys::{Pair, Received, User, clock};
+use zeroize::Zeroizing;
 
 use crate::message::{DOWN_SIZE, Down, UP_SIZE, Up};
-use crate::plan::Plan;
-use crate::role;
+use crate::plan::{Packets, Person, Plan};
+use crate::role::{self, Sockets};
 
 /// Milliseconds before a watch that died is started again, the first time.
 const FIRST_PAUSE: u64 = 50;
@@ -43,7 +45,9 @@ pub(super) struct Watching {
     pid: Option<u32>,
     /// The pair, until its other end was closed.
     pair: Option<Pair>,
-    unsent: VecDeque<[u8; DOWN_SIZE]>,
+    unsent: VecDeque<Zeroizing<[u8; DOWN_SIZE]>>,
+    /// It does not know yet what was accepted before.
+    fresh: bool,
     started: u64,
     pause: u64,
     start_at: Option<u64>,
@@ -69,6 +73,7 @@ impl Watching {
             pid: None,
             pair: None,
             unsent: VecDeque::new(),
+            fresh: true,
             started: 0,
             pause: FIRST_PAUSE,
             start_at: None,
@@ -84,9 +89,9 @@ impl Watching {
         }
     }
 
-    pub(super) fn start(&mut self, packets: &PacketSocket, now: u64) -> std::io::Result<()> {
+    pub(super) fn start(&mut self, packets: &Sockets, now: u64) -> std::io::Result<()> {
         (self.started, self.start_at, self.distrusted) = (now, None, false);
-        self.pinged = None;
+        (self.pinged, self.fresh) = (None, true);
         self.unsent.clear();
         match role::start_watch(packets, self.user, self.seccomp_optional, self.debug) {
             Ok((pid, pair)) => {
@@ -209,13 +214,14 @@ impl Watching {
                 self.counts_asked = self.counts_asked.saturating_sub(1);
                 asked
             }
-            Up::Grant { .. } => self.grants.take(now),
+            Up::Grant { .. } | Up::Sealed { .. } => self.grants.take(now),
             Up::Ready { .. }
             | Up::Stage { .. }
             | Up::TimedOut { .. }
             | Up::Broken { .. }
             | Up::Pong(_)
             | Up::Refused { .. }
+            | Up::SealedRefused(_)
             | Up::Silenced(_)
             | Up::Strange => self.lines.take(now),
         }
@@ -253,17 +259,35 @@ impl Watching {
 
     /// Tells it where to look, and for what if that has changed. What was told before and not taken in yet is told
     /// anew.
-    pub(super) fn tell(&mut self, sight: Vec<Down>, doors_changed: bool, plan: &Plan) {
+    pub(super) fn tell(&mut self, sight: Vec<Down>, doors_changed: bool, plan: &Plan, marks: &Marks, earliest: u64) {
         let doors_too = doors_changed || !self.unsent.is_empty();
+        self.fresh |= !self.unsent.is_empty();
         self.unsent.clear();
         self.post([Down::Begin]);
         self.post(sight);
         if doors_too {
-            for (_, door) in &plan.doors {
+            for (name, door) in &plan.doors {
                 let sequences = door.sequences.iter().map(|ports| Down::Sequence(ports.clone()));
-                self.post([Down::Door(door.clone())].into_iter().chain(sequences));
+                let called = Name::new(name).filter(|_| plan.packets.is_some()).map(Down::Called);
+                self.post([Down::Door(door.clone())].into_iter().chain(sequences).chain(called));
+            }
+            plan.packets.iter().for_each(|packets| self.tell_packets(packets, earliest));
+            // Before the keys are in force: nothing may be accepted twice for a moment.
+            if std::mem::take(&mut self.fresh) {
+                self.post(marks.iter().map(|(id, mark)| Down::Mark(id, mark.clone())));
             }
             self.post([Down::CommitDoors]);
+        }
+    }
+
+    fn tell_packets(&mut self, packets: &Packets, earliest: u64) {
+        self.post([Down::Server(packets.server.clone(), packets.way.shape, packets.window, earliest)]);
+        for Person { key, public, psk, factor, .. } in &packets.people {
+            self.post([Down::Key(key.clone()), Down::Secrets(*public, psk.clone())]);
+            self.post(key.doors.iter().map(|door| Down::KeyDoor(*door)));
+            self.post(key.hours.iter().map(|hours| Down::Hours(*hours)));
+            self.post(key.networks.iter().map(|network| Down::Network(*network)));
+            self.post(factor.iter().map(|factor| Down::Factor(factor.0.clone())));
         }
     }
 
@@ -275,7 +299,7 @@ impl Watching {
     fn send(&mut self) {
         let Some(pair) = &self.pair else { return self.unsent.clear() };
         while let Some(message) = self.unsent.front() {
-            if !pair.send(message) {
+            if !pair.send(&**message) {
                 return;
             }
             self.unsent.pop_front();

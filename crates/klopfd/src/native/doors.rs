@@ -5,13 +5,15 @@ use std::ffi::OsString;
 use std::net::IpAddr;
 use std::time::Duration;
 
-use klopf_config::native::{self as config, Config, Door as Native, PortRange, Way};
+use klopf_config::native::{self as config, Config, Door as Native, PortRange};
 use klopf_control::DoorStatus;
-use klopf_engine::{Door, DoorId};
+use klopf_engine::{Door, DoorId, Sealed};
 use klopf_gate::firewall::{Guard, Hold, Network, Ports, TCP, UDP};
 use klopf_gate::{By, Command, Guarded, Order, Pass};
+use klopf_spa::ServerKey;
 use klopf_wire::{FlagMask, Port, PortSet, Proto};
 
+use super::packets;
 use crate::face::Described;
 use crate::plan::{Ids, Plan};
 use crate::unit::{self, Wish};
@@ -22,17 +24,19 @@ const OPEN_FOR: Duration = Duration::from_secs(30);
 /// The doors of a configuration with their ids.
 pub(super) struct Doors {
     config: Config,
+    server: Option<ServerKey>,
     ids: Ids,
     by_id: HashMap<DoorId, Native>,
 }
 
 impl Doors {
-    pub(super) fn new(config: Config) -> Self {
-        Self { config, ids: Ids::default(), by_id: HashMap::new() }
+    /// `server` opens sealed knocks, if there are to be any.
+    pub(super) fn new((config, server): (Config, Option<ServerKey>)) -> Self {
+        Self { config, server, ids: Ids::default(), by_id: HashMap::new() }
     }
 
     /// Takes another configuration; the keys whose change takes a restart.
-    pub(super) fn replace(&mut self, config: Config) -> Vec<&'static str> {
+    pub(super) fn replace(&mut self, (config, server): (Config, Option<ServerKey>)) -> Vec<&'static str> {
         let (old, new) = (&self.config.daemon, &config.daemon);
         let changes = [
             ("state-dir", old.state_dir != new.state_dir),
@@ -42,7 +46,7 @@ impl Doors {
             ("runtime-dir", old.runtime_dir != new.runtime_dir),
             ("share-table", old.share_table != new.share_table),
         ];
-        self.config = config;
+        (self.config, self.server) = (config, server);
         changes.into_iter().filter(|(_, changed)| *changed).map(|(key, _)| key).collect()
     }
 
@@ -52,6 +56,11 @@ impl Doors {
         self.ids.assign(&mut doors);
         let ids = doors.iter().map(|(_, door)| door.id);
         self.by_id = ids.zip(self.config.doors.iter().cloned()).collect();
+        let packets = self.server.as_ref().map(|server| {
+            let mut packets = packets::packets(&self.config, server, &doors);
+            self.ids.assign_keys(&mut packets.people);
+            packets
+        });
         let daemon = &self.config.daemon;
         let mut services = PortSet::default();
         for range in &daemon.service_ports {
@@ -59,22 +68,30 @@ impl Doors {
         }
         let interfaces = Some(daemon.interfaces.clone()).filter(|names| !names.is_empty());
         let guards = self.config.doors.iter().filter(|door| !door.guard.is_empty()).map(guarded).collect();
-        Plan { doors, interfaces, only_ipv4: false, services, guards, share_table: daemon.share_table }
+        let share_table = daemon.share_table;
+        Plan { doors, interfaces, only_ipv4: false, services, guards, share_table, packets }
     }
 
     pub(super) fn order(&self, door: DoorId, address: IpAddr) -> Option<Order> {
-        Some(order(self.by_id.get(&door)?, address, By::Sequence, None))
+        Some(order(self.by_id.get(&door)?, address, (By::Sequence, None), Some(address), None))
+    }
+
+    /// What a sealed knock leads to.
+    pub(super) fn sealed_order(&self, door: DoorId, address: IpAddr, who: &str, sealed: &Sealed) -> Option<Order> {
+        let native = self.by_id.get(&door)?;
+        let hold = sealed.hold.lease(milliseconds(native.open_for.unwrap_or(OPEN_FOR)));
+        Some(order(native, address, (By::Packet, Some(who)), Some(sealed.origin), Some(hold)))
     }
 
     /// What it leads to that the administrator opens a door.
     pub(super) fn by_hand(&self, door: &str, address: IpAddr, hold: Option<u64>) -> Option<Order> {
         let native = self.config.doors.iter().find(|native| native.name == door)?;
-        Some(order(native, address, By::Hand, hold))
+        Some(order(native, address, (By::Hand, None), None, hold))
     }
 
-    /// The configuration in force.
-    pub(super) fn config(&self) -> &Config {
-        &self.config
+    /// The configuration in force, and the server's key.
+    pub(super) fn config(&self) -> (Config, Option<ServerKey>) {
+        (self.config.clone(), self.server.clone())
     }
 
     /// The doors, for who asks.
@@ -83,14 +100,22 @@ impl Doors {
     }
 }
 
-/// Everything about one opening of a door.
-fn order(native: &Native, address: IpAddr, by: By, hold: Option<u64>) -> Order {
-    let fill = |argv: &Vec<String>| Command::Vector(argv.iter().map(|word| filled(word, native, address)).collect());
+/// Everything about one opening of a door: for an address, how and by whose key, where it was asked for, and for how many
+/// milliseconds if not as long as the door says.
+fn order(
+    native: &Native,
+    address: IpAddr,
+    (by, who): (By, Option<&str>),
+    origin: Option<IpAddr>,
+    hold: Option<u64>,
+) -> Order {
+    let fill = |argv: &Vec<String>| {
+        Command::Vector(argv.iter().map(|word| filled(word, native, address, who.unwrap_or_default())).collect())
+    };
     // Who is never shut out is not let in, and not shut out after a while either.
     let always = native.always_allow.iter().any(|network| network.contains(address));
     let close = native.on_close.as_ref().filter(|_| !always).map(fill);
     let guards = !native.guard.is_empty() && !always;
-    let origin = (by == By::Sequence).then_some(address);
     Order {
         door: native.name.clone(),
         address,
@@ -98,7 +123,7 @@ fn order(native: &Native, address: IpAddr, by: By, hold: Option<u64>) -> Order {
         hold: hold.unwrap_or_else(|| milliseconds(native.open_for.unwrap_or(OPEN_FOR))),
         from_end: false,
         renews: close.is_some() || guards || (native.open_for.is_some() && !always),
-        pass: guards.then_some(Pass { who: None, origin, by }),
+        pass: guards.then_some(Pass { who: who.map(str::to_owned), origin, by }),
         close,
     }
 }
@@ -160,23 +185,24 @@ fn described(native: &Native) -> Described {
     Described { status, sequence: native.sequence.iter().map(hit).collect::<Vec<_>>().join(" ") }
 }
 
+/// What the engine knows of a door.
 fn recognised_by(native: &Native) -> Door {
-    let recognised = !native.sequence.is_empty() && native.takes(Way::Sequence);
     Door {
         id: DoorId(0),
-        sequences: if recognised { vec![native.sequence.clone()] } else { Vec::new() },
+        sequences: Some(native.sequence.clone()).filter(|ports| !ports.is_empty()).into_iter().collect(),
         one_time: false,
         flags: FlagMask::OPENING,
         target: None,
         within: milliseconds(native.within),
         strict: true,
+        second_factor: native.second_factor,
     }
 }
 
-/// Fills the placeholders in. Those of sealed knocks are empty: a sequence has no key and asks for no port.
-fn filled(word: &str, door: &Native, address: IpAddr) -> OsString {
-    let values = [("{ip}", address.to_string()), ("{door}", door.name.clone())];
-    let empty = ["{key}", "{port}"].map(|name| (name, String::new()));
+/// Fills the placeholders in. A sequence has no key, and nothing asks for a port.
+fn filled(word: &str, door: &Native, address: IpAddr, key: &str) -> OsString {
+    let values = [("{ip}", address.to_string()), ("{door}", door.name.clone()), ("{key}", key.to_owned())];
+    let empty = [("{port}", String::new())];
     let mut rest = word;
     let mut result = String::new();
     // One pass, so that nothing filled in is filled in again.
@@ -192,7 +218,7 @@ fn filled(word: &str, door: &Native, address: IpAddr) -> OsString {
     result.into()
 }
 
-fn milliseconds(duration: Duration) -> u64 {
+pub(super) fn milliseconds(duration: Duration) -> u64 {
     u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }
 
@@ -201,7 +227,7 @@ mod tests {
     use super::*;
 
     fn doors(text: &str) -> Doors {
-        Doors::new(klopf_config::native::parse("klopf.toml", text).unwrap().config)
+        Doors::new((klopf_config::native::parse("klopf.toml", text).unwrap().config, None))
     }
 
     fn order(text: &str, address: &str) -> Order {

@@ -87,6 +87,17 @@ pub(super) fn tell(event: &Event<'_>) {
         Event::Refused { door, origin, why } => {
             warn!(door, ip = %origin, why, "door {door}: refused to {origin}: {why}");
         }
+        Event::SealedGranted { door, key, address, origin } => {
+            let from = if address == origin { String::new() } else { format!(", asked for by {origin}") };
+            info!(door, key, ip = %address, "door {door}: opened by key {key} for {address}{from}");
+        }
+        Event::SealedRefused { key, door, refusal } => {
+            let (why, origin) = (refusal.why.name(), refusal.origin);
+            let whose = key.map_or_else(String::new, |key| format!("key {key}: "));
+            let at = door.map_or_else(String::new, |door| format!("door {door}: "));
+            let text = crate::keeper::in_words(refusal);
+            warn!(door, key, ip = %origin, why, "{at}{whose}refused to {origin}: {why}: {text}");
+        }
         Event::Silenced(_) => {}
         Event::Gate(ref event) => tell_gate(event),
         Event::Reloading => info!("reading the configuration again"),

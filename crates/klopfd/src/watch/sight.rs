@@ -34,13 +34,7 @@ impl Sight {
             Down::Service(proto, first, last) => {
                 (first..=last).for_each(|number| self.services.insert(Port { proto, number }));
             }
-            Down::Begin
-            | Down::Door(_)
-            | Down::Sequence(_)
-            | Down::CommitDoors
-            | Down::CommitSight(_)
-            | Down::Count
-            | Down::Ping(_) => {}
+            _ => {}
         }
     }
 

@@ -1,0 +1,192 @@
+//! No fault shows a secret.
+
+use super::sealed::{PSK, PUBLIC};
+use super::*;
+
+const TOTP: &str = "JBSWY3DPEHPK3PXP";
+
+/// Everything that is said about the files, plain and coloured.
+fn said(main: &str, keys: &[(&str, &str)]) -> String {
+    let keys: Vec<_> = keys.iter().map(|(name, text)| Source { name, bytes: text.as_bytes() }).collect();
+    let (config, faults, warnings) = examine(Source { name: "klopf.toml", bytes: main.as_bytes() }, &keys);
+    let both = |fault: &Fault| format!("{fault}\n{}\n{fault:?}\n", fault.coloured());
+    faults.iter().chain(&warnings).map(both).collect::<String>() + &format!("{config:?}")
+}
+
+fn last(main: &str) -> String {
+    examine(Source { name: "klopf.toml", bytes: main.as_bytes() }, &[]).1.last().map(ToString::to_string).unwrap()
+}
+
+#[test]
+fn debug_does_not_show_secrets() {
+    let text = format!("[key.a]\npublic = \"{}\"\npsk = \"{PSK}\"\ntotp = \"{TOTP}\"", PUBLIC[0]);
+    let shown = format!("{:?}", read(&text).keys);
+    assert!(shown.contains("Psk(secret)") && shown.contains("Some(Totp(secret))"), "{shown}");
+    assert!(!shown.contains(PSK) && !shown.contains("33, 222"), "{shown}");
+}
+
+#[test]
+fn a_fault_of_a_secret_shows_its_place_and_not_its_value() {
+    insta::assert_snapshot!(last("[key.a]\n  psk = \"secret\" # of the laptop"), @r#"
+    error: `psk`: a key of this kind has 43 characters, and here are 6
+     --> klopf.toml:2:9
+      |
+    2 |   psk = "…"
+      |         ^^^
+      |
+      = help: copy it once more, whole and without spaces
+    "#);
+    insta::assert_snapshot!(last("[key.a]\npsk = 'secret"), @r#"
+    error: invalid literal string, expected `'`
+     --> klopf.toml:2:7
+      |
+    2 | psk = "…"
+      |       ^
+      |
+      = help: write `key = value`, texts in double quotes, lists in square brackets
+    "#);
+    insta::assert_snapshot!(last("[key.a]\ndoors = [\n  \"a b\",\n]"), @r#"
+    error: `a b` cannot be the name of a door
+     --> klopf.toml:3:3
+      |
+    3 |   "a b",
+      |   ^^^^^
+      |
+      = help: write a name as in `[door.NAME]`
+    "#);
+}
+
+#[test]
+fn no_disorder_shows_a_secret() {
+    for secret in [PSK, TOTP, "VERY/SECRET+AND=BROKEN=="] {
+        for text in [
+            // Right, and with the wrong type, length, quotes or place.
+            "psk = \"@\"",
+            "totp = \"@\"",
+            "psk = \"@",
+            "psk = '@'x",
+            "psk = @",
+            "psk = [\"@\"]",
+            "psk = { \"@\" = 1 }",
+            "psk \"@\"",
+            "psk: \"@\"",
+            "PSK = \"@\"",
+            "psk == \"@\"",
+            "psk =\n\"@\"",
+            "psk =\n@ # x",
+            "psk = \"\"\"\n@\\q\n\"\"\"",
+            "psk = \"\"\"\n@\n\"\"\" x",
+            "psk = '''\n@\n'''\npsk = 5 5",
+            "psk = \"\"\"@\"",
+            "psk = [\n\"@\",\n@\n]",
+            "psk = \"x\" \"@\"",
+            "psk = \"@\"\npsk = \"@\"",
+            "pks = \"@\"",
+            "pks = @",
+            "totq = \"@\"\ntotq = @",
+            "\"@\"",
+            "@",
+            "@ = 1",
+            "\"@\" = 1",
+            "= \"@\"",
+            "# \u{1} @",
+            "doors = [\"ssh\"]\n\"@\"",
+            "doors = [\n\"ssh\"\n]\n@",
+            "hours = \"@\" # psk",
+            "once = true, psk = \"@\"",
+            "expires = 2027-01-01 psk = @",
+            "once = true psk = \"@\"\n@",
+            "\u{1}psk = \"@\"",
+            "psk\u{1} = \"@\"",
+            "[\"@\"]",
+            "psk = \"@\\",
+        ] {
+            // What is quoted as a value that is no secret by its key may be shown.
+            if text.starts_with("hours") {
+                continue;
+            }
+            let text = text.replace('@', secret);
+            let inline = text.replace('\n', " ");
+            for main in [
+                format!("[key.a]\n{text}\n"),
+                format!("[key.a]\npublic = \"{}\"\n{text}\nmax-uses = 0\n", PUBLIC[0]),
+                format!("[key.a\n{text}\n"),
+                format!("[kye.a]\n{text}\n"),
+                format!("[key.a] {inline}\n"),
+                format!("[door.a]\nsequence = [9, 5, 7]\n[key.a]\r\n{text}\r\n"),
+                format!("[[key]]\n{text}\n"),
+                format!("key.a.{text}\n"),
+                format!("[key]\na.{text}\na = {{ {inline} }}\n"),
+            ] {
+                assert!(!said(&main, &[]).contains(secret), "{main}\n{}", said(&main, &[]));
+            }
+            for file in [text.clone(), format!("{text}\n[key.a]\n{text}"), format!("\u{feff}{text}\r\nonce = 1")] {
+                let said = said("", &[("keys.d/a.toml", &file)]);
+                assert!(!said.contains(secret), "{file}\n{said}");
+            }
+        }
+    }
+}
+
+#[test]
+fn a_secret_in_another_section_is_not_shown() {
+    for line in [
+        "psk = \"@\"",
+        "psk = @",
+        "pks = \"@\" x",
+        "totp = '@",
+        "log = \"@\" x",
+        "psk =\n@",
+        "key = { a = { psk = \"@\" } } x",
+        "key.a.pks = @",
+    ] {
+        for section in ["", "[daemon]\n", "[door.a]\n", "[packet]\n"] {
+            let main = format!("{section}{}\n", line.replace('@', PSK));
+            assert!(!said(&main, &[]).contains(PSK), "{main}\n{}", said(&main, &[]));
+        }
+    }
+}
+
+#[test]
+fn bytes_that_are_no_text_show_no_secret() {
+    let mut text = format!("[key.a]\npsk = \"{PSK}").into_bytes();
+    text.extend(b"\xff\"\n");
+    let faults = parse_bytes("klopf.toml", &text).unwrap_err();
+    assert!(!faults.to_string().contains(PSK), "{faults}");
+}
+
+#[test]
+fn lines_without_secrets_are_shown() {
+    for (text, line) in [
+        ("[key.a]\nonce = 1", "once = 1"),
+        ("[key.a]\nhours = [\n  \"08:00\",\n]", "  \"08:00\","),
+        ("[key.a]\n  doors = [\"a b\"] # x", "  doors = [\"a b\"] # x"),
+        ("[key.a]\n\npublic = \"x\"", "public = \"x\""),
+        ("[key.a]\n[door.b]\nwithin = 5", "within = 5"),
+        ("[key.a]\nonces = true", "onces = …"),
+        ("[key.a]\ndoors = [\"a b\"] # psk of x", "doors = [\"a b\"] # psk …"),
+        ("[door.b]\nsecond-factor = \"totpp\"", "second-factor = \"totpp\""),
+        ("[packet]\nport = 0", "port = 0"),
+        ("[dor.a]", "[dor.a]"),
+    ] {
+        let shown: String = faults_shown(text);
+        assert!(shown.contains(&format!("| {line}\n")), "{shown}");
+    }
+}
+
+fn faults_shown(text: &str) -> String {
+    parse("klopf.toml", text).unwrap_err().to_string()
+}
+
+proptest! {
+    #[test]
+    fn a_secret_among_anything_is_not_shown(
+        before in prop::collection::vec("(\\[{0,2}(key|door|kye)(\\.a)?\\]{0,2}|(once|doors|psk|totp|pu|hours) ?=? ?[\\[\"'{5,]{0,3})", 0..4),
+        word in "(psk|totp|psk2|key\\.a\\.psk)",
+        quote in "(\"|'|\"\"\"|\"\"\"\n|''')?",
+        after in "[\"'\\]}\n5a=]{0,4}",
+    ) {
+        let text = format!("{}\n{word} = {quote}{PSK}{after}\n", before.join("\n"));
+        prop_assert!(!said(&text, &[("keys.d/a.toml", &text)]).contains(PSK), "{}", said(&text, &[]));
+    }
+}

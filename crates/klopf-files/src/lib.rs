@@ -1,0 +1,156 @@
+//! The files of a configuration, for all who read it: `klopf.toml`, and `keys.d` beside it with a file for each key.
+//!
+//! It reads them and sees who else may; what they say is the business of `klopf-config`.
+#![forbid(unsafe_code)]
+
+use std::fs;
+use std::io::{self, ErrorKind, Read};
+use std::path::{Path, PathBuf};
+
+use klopf_config::native::{Checked, Source, holds_keys, parse_files};
+use klopf_config::{Check, Faults, check_files};
+
+/// The directory with a file for each key, beside `klopf.toml`.
+pub const KEYS_DIR: &str = "keys.d";
+/// The server's own key, beside `klopf.toml`.
+pub const SERVER_KEY: &str = "server.key";
+
+/// All that is to be read of one configuration.
+#[derive(Debug)]
+pub struct Files {
+    main: File,
+    /// In the order of their names.
+    keys: Vec<File>,
+    /// Whether others may read the server's key, and its path.
+    server_key: (PathBuf, bool),
+}
+
+struct File {
+    path: PathBuf,
+    shown: String,
+    bytes: Vec<u8>,
+    /// Whether others than its owner may read or write it.
+    exposed: bool,
+}
+
+/// Without the bytes, which hold secrets.
+impl std::fmt::Debug for File {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("File").field("path", &self.path).field("exposed", &self.exposed).finish_non_exhaustive()
+    }
+}
+
+/// A file or directory that cannot be read.
+#[derive(Debug)]
+pub struct Unreadable {
+    /// Which one.
+    pub path: PathBuf,
+    /// Why.
+    pub error: io::Error,
+}
+
+impl Files {
+    /// Reads a `klopf.toml`, whatever its name is, and of `keys.d` beside it, if there is one, each file that ends in `.toml` and
+    /// does not begin with a dot.
+    ///
+    /// # Errors
+    /// The first that cannot be read.
+    pub fn read(path: &Path) -> Result<Self, Unreadable> {
+        let main = File::read(path.to_owned())?;
+        let beside = path.parent().unwrap_or_else(|| Path::new(""));
+        let keys = key_files(&beside.join(KEYS_DIR))?.into_iter().map(File::read).collect::<Result<_, _>>()?;
+        let server_key = beside.join(SERVER_KEY);
+        let exposed = fs::metadata(&server_key).is_ok_and(|metadata| is_exposed(&metadata));
+        Ok(Self { main, keys, server_key: (server_key, exposed) })
+    }
+
+    /// Reads and checks what they say.
+    ///
+    /// # Errors
+    /// All faults.
+    pub fn parse(&self) -> Result<Checked, Faults> {
+        parse_files(self.main.source(), &self.sources())
+    }
+
+    /// All faults and warnings, as the daemon has them.
+    #[must_use]
+    pub fn check(&self) -> Check {
+        check_files(self.main.source(), &self.sources())
+    }
+
+    /// The files with secrets that others than their owner may read or write.
+    #[must_use]
+    pub fn exposed(&self) -> Vec<&Path> {
+        let main = (self.main.exposed && holds_keys(&self.main.bytes)).then_some(&self.main.path);
+        let keys = self.keys.iter().filter(|file| file.exposed).map(|file| &file.path);
+        let (server_key, exposed) = &self.server_key;
+        main.into_iter().chain(keys).chain(exposed.then_some(server_key)).map(PathBuf::as_path).collect()
+    }
+
+    fn sources(&self) -> Vec<Source<'_>> {
+        self.keys.iter().map(File::source).collect()
+    }
+}
+
+/// The command that keeps others from a file.
+#[must_use]
+pub fn remedy(path: &Path) -> String {
+    let shown = path.display().to_string();
+    let plain = |c: char| c.is_alphanumeric() || "/._-+@%:,".contains(c);
+    if shown.chars().all(plain) && !shown.starts_with('-') {
+        return format!("chmod 600 {shown}");
+    }
+    format!("chmod 600 -- '{}'", shown.replace('\'', r"'\''"))
+}
+
+impl File {
+    fn read(path: PathBuf) -> Result<Self, Unreadable> {
+        let mut bytes = Vec::new();
+        let read = fs::File::open(&path).and_then(|mut file| {
+            file.read_to_end(&mut bytes)?;
+            file.metadata()
+        });
+        match read {
+            Ok(metadata) => Ok(Self { shown: path.display().to_string(), path, bytes, exposed: is_exposed(&metadata) }),
+            Err(error) => Err(Unreadable { path, error }),
+        }
+    }
+
+    fn source(&self) -> Source<'_> {
+        Source { name: &self.shown, bytes: &self.bytes }
+    }
+}
+
+/// The files of keys in a directory, in the order of their names; none if there is no such directory.
+fn key_files(directory: &Path) -> Result<Vec<PathBuf>, Unreadable> {
+    let unreadable = |error| Unreadable { path: directory.to_owned(), error };
+    let entries = match fs::read_dir(directory) {
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Vec::new()),
+        entries => entries.map_err(unreadable)?,
+    };
+    let mut paths = Vec::new();
+    for entry in entries {
+        let path = entry.map_err(unreadable)?.path();
+        let hidden = path.file_name().is_some_and(|name| name.as_encoded_bytes().starts_with(b"."));
+        if !hidden && path.extension().is_some_and(|extension| extension == "toml") {
+            paths.push(path);
+        }
+    }
+    paths.sort();
+    Ok(paths)
+}
+
+#[cfg(unix)]
+fn is_exposed(metadata: &fs::Metadata) -> bool {
+    use std::os::unix::fs::MetadataExt;
+    metadata.mode() & 0o077 != 0
+}
+
+/// Rights are no bits elsewhere.
+#[cfg(not(unix))]
+fn is_exposed(_: &fs::Metadata) -> bool {
+    false
+}
+
+#[cfg(test)]
+mod tests;

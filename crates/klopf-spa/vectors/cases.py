@@ -1,0 +1,473 @@
+"""What the vectors are made of: the keys, the claims, and what is done to the ones that must be refused.
+
+Nothing is drawn here, so that making the vectors again gives the same files. A case is a dict with a name; one that
+must be refused has `refused`, the name of the refusal, and `why`.
+"""
+
+import protocol
+import standard
+
+
+def chance(label, length=32):
+    """Bytes that stand for random ones."""
+    return standard.hkdf(label.encode(), b"klopf test vectors", b"", length)
+
+
+SERVER = chance("server")
+OTHER_SERVER = chance("another server")
+SEED = chance("seed")
+OTHER_SEED = chance("another seed")
+PSK = chance("psk")
+OTHER_PSK = chance("another psk")
+PKS = standard.x25519_public(SERVER)
+OTHER_PKS = standard.x25519_public(OTHER_SERVER)
+PERSON = protocol.person_keys(SEED)
+OTHER_PERSON = protocol.person_keys(OTHER_SEED)
+
+START_OF_2026 = 1767225600
+DOOR_64 = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_."
+
+
+def flip(index, bit=0):
+    """Flips one bit of bytes."""
+
+    def change(data):
+        data = bytearray(data)
+        data[index] ^= 1 << bit
+        return bytes(data)
+
+    return change
+
+
+def replace(start, new):
+    """Replaces bytes from `start` on."""
+    return lambda data: data[:start] + new + data[start + len(new) :]
+
+
+def always(value):
+    return lambda _: value
+
+
+# --- keys
+
+
+def keys():
+    made = [
+        {"name": f"person and server {i}", "seed": chance(f"seed {i}"), "skS": chance(f"server {i}")} for i in (1, 2)
+    ]
+    made += [
+        {"name": "those of the packets", "seed": SEED, "skS": SERVER},
+        {"name": "zeros", "seed": bytes(32), "skS": bytes(32)},
+        {"name": "ones", "seed": b"\xff" * 32, "skS": b"\xff" * 32},
+    ]
+    text = protocol.to_text(PERSON["public"])
+    bad = (
+        ("padded text", text + "==", "a character that is not of base64url"),
+        ("text in the other base64", "+/" + text[2:], "a character that is not of base64url"),
+        ("text with a line's end", text + "\n", "a character that is not of base64url"),
+        ("text with unused bits set", text[:-1] + chr(ord(text[-1]) + 1), "unused bits are not zero"),
+        ("text of 63 bytes", protocol.to_text(PERSON["public"][:63]), "a public key has 64 bytes"),
+        ("text of 65 bytes", protocol.to_text(PERSON["public"] + b"\0"), "a public key has 64 bytes"),
+        ("text of a length that none has", text[:-1], "no bytes have a text of this length"),
+    )
+    return made + [{"name": name, "public_text": text, "refused": "bad-text", "why": why} for name, text, why in bad]
+
+
+# --- packets
+
+
+def packet(name, claim={}, length=512, skS=SERVER, seed=SEED, psk=PSK):
+    usual = {
+        "time": 1000 * START_OF_2026 + 1,
+        "counter": 1,
+        "device": chance("device", 16),
+        "address": None,
+        "seconds": 0,
+        "code": None,
+        "door": "ssh",
+    }
+    return {
+        "name": name,
+        "skS": skS,
+        "seed": seed,
+        "psk": psk,
+        "ikmE": chance("ikmE of " + name),
+        "nonce": chance("nonce of " + name, 12),
+        "length": length,
+        "claim": usual | claim,
+    }
+
+
+def packets():
+    return [
+        packet("observed address"),
+        packet("IPv4 address claimed", {"address": "192.0.2.7", "seconds": 3600}, length=300),
+        packet("IPv6 address claimed", {"address": "2001:db8::7:1", "door": "web-admin"}, length=700),
+        packet("device without a clock", {"time": 0, "counter": 77}),
+        packet("with a code", {"code": 123456}, length=901),
+        packet("code 0", {"code": 0}),
+        packet("greatest code", {"code": 999999}),
+        packet("shortest packet", length=288),
+        packet("shortest packet with the longest name of a door", {"door": DOOR_64}, length=288),
+        packet("longest packet", length=1200),
+        packet("name of a door of one character", {"door": "-"}),
+        packet("smallest values", {"time": 1, "counter": 0, "device": bytes(16), "seconds": 1}),
+        packet(
+            "greatest values",
+            {"time": 2**64 - 1, "counter": 2**64 - 1, "device": b"\xff" * 16, "seconds": 2**32 - 1, "door": DOOR_64},
+        ),
+        packet("another server, person and psk", {}, 1199, OTHER_SERVER, OTHER_SEED, OTHER_PSK),
+    ] + refused_packets()
+
+
+def refused_packet(name, refused, why, change={}, claim={}, spoil=None, known=PERSON, **different):
+    """A packet that is right but for a `change` on the way (see `protocol.make_packet`) or a `spoil` at the end."""
+    case = packet(name, claim, **different)
+    inputs = {key: case[key] for key in ("seed", "psk", "ikmE", "nonce", "length", "claim")}
+    made = protocol.make_packet(standard.x25519_public(case["skS"]), change=change, **inputs)["packet"]
+    return {
+        "name": name,
+        "skS": SERVER,
+        "public": known["public"],
+        "psk": PSK,
+        "packet": spoil(made) if spoil else made,
+        "refused": refused,
+        "why": why,
+    }
+
+
+def refused_packets():
+    closed = "the seal does not open"
+    length = "its length is not that of a packet"
+    unknown = "the server has no key with this id"
+    address = "no lease can be for this address"
+    name = "this is no name of a door"
+    code = "the code has more than six digits"
+    signature = "the signature is wrong"
+    zeros = "the end is not zeros"
+
+    def forged(name, why, change={}, claim={}, **different):
+        return refused_packet(name, "forged", why, change, claim, **different)
+
+    def enc_of(name):
+        return standard.x25519_public(standard.derive_private_key(chance("ikmE of " + name)))
+
+    def signature_of(person, pkS, name):
+        """The usual knock's signature by this person, for this server, in the packet of this name."""
+        head = protocol.knock_head(packet(name)["claim"])
+        signed = b"klopf knock 1" + pkS + PERSON["id"] + enc_of(name) + head
+        return {"signature": always(standard.ed25519_sign(person["v"], signed))}
+
+    # A point of small order as enc: with it anybody knows this half of the shared secret. Everything else is right.
+    small = bytes(32)
+    dh = small + standard.x25519(PERSON["x"], PKS)
+    small_secret = standard.extract_and_expand(dh, small + PKS + PERSON["X"])
+    small_order = {"enc": always(small), "shared_secret": always(small_secret)}
+
+    ciphertext_end = 42 + 60 + len("ssh") + 64 + 16
+    m = ciphertext_end - 42
+
+    def with_m(value):
+        return {"middle": replace(40, value.to_bytes(2, "big"))}
+
+    def two_flips(middle):
+        return flip(7)(flip(-1)(middle))
+
+    made = [
+        refused_packet("nothing at all", "no-packet", length, spoil=always(b"")),
+        refused_packet("one byte shorter than the shortest", "no-packet", length, length=287),
+        refused_packet("one byte longer than the longest", "no-packet", length, length=1201),
+        refused_packet("flipped bit in the nonce", "no-packet", closed, spoil=flip(0)),
+        refused_packet("flipped bit in the middle", "no-packet", closed, spoil=flip(100, 7)),
+        refused_packet("flipped bit in the outer tag", "no-packet", closed, spoil=flip(-1)),
+        refused_packet("last byte cut off", "no-packet", closed, spoil=lambda packet: packet[:-1]),
+        refused_packet("for another server", "no-packet", closed, skS=OTHER_SERVER),
+        refused_packet("key that the server does not know", "unknown-key", unknown, known=OTHER_PERSON),
+        refused_packet("flipped bit in the id", "unknown-key", unknown, {"middle": flip(7)}),
+        refused_packet("flipped bit in the id, and the end not zeros", "unknown-key", unknown, {"middle": two_flips}),
+        forged("another person's key under a known id", closed, {"id": always(PERSON["id"])}, seed=OTHER_SEED),
+        forged("wrong psk", closed, psk=OTHER_PSK),
+        forged("flipped bit in enc", closed, {"middle": flip(8)}),
+        forged("flipped bit in the ciphertext", closed, {"middle": flip(42)}),
+        forged("enc of small order", "a point of small order", small_order),
+        forged("m one too great", closed, with_m(m + 1)),
+        forged("m one too small", zeros, with_m(m - 1)),
+        forged("m beyond the end", "it is too short", with_m(512 - 28 - 42 + 1)),
+        forged("m of 0", closed, {"ciphertext": always(b"")}),
+        forged("first byte after the ciphertext not zero", zeros, {"middle": flip(ciphertext_end)}),
+        forged("last byte not zero", zeros, {"middle": flip(-1, 7)}),
+        forged("flipped bit in the signature", signature, {"signature": flip(0)}),
+        forged("signature of another key", signature, signature_of(OTHER_PERSON, PKS, "signature of another key")),
+        forged("signature for another packet", signature, signature_of(PERSON, PKS, "another packet")),
+        forged(
+            "signature for another server", signature, signature_of(PERSON, OTHER_PKS, "signature for another server")
+        ),
+        forged("version 2", "its version is unknown", {"head": replace(0, b"\x02")}),
+        forged("kind 9", "its kind is unknown", {"head": replace(1, b"\x09")}),
+        forged("allow 5", "it is unknown whom to let in", {"head": replace(34, b"\x05")}),
+        forged(
+            "observed address, and one given",
+            "the rest of the address is not zero",
+            {"head": replace(35, b"\xc0\x00\x02\x07")},
+        ),
+        forged(
+            "more than four bytes of an IPv4 address",
+            "the rest of the address is not zero",
+            {"head": flip(50)},
+            {"address": "192.0.2.7"},
+        ),
+        forged("code of seven digits", code, claim={"code": 1000000}),
+        forged("code just below that for none", code, claim={"code": 0xFFFFFFFE}),
+        forged("no name of a door", name, claim={"door": ""}),
+        forged("name of a door of 65 characters", name, claim={"door": DOOR_64 + "-"}),
+        forged("name of a door with a slash", name, claim={"door": "a/b"}),
+        forged("name of a door with a zero at its end", name, claim={"door": "ssh\0"}),
+        forged("name of a door with a line's end", name, claim={"door": "ssh\n"}),
+        forged("name of a door that is not ASCII", name, claim={"door": "t\u00fcr"}),
+        forged("name of a door longer than the knock", "it is too short", {"head": replace(59, b"\xff")}),
+        forged("a byte after the signature", "something follows its end", {"knock": lambda knock: knock + b"\0"}),
+        forged("a knock without its last byte", "it is too short", {"knock": lambda knock: knock[:-1]}),
+        forged("an empty knock", "it is too short", {"knock": always(b"")}),
+    ]
+    return made + [forged(f"address {text}", address, claim={"address": text}) for text in NEVER_LEASED]
+
+
+NEVER_LEASED = (
+    "0.0.0.0",
+    "127.0.0.1",
+    "127.255.255.254",
+    "224.0.0.1",
+    "239.255.255.255",
+    "255.255.255.255",
+    "::",
+    "::1",
+    "ff02::1",
+    "::ffff:192.0.2.7",
+)
+
+
+# --- ports
+
+
+def ports():
+    servers = (("the first server", PKS), ("another server", OTHER_PKS))
+    made = [{"name": f"usual port of {name}", "pkS": pkS} for name, pkS in servers]
+    times = (
+        0,
+        59,
+        60,
+        START_OF_2026 - 1,
+        START_OF_2026,
+        START_OF_2026 + 59,
+        START_OF_2026 + 60,
+        2**32 * 60,
+        (2**64 - 1) // 1000,
+    )
+    made += [{"name": f"port that changes, at {time} s", "pkS": PKS, "time": time} for time in times]
+    return made + [{"name": "port that changes, of another server", "pkS": OTHER_PKS, "time": START_OF_2026}]
+
+
+# --- short tokens
+
+
+def token(name, claim={}):
+    usual = {"address": "192.0.2.7", "door": "ssh", "time": START_OF_2026, "counter": 1, "minutes": 0}
+    return {
+        "name": name,
+        "pkS": PKS,
+        "id": PERSON["id"],
+        "psk": PSK,
+        "n": chance("n of " + name, 8),
+        "claim": usual | claim,
+    }
+
+
+def tokens():
+    return [
+        token("IPv4 address"),
+        token("IPv6 address", {"address": "2001:db8::7:1"}),
+        token("half an hour", {"minutes": 30, "counter": 1000 * START_OF_2026}),
+        token("longest name of a door", {"address": "2001:db8::1", "door": DOOR_64}),
+        token("greatest values", {"time": 2**32 - 1, "counter": 2**48 - 1, "minutes": 2**16 - 1}),
+        token("smallest values", {"time": 0, "counter": 0}),
+    ] + refused_tokens()
+
+
+def refused_tokens():
+    closed = "the seal does not open"
+    length = "its length is not that of a token"
+    unknown = "the server has no key with this id"
+    first = "its first byte is unknown"
+
+    def refused(name, refusal, why, change={}, claim={}, spoil=None, **different):
+        case = token(name, claim) | different
+        inputs = {"pkS": case["pkS"], "me_id": case["id"], "psk": case["psk"], "n": case["n"], "claim": case["claim"]}
+        made = protocol.make_token(change=change, **inputs)["token"]
+        server = {"name": name, "pkS": PKS, "id": PERSON["id"], "psk": PSK}
+        return server | {"token": spoil(made) if spoil else made, "refused": refusal, "why": why}
+
+    alike = PERSON["id"][:4] + OTHER_PERSON["id"][4:]
+    six = {"address": "2001:db8::7"}
+    return [
+        refused("nothing at all", "no-token", length, spoil=always(b"")),
+        refused("one byte too short", "no-token", length, spoil=lambda token: token[:-1]),
+        refused("one byte too long", "no-token", length, spoil=lambda token: token + b"\0"),
+        refused("between the two lengths", "no-token", length, claim=six, spoil=lambda token: token[:-1]),
+        refused("wrong server", "unknown-key", unknown, pkS=OTHER_PKS),
+        refused("key that the server does not know", "unknown-key", unknown, id=OTHER_PERSON["id"]),
+        refused("flipped bit in n", "unknown-key", unknown, spoil=flip(0)),
+        refused("flipped bit in the hidden id", "unknown-key", unknown, spoil=flip(11)),
+        refused("wrong psk", "forged", closed, psk=OTHER_PSK),
+        refused("key whose id begins alike", "forged", closed, id=alike),
+        refused("flipped bit in the claim", "forged", closed, spoil=flip(12)),
+        refused("flipped bit in the tag", "forged", closed, spoil=flip(-1, 7)),
+        refused("longer one cut to the shorter length", "forged", closed, claim=six, spoil=lambda token: token[:49]),
+        refused("first byte 0x15", "forged", first, {"plain": replace(0, b"\x15")}),
+        refused("IPv6 in 49 bytes", "forged", "it is too short", {"plain": replace(0, b"\x16")}),
+        refused("IPv4 in 61 bytes", "forged", "something follows its end", {"plain": replace(0, b"\x14")}, six),
+    ] + [
+        refused(f"address {text}", "forged", "no lease can be for this address", claim={"address": text})
+        for text in NEVER_LEASED
+    ]
+
+
+# --- invitations
+
+
+def invitation(name, told={}):
+    usual = {
+        "key_name": "anna-phone",
+        "pkS": PKS,
+        "psk": PSK,
+        "seed": SEED,
+        "id": PERSON["id"],
+        "endpoints": ["gate.example.org"],
+        "doors": ["ssh"],
+        "port": protocol.default_port(PKS),
+        "shape": 0,
+        "until": None,
+        "no_clock": False,
+        "code_doors": [],
+        "left_aside": [],
+    }
+    return {"name": name} | usual | told
+
+
+def invitations():
+    return [
+        invitation("with a seed"),
+        invitation("with an id, of a person who has made the key", {"seed": None}),
+        invitation(
+            "several endpoints and doors",
+            {
+                "endpoints": ["gate.example.org", "192.0.2.1", "2001:db8::1", "Gate-2.Example.org"],
+                "doors": ["ssh", "web", "backup_nightly.1"],
+                "code_doors": ["web"],
+            },
+        ),
+        invitation("every door asks for a code", {"doors": ["a", "b"], "code_doors": ["a", "b"]}),
+        invitation("port that changes", {"port": 0, "until": START_OF_2026 + 7 * 86400}),
+        invitation("device without a clock", {"no_clock": True, "until": 2**64 - 1}),
+        invitation("DNS shape", {"port": 53, "shape": 1}),
+        invitation("NTP shape", {"port": 123, "shape": 2}),
+        invitation("QUIC shape", {"port": 443, "shape": 3}),
+        invitation("without what may be absent", {"port": None, "shape": None}),
+        invitation("longest texts", {"key_name": DOOR_64, "endpoints": ["e" * 253], "doors": [DOOR_64]}),
+        invitation("unknown tag 130", {"left_aside": [{"tag": 130, "bytes": b"later"}]}),
+        invitation(
+            "unknown tags 128, twice, and 255",
+            {
+                "code_doors": ["ssh"],
+                "left_aside": [
+                    {"tag": 128, "bytes": b""},
+                    {"tag": 128, "bytes": b"\0" * 255},
+                    {"tag": 255, "bytes": b"x"},
+                ],
+            },
+        ),
+    ] + refused_invitations()
+
+
+def refused_invitations():
+    fields = protocol.fields_of(invitation(""))
+    right = protocol.invitation_text(fields)
+
+    def with_field(tag, value):
+        """The usual fields with this one in its place, or added."""
+        return sorted([field for field in fields if field[0] != tag] + [(tag, value)], key=lambda field: field[0])
+
+    def without(tag):
+        return [field for field in fields if field[0] != tag]
+
+    def also(tag, value):
+        return sorted(fields + [(tag, value)], key=lambda field: field[0])
+
+    bad_fields = {
+        "empty name": (1, b""),
+        "name of 65 characters": (1, DOOR_64.encode() + b"-"),
+        "name with a space": (1, b"anna phone"),
+        "pkS of 31 bytes": (2, bytes(31)),
+        "psk of 33 bytes": (3, bytes(33)),
+        "seed of 31 bytes": (4, bytes(31)),
+        "empty endpoint": (6, b""),
+        "endpoint of 254 characters": (6, b"e" * 254),
+        "endpoint with a line's end": (6, b"gate.example.org\n"),
+        "endpoint with a space": (6, b"gate example"),
+        "empty name of a door": (7, b""),
+        "door with a slash": (7, b"a/b"),
+        "port of one byte": (8, b"\x16"),
+        "shape 4": (9, b"\x04"),
+        "shape of two bytes": (9, b"\0\0"),
+        "until of four bytes": (10, bytes(4)),
+        "no clock, with a byte": (11, b"\x01"),
+        "code door that is not among the doors": (12, b"web"),
+    }
+    data = protocol.from_text(right[6:])
+    cut = data[1:-5]  # the last field has lost its last byte
+    made = {
+        "another word in front": ("bad-text", "knock:" + right[6:]),
+        "padding": ("bad-text", right + "="),
+        "the other base64": ("bad-text", right[:-1] + "+"),
+        "a space in it": ("bad-text", right[:40] + " " + right[40:]),
+        "nothing after the colon": ("truncated", "klopf:"),
+        "slip in copying": ("bad-checksum", right[:50] + ("A" if right[50] != "A" else "B") + right[51:]),
+        "bad checksum": ("bad-checksum", protocol.invitation_text(fields, checksum=flip(0)(data[-4:]))),
+        "last three bytes cut off": ("bad-checksum", "klopf:" + protocol.to_text(data[:-3])),
+        "version 2": ("wrong-version", protocol.invitation_text(fields, version=2)),
+        "field cut off, with the right checksum": ("truncated", text_of(cut)),
+        "tag without a length": ("truncated", text_of(data[1:-4] + b"\x82")),
+        "unknown tag 0": ("unknown-field", protocol.invitation_text(also(0, b""))),
+        "unknown tag 13": ("unknown-field", protocol.invitation_text(also(13, b""))),
+        "unknown tag 127": ("unknown-field", protocol.invitation_text(also(127, b""))),
+        "tags out of order": ("bad-order", protocol.invitation_text([fields[1], fields[0]] + fields[2:])),
+        "endpoint after the doors": ("bad-order", protocol.invitation_text(fields + [(6, b"192.0.2.1")])),
+        "two names": ("bad-order", protocol.invitation_text(also(1, b"berta"))),
+        "two seeds": ("bad-order", protocol.invitation_text(also(4, OTHER_SEED))),
+        "two ports": ("bad-order", protocol.invitation_text(also(8, b"\0\x16"))),
+        "neither seed nor id": ("missing-field", protocol.invitation_text(without(4))),
+        "seed and id": ("bad-field", protocol.invitation_text(also(5, PERSON["id"]))),
+        "id of seven bytes": ("bad-field", protocol.invitation_text(sorted(without(4) + [(5, bytes(7))]))),
+    }
+    made |= {name: ("bad-field", protocol.invitation_text(with_field(*field))) for name, field in bad_fields.items()}
+    for what, tag in (("name", 1), ("pkS", 2), ("psk", 3), ("endpoint", 6), ("door", 7)):
+        made[f"no {what}"] = ("missing-field", protocol.invitation_text(without(tag)))
+    return [{"name": name, "text": text, "refused": refused} for name, (refused, text) in made.items()]
+
+
+def text_of(fields):
+    """The invitation with these bytes for its fields, and the checksum of them."""
+    data = b"\x01" + fields
+    return "klopf:" + protocol.to_text(data + standard.sha256(data)[:4])
+
+
+# --- codes
+
+
+def codes():
+    """RFC 6238, appendix B, and a secret of 32 bytes."""
+    times = (59, 1111111109, 1111111111, 1234567890, 2000000000, 20000000000)
+    rfc = [{"name": f"RFC 6238, at {time} s", "secret": b"12345678901234567890", "time": time} for time in times]
+    return rfc + [
+        {"name": f"secret of 32 bytes, at {time} s", "secret": chance("secret"), "time": time}
+        for time in (START_OF_2026 - 1, START_OF_2026, START_OF_2026 + 29, START_OF_2026 + 30)
+    ]

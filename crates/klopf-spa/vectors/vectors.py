@@ -1,0 +1,208 @@
+#!/usr/bin/env python3
+"""Makes and checks the test vectors of `docs/PROTOCOL.md`.
+
+usage: vectors.py make DIR     writes the files into DIR
+       vectors.py check DIR    computes everything in them again; exit status 1 if something differs
+
+Needs the package cryptography (Debian: python3-cryptography).
+"""
+
+import json
+import pathlib
+import sys
+
+sys.dont_write_bytecode = True  # nothing is to be left beside the vectors
+
+import cases
+import protocol
+import standard
+import test_standard
+
+
+def unhex(vector, *names):
+    return (bytes.fromhex(vector[name]) for name in names)
+
+
+# --- what each kind of vector has, from what it is made of; and what opening it must give
+
+
+def complete_keys(vector):
+    seed, skS = unhex(vector, "seed", "skS")
+    me, pkS = protocol.person_keys(seed), standard.x25519_public(skS)
+    text = {"public_text": protocol.to_text(me["public"]), "pkS_text": protocol.to_text(pkS)}
+    return me | {"pkS": pkS} | protocol.server_keys(pkS) | text
+
+
+def open_keys(vector):
+    return {"public": protocol.public_from_text(vector["public_text"])}
+
+
+def complete_packet(vector):
+    skS, seed, psk, ikmE, nonce = unhex(vector, "skS", "seed", "psk", "ikmE", "nonce")
+    me, pkS = protocol.person_keys(seed), standard.x25519_public(skS)
+    claim = vector["claim"] | {"device": bytes.fromhex(vector["claim"]["device"])}
+    made = protocol.make_packet(pkS, seed, psk, ikmE, nonce, vector["length"], claim)
+    return {"pkS": pkS} | me | made
+
+
+def open_packet(vector):
+    packet, skS, public, psk = unhex(vector, "packet", "skS", "public", "psk")
+    return {"claim": protocol.open_packet(packet, skS, [(public, psk)])}
+
+
+def complete_port(vector):
+    (pkS,) = unhex(vector, "pkS")
+    return protocol.hop_port(pkS, vector["time"]) if "time" in vector else {"port": protocol.default_port(pkS)}
+
+
+def complete_token(vector):
+    pkS, me_id, psk, n = unhex(vector, "pkS", "id", "psk", "n")
+    return protocol.make_token(pkS, me_id, psk, n, vector["claim"])
+
+
+def open_token(vector):
+    token, pkS, me_id, psk = unhex(vector, "token", "pkS", "id", "psk")
+    doors = [vector["claim"]["door"]] if "claim" in vector else []
+    return {"claim": protocol.open_token(token, pkS, [(me_id, psk)], doors)}
+
+
+def complete_invitation(vector):
+    told = vector | dict(zip(("pkS", "psk", "id"), unhex(vector, "pkS", "psk", "id")))
+    told["seed"] = bytes.fromhex(vector["seed"]) if vector["seed"] else None
+    told["left_aside"] = [{"tag": left["tag"], "bytes": bytes.fromhex(left["bytes"])} for left in vector["left_aside"]]
+    text = protocol.invitation_text(protocol.fields_of(told))
+    return {"bytes": protocol.from_text(text.removeprefix("klopf:")), "text": text}
+
+
+def open_invitation(vector):
+    return protocol.read_invitation(vector["text"])
+
+
+def complete_code(vector):
+    (secret,) = unhex(vector, "secret")
+    step, code = standard.totp(secret, vector["time"])
+    return {"step": step, "code": code, "digits": f"{code:06}"}
+
+
+REFUSED = " A vector with `refused` must be refused"
+# For each kind: what it says of itself, the cases, what completes a vector, and what opens it.
+KINDS = {
+    "keys": (
+        "Section 1: the keys of a person (from `seed`) and of a server (from `skS`)." + REFUSED + ".",
+        cases.keys,
+        complete_keys,
+        open_keys,
+    ),
+    "packets": (
+        "Section 2: packets without a shape. The server has `skS` and knows one key, with `public` and `psk`. `ikmE` "
+        "stands for the 32 random bytes of HPKE's ephemeral key: skE = DeriveKeyPair(ikmE) of RFC 9180. "
+        "`shared_secret`, `key` and `base_nonce` are HPKE's; `head` is the knock up to its signature, `signed` what is "
+        "signed. In a claim, time is in milliseconds, address null: the one that the packet comes from, code null: "
+        "none." + REFUSED + " by this name.",
+        cases.packets,
+        complete_packet,
+        open_packet,
+    ),
+    "ports": (
+        "Sections 1 and 3: the port of a server whose clients were told no other, and, with `time` in seconds, the "
+        "one that changes; `mac` is the HMAC of the step.",
+        cases.ports,
+        complete_port,
+        None,
+    ),
+    "tokens": (
+        "Section 5: short tokens. The server knows one key, with `id` and `psk`. `hidden_id` is bytes 8 to 12, `key` "
+        "that of the seal, `data` its additional data, `plain` the claim in bytes; in a claim, time is in seconds."
+        + REFUSED
+        + " by this name.",
+        cases.tokens,
+        complete_token,
+        open_token,
+    ),
+    "invitations": (
+        "Section 7: invitations. What is null is absent; `id` is that of `seed` where there is one; `left_aside` are "
+        "the unknown fields." + REFUSED + "; by which name is left to the program.",
+        cases.invitations,
+        complete_invitation,
+        open_invitation,
+    ),
+    "codes": (
+        "Section 2: codes of the second factor. `time` is in seconds; `digits` is how people read `code`.",
+        cases.codes,
+        complete_code,
+        None,
+    ),
+}
+
+
+# --- make and check
+
+
+def in_json(value):
+    """Bytes as hex, all else as it is."""
+    if isinstance(value, bytes):
+        return value.hex()
+    if isinstance(value, dict):
+        return {key: in_json(inner) for key, inner in value.items()}
+    return [in_json(inner) for inner in value] if isinstance(value, list) else value
+
+
+def make(directory):
+    for kind, (about, make_cases, complete, _) in KINDS.items():
+        made = [in_json(case) for case in make_cases()]
+        made = [vector if "refused" in vector else vector | in_json(complete(vector)) for vector in made]
+        text = json.dumps({"about": about, "vectors": made}, indent=1)
+        (directory / f"{kind}.json").write_text(text + "\n")
+
+
+def differences(vector, expected):
+    return [
+        f"{name} is {vector.get(name)}, should be {value}"
+        for name, value in in_json(expected).items()
+        if vector.get(name) != value
+    ]
+
+
+def faults(vector, complete, opened):
+    """What is wrong with a vector, one line each."""
+    if "refused" not in vector:
+        return differences(vector, complete(vector)) + (differences(vector, opened(vector)) if opened else [])
+    try:
+        opened(vector)
+    except standard.Refused as refused:
+        why = {"why": str(refused.__cause__)} if "why" in vector else {}
+        return differences(vector, {"refused": str(refused)} | why)
+    return ["it is not refused"]
+
+
+def check(directory):
+    test_standard.all_of_them()
+    count = refused = wrong = 0
+    for kind, (_, _, complete, opened) in KINDS.items():
+        vectors = json.loads((directory / f"{kind}.json").read_text())["vectors"]
+        names = {vector["name"] for vector in vectors}
+        if not vectors or len(names) != len(vectors):
+            sys.exit(f"{kind}.json: no vectors, or two of one name")
+        for vector in vectors:
+            try:
+                found = faults(vector, complete, opened)
+            except (standard.Refused, KeyError, TypeError, ValueError) as error:
+                found = [f"{type(error).__name__}: {error}"]
+            for fault in found:
+                print(f"{kind}.json: {vector['name']}: {fault}")
+            wrong += bool(found)
+            refused += "refused" in vector
+        count += len(vectors)
+    if wrong:
+        sys.exit(f"{wrong} of {count} vectors are wrong")
+    print(f"{count} vectors checked, {refused} of them of what must be refused")
+
+
+def main():
+    if len(sys.argv) != 3 or sys.argv[1] not in ("make", "check"):
+        sys.exit(__doc__.strip())
+    {"make": make, "check": check}[sys.argv[1]](pathlib.Path(sys.argv[2]))
+
+
+if __name__ == "__main__":
+    main()

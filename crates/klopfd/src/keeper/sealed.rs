@@ -1,0 +1,115 @@
+//! Sealed knocks, once the watch has opened and judged them: written down, then granted.
+
+use std::net::IpAddr;
+
+use klopf_engine::{DoorId, Refusal, Sealed, SealedRefusal};
+use klopf_spa::{HOP_STEP, PacketPort};
+use klopf_sys::clock;
+
+use super::Keeper;
+use super::replay::{Accepted, Replay};
+use crate::face::{Event, Face};
+use crate::plan::Person;
+
+/// What stands for a door that is not known.
+const NO_DOOR: &str = "-";
+
+impl<F: Face> Keeper<'_, F> {
+    /// Reads what was accepted before, as soon as there are sealed knocks.
+    pub(super) fn remember_packets(&mut self) {
+        if self.plan.packets.is_none() || !self.replay.forgets() || self.state_dir.as_os_str().is_empty() {
+            return;
+        }
+        let Ok(key) = clock::random() else { return };
+        let (replay, trouble) = Replay::open(&self.state_dir.join("replay"), key);
+        // What was accepted meanwhile is not given up for a file that cannot be used.
+        if !replay.forgets() || self.replay.marks().is_empty() {
+            self.replay = replay;
+        }
+        if let Some(trouble) = trouble {
+            self.trouble(&format!("what sealed knocks were accepted: {trouble}"));
+        }
+    }
+
+    /// When the ports of sealed knocks change next, in milliseconds of the monotonic clock.
+    pub(super) fn next_hop(&self, unix_ms: u64) -> Option<u64> {
+        let hops = self.plan.packets.as_ref().is_some_and(|packets| packets.way.port == PacketPort::Hop);
+        let left = HOP_STEP * 1000 - unix_ms % (HOP_STEP * 1000);
+        hops.then(|| clock::monotonic_ms().saturating_add(left))
+    }
+
+    /// Opens a door to a sealed knock; false if the watch cannot rightly ask for that.
+    pub(super) fn grant_sealed(&mut self, id: DoorId, address: IpAddr, sealed: Sealed) -> bool {
+        let people = self.plan.packets.iter().flat_map(|packets| &packets.people);
+        let person = people.into_iter().find(|person| person.key.key == sealed.key).cloned();
+        let door = self.plan.doors.iter().find(|(_, door)| door.id == id).map(|(name, _)| name.clone());
+        // One that is not there was there when the watch wrote, before a reload.
+        let (Some(Person { name, key, .. }), Some(door)) = (person, door) else { return true };
+        if !key.doors.contains(&id) {
+            return false;
+        }
+        let mark = self.replay.marks().get(key.id);
+        let used_up = key.max_uses.is_some_and(|most| mark.is_some_and(|mark| mark.uses() >= most));
+        let refused = |why| SealedRefusal {
+            key: Some(sealed.key),
+            door: Some(id),
+            origin: sealed.origin,
+            address: Some(address),
+            why,
+            clock_ahead: None,
+            burnt: None,
+        };
+        if used_up {
+            self.refuse_sealed(&refused(Refusal::UsedUp));
+            return true;
+        }
+        match self.replay.accept(key.id, sealed.counter, true, key.binds().then_some(sealed.device)) {
+            Accepted::Noted => {}
+            Accepted::Not => {
+                self.refuse_sealed(&refused(Refusal::Replayed));
+                return true;
+            }
+            // A disk that takes nothing must not lock anybody out.
+            Accepted::NotNoted(error) => {
+                let why = super::reason(&error);
+                self.trouble(&format!("cannot write down which sealed knocks were accepted: {why}"));
+            }
+        }
+        if let Some(order) = self.face.sealed_order(id, address, &name, &sealed) {
+            self.gate.grant(clock::boot_ms(), order);
+        }
+        let origin = sealed.origin;
+        self.face.tell(&Event::SealedGranted { door: &door, key: &name, address, origin });
+        self.tell_gate();
+        true
+    }
+
+    /// Tells of a refused one, and writes down that its counter is used up all the same.
+    pub(super) fn refuse_sealed(&mut self, refusal: &SealedRefusal) {
+        let people = self.plan.packets.iter().flat_map(|packets| &packets.people);
+        let person = refusal.key.and_then(|key| people.into_iter().find(|person| person.key.key == key));
+        let name = |id| self.plan.doors.iter().find(|(_, door)| door.id == id).map(|(name, _)| name.clone());
+        let door = refusal.door.and_then(name);
+        let (key, id) = (person.map(|person| person.name.clone()), person.map(|person| person.key.id));
+        if let (Some(id), Some(counter)) = (id, refusal.burnt) {
+            // It opens nothing, so if that cannot be written down it is not worth more words than a grant's.
+            let _ = self.replay.accept(id, counter, false, None);
+        }
+        self.face.tell(&Event::SealedRefused { key: key.as_deref(), door: door.as_deref(), refusal });
+        let whose = key.map_or_else(String::new, |key| format!("key {key}: "));
+        let text = format!("{whose}{}", in_words(refusal));
+        self.memory.refused(door.as_deref().unwrap_or(NO_DOOR), refusal.origin, refusal.why.name(), text);
+    }
+}
+
+/// Why it was refused, for an administrator.
+pub(crate) fn in_words(refusal: &SealedRefusal) -> String {
+    match (refusal.clock_ahead, refusal.why, refusal.address) {
+        (Some(ms), _, _) => {
+            let (seconds, which) = (ms.unsigned_abs().div_ceil(1000), if ms > 0 { "ahead" } else { "behind" });
+            format!("its clock is {seconds} s {which} of this host's")
+        }
+        (None, Refusal::WrongNetwork, Some(address)) => format!("{}: {address}", refusal.why.text()),
+        _ => refusal.why.text().to_owned(),
+    }
+}

@@ -1,0 +1,145 @@
+//! Sealed knocks: from a datagram to what it claims.
+
+use std::collections::HashMap;
+use std::net::IpAddr;
+
+use klopf_engine::{Claim, Code, Door, DoorId, Effect, Engine, Key, KeyRef, Millis, Refusal, SealedRefusal, Wall};
+use klopf_spa::{Knock, Name, NotOpened, Opener, Psk, Public, Scratch, ServerKey, Shape, totp_fits};
+use klopf_sys::clock;
+use zeroize::Zeroizing;
+
+use crate::message::Down;
+
+/// What opens sealed knocks.
+#[derive(Default)]
+pub(super) struct Seals {
+    opener: Option<Opener>,
+    factors: HashMap<KeyRef, Zeroizing<Vec<u8>>>,
+    doors: HashMap<Name, DoorId>,
+    scratch: Box<Scratch>,
+}
+
+/// What the keeper tells of sealed knocks, until it is complete.
+#[derive(Default)]
+pub(super) struct Staged {
+    server: Option<(ServerKey, Shape)>,
+    window: u64,
+    earliest: u64,
+    keys: Vec<Person>,
+    called: HashMap<Name, DoorId>,
+}
+
+struct Person {
+    key: Key,
+    secrets: Option<(Public, Psk)>,
+    factor: Option<Zeroizing<Vec<u8>>>,
+}
+
+impl Staged {
+    /// Adds what a message tells; `door` is the one that was told before.
+    pub(super) fn add(&mut self, message: Down, door: Option<&Door>) {
+        let last = self.keys.last_mut();
+        match (message, last) {
+            (Down::Called(name), _) => self.called.extend(door.map(|door| (name, door.id))),
+            (Down::Server(key, shape, window, earliest), _) => {
+                (self.server, self.window, self.earliest) = (Some((key, shape)), window, earliest);
+            }
+            (Down::Key(key), _) => self.keys.push(Person { key, secrets: None, factor: None }),
+            (Down::Secrets(public, psk), Some(person)) => person.secrets = Some((public, psk)),
+            (Down::KeyDoor(door), Some(person)) => drop(person.key.doors.insert(door)),
+            (Down::Hours(hours), Some(person)) => person.key.hours.push(hours),
+            (Down::Network(network), Some(person)) => person.key.networks.push(network),
+            (Down::Factor(secret), Some(person)) => person.factor = Some(secret),
+            _ => {}
+        }
+    }
+
+    /// Puts it into force.
+    pub(super) fn commit(self, engine: &mut Engine) -> Seals {
+        let Some((server, shape)) = self.server else {
+            engine.reload_keys(Vec::new());
+            return Seals::default();
+        };
+        let mut opener = Opener::new(&server, shape);
+        let (mut keys, mut people, mut factors) = (Vec::new(), Vec::new(), HashMap::new());
+        for Person { key, secrets, factor } in self.keys {
+            factors.extend(factor.map(|secret| (key.key, secret)));
+            people.extend(secrets.map(|(public, psk)| (key.key.0, public, psk)));
+            keys.push(key);
+        }
+        opener.people(people);
+        engine.reload_keys(keys);
+        engine.set_window(self.window);
+        engine.set_earliest(self.earliest);
+        Seals { opener: Some(opener), factors, doors: self.called, scratch: Box::default() }
+    }
+}
+
+impl Seals {
+    /// Takes in a datagram that came to a port of sealed knocks. Cheap as long as nobody who was invited has sent it.
+    pub(super) fn take_in(
+        &mut self,
+        engine: &mut Engine,
+        now: Millis,
+        origin: IpAddr,
+        datagram: &[u8],
+        out: &mut Vec<Effect>,
+    ) {
+        let Some(opener) = &self.opener else { return };
+        let packet = match opener.check(datagram, &mut self.scratch) {
+            Ok(packet) => packet,
+            Err(why) => return engine.count_refusal(named(why)),
+        };
+        let key = opener.number(packet.id).map(KeyRef);
+        let mut refuse = |why| {
+            let (door, address, clock_ahead, burnt) = (None, None, None, None);
+            out.push(Effect::RefuseSealed(SealedRefusal { key, door, origin, address, why, clock_ahead, burnt }));
+        };
+        if key.is_none() {
+            engine.count_refusal(Refusal::UnknownKey);
+            return refuse(Refusal::UnknownKey);
+        }
+        if let Err(why) = engine.admit(now, origin, packet.nonce) {
+            return refuse(why);
+        }
+        match opener.open(&packet) {
+            Ok((key, knock)) => {
+                let wall = Wall { unix_ms: clock::wall_ms(), minute_of_week: clock::minute_of_week() };
+                let claim = self.claim(KeyRef(key), &knock, origin, wall);
+                engine.observe_claim(now, wall, &claim, out);
+            }
+            Err(why) => {
+                engine.count_refusal(named(why));
+                refuse(named(why));
+            }
+        }
+    }
+
+    fn claim(&self, key: KeyRef, knock: &Knock, origin: IpAddr, wall: Wall) -> Claim {
+        let factor = self.factors.get(&key);
+        let code = knock.code.map_or(Code::Absent, |code| {
+            let right = factor.is_some_and(|secret| totp_fits(secret, code, wall.unix_ms / 1000));
+            if right { Code::Right } else { Code::Wrong }
+        });
+        Claim {
+            key,
+            door: self.doors.get(&knock.door).copied(),
+            origin,
+            address: knock.allow,
+            time: knock.time,
+            counter: knock.counter,
+            device: knock.device,
+            hold: knock.hold,
+            code,
+        }
+    }
+}
+
+/// The engine's name for it.
+fn named(why: NotOpened) -> Refusal {
+    match why {
+        NotOpened::NoPacket => Refusal::NoPacket,
+        NotOpened::UnknownKey => Refusal::UnknownKey,
+        NotOpened::Forged => Refusal::Forged,
+    }
+}
