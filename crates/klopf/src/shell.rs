@@ -16,7 +16,9 @@ mod tests {
 
     #[test]
     fn a_word_stays_one_word() {
-        for (word, shown) in [("/usr/bin/klopf", "/usr/bin/klopf"), ("a b", "'a b'"), ("it's", r"'it'\''s'"), ("", "''")] {
+        for (word, shown) in
+            [("/usr/bin/klopf", "/usr/bin/klopf"), ("a b", "'a b'"), ("it's", r"'it'\''s'"), ("", "''")]
+        {
             assert_eq!(quoted(word), shown);
         }
     }

@@ -420,10 +420,10 @@ fn secret<T>(
 fn masked(mut faults: Vec<Fault>) -> Faults {
     let harmless = KEYS.get(..HARMLESS).unwrap_or_default();
     for fault in &mut faults {
-        let shown = harmless.iter().any(|key| {
-            let behind = fault.excerpt.trim_start().strip_prefix(key);
-            behind.is_some_and(|behind| behind.trim_start().starts_with('='))
-        });
+        let line = fault.excerpt.trim_start();
+        let is_harmless =
+            |key: &&str| line.strip_prefix(*key).is_some_and(|behind| behind.trim_start().starts_with('='));
+        let shown = line.starts_with('#') || harmless.iter().any(is_harmless);
         let from = match fault.excerpt.find('=') {
             _ if shown => fault.excerpt.len(),
             Some(equals) => equals,

@@ -100,7 +100,10 @@ fn copy(from: &mut impl Read, to: &mut impl Write) -> Result<(), Side> {
 }
 
 fn is_gone(error: &io::Error) -> bool {
-    matches!(error.kind(), io::ErrorKind::BrokenPipe | io::ErrorKind::ConnectionReset | io::ErrorKind::ConnectionAborted)
+    matches!(
+        error.kind(),
+        io::ErrorKind::BrokenPipe | io::ErrorKind::ConnectionReset | io::ErrorKind::ConnectionAborted
+    )
 }
 
 /// Standard input and output themselves: what the library has for them keeps bytes back until a line ends.

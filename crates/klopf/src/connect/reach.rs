@@ -197,7 +197,7 @@ impl<'a> Way<'a> {
             }
             let next = self.due.first().map_or(round_end, |(at, _)| *at).min(looked + LOOK).min(round_end);
             match self.race.next(next.saturating_duration_since(Instant::now())) {
-                Some(Outcome::Connected(_, stream)) => return Ok(Some(stream)),
+                Some(Outcome::Connected(stream)) => return Ok(Some(stream)),
                 Some(Outcome::Failed(at, error)) => self.failed(at, error)?,
                 None => {}
             }
@@ -279,7 +279,12 @@ impl<'a> Way<'a> {
             self.reach.port
         );
         let failure = Failure::new(code::UNAVAILABLE, why);
-        Unreached { failure, sent: std::mem::take(&mut self.sent), refused: true, unanswered: self.reach.knocking.is_some() }
+        Unreached {
+            failure,
+            sent: std::mem::take(&mut self.sent),
+            refused: true,
+            unanswered: self.reach.knocking.is_some(),
+        }
     }
 
     fn no_way(&mut self) -> Unreached {
@@ -304,7 +309,12 @@ impl<'a> Way<'a> {
             self.reach.port
         );
         let failure = Failure::new(code::UNAVAILABLE, why);
-        Unreached { failure, sent: std::mem::take(&mut self.sent), refused: false, unanswered: self.reach.knocking.is_some() }
+        Unreached {
+            failure,
+            sent: std::mem::take(&mut self.sent),
+            refused: false,
+            unanswered: self.reach.knocking.is_some(),
+        }
     }
 }
 

@@ -1,15 +1,18 @@
 //! `klopf status`: how things stand, for people and for programs.
 
 use std::fmt::Write;
+use std::fs;
 use std::process::ExitCode;
 use std::time::Duration;
 
 use klopf_control::{AskError, Client, Closed, Guards, IfKlopfdDies, OpenedBy, Reply, Request, Status, Table};
+use serde::Serialize;
 
 use super::Place;
 use super::ask::{refused, unheard};
-use crate::person::{Mine, mine};
-use crate::{complain, say};
+use crate::person::mine;
+use crate::profile::Opened;
+use crate::say;
 use crate::terminal::{table, wrapped};
 use crate::times::span;
 
@@ -43,20 +46,48 @@ const WORDS: [(&str, &str, &str); 15] = [
 ];
 
 pub(super) fn run(place: &Place, json: bool) -> ExitCode {
+    let mine = mine();
     let asked = Client::ask(&place.socket, &Request::Status, PATIENCE).and_then(|mut client| client.reply(PATIENCE));
     match asked {
         Ok(Some(Reply::Status(status))) => {
             if json {
-                say(status.json());
+                say(serde_json::to_string(&Both { status: &status, opened: &mine.opened }).unwrap_or_default());
             } else {
-                say(shown(&status).trim_end());
+                let mine = if mine.opened.is_empty() { String::new() } else { mine.shown() };
+                say(format!("{}{mine}", shown(&status)).trim_end());
             }
             ExitCode::SUCCESS
         }
         Ok(Some(Reply::Failed { why, help })) => refused(&why, help.as_deref()),
         Ok(Some(_)) => unheard(&AskError::Strange, place),
         Ok(None) => unheard(&AskError::NoAnswer, place),
-        Err(error) => unheard(&error, place),
+        Err(error) if mine.has_profiles && without_daemon(&error, place) => {
+            mine.tell(json);
+            ExitCode::SUCCESS
+        }
+        Err(error) => {
+            if !json && !mine.opened.is_empty() {
+                say(mine.shown());
+            }
+            unheard(&error, place)
+        }
+    }
+}
+
+/// What the daemon says, and what this person has opened elsewhere.
+#[derive(Serialize)]
+struct Both<'a> {
+    #[serde(flatten)]
+    status: &'a Status,
+    opened: &'a [Opened],
+}
+
+/// Whether this host is no server, or its daemon none of this person's business.
+fn without_daemon(error: &AskError, place: &Place) -> bool {
+    match error {
+        AskError::NoDaemon => !fs::exists(&place.config).unwrap_or(true),
+        AskError::NotAllowed => true,
+        AskError::NoAnswer | AskError::Strange | AskError::System(_) => false,
     }
 }
 

@@ -144,28 +144,29 @@ mod tests {
     #[test]
     fn every_byte_is_explained_and_no_key_is_shown() {
         let (seed, psk, server) = (Seed::new([7; 32]), Psk::new([8; 32]), ServerKey::new([9; 32]).public());
-        for (shape, allow, code) in
-            Shape::ALL.into_iter().flat_map(|shape| [(shape, None, None), (shape, Some([192, 0, 2, 7].into()), Some(123_456))])
+        for (shape, allow, code) in Shape::ALL
+            .into_iter()
+            .flat_map(|shape| [(shape, None, None), (shape, Some([192, 0, 2, 7].into()), Some(123_456))])
         {
             let door = Name::new("ssh").unwrap();
             let knock = Knock { time: 1_800_000_000_000, counter: 77, device: [0xa5; 16], allow, hold: 60, code, door };
             let bytes = seal((&server, shape), (&seed, &psk), &knock, 1_800_000_000_000, &mut |bytes| bytes.fill(0x5a));
             let length = bytes.len();
-            let text = explain(&Packet { to: "192.0.2.1:51900".parse().unwrap(), knock, bytes }, seed.public().id(), shape);
+            let text =
+                explain(&Packet { to: "192.0.2.1:51900".parse().unwrap(), knock, bytes }, seed.public().id(), shape);
             let (parts, dump) = text.split_once("As it would be on the wire:").unwrap();
             // Each layer goes on where it has ended.
             let mut ends = [0, 0, 0];
             for line in parts.lines().skip(1) {
-                let depth = if line.starts_with("      ") && &line[..15].trim_start().len() <= &9 { 2 } else { 0 };
-                let _ = depth;
-                let words = line.trim_start().split_once("  ").unwrap();
-                let (first, last) = words.0.split_once('-').unwrap_or((words.0, words.0));
-                let (first, last): (usize, usize) = (first.parse().unwrap(), last.parse().unwrap());
+                let bytes = line.trim_start().split("  ").next().unwrap();
+                let (first, last) = bytes.split_once('-').unwrap_or((bytes, bytes));
+                let first: usize = first.parse().unwrap();
                 let layer = ends.iter().position(|end| *end == first).unwrap_or_else(|| panic!("{line}\n{text}"));
-                ends[layer] = last + 1;
+                ends[layer] = last.parse::<usize>().unwrap() + 1;
             }
             assert_eq!(ends[0], length, "{text}");
-            assert_eq!(dump.split_whitespace().filter(|word| word.len() == 2).count() , length + dump.lines().filter(|line| line.trim_start().split(' ').next().is_some_and(|number| number.len() == 2)).count(), "{dump}");
+            let shown: usize = dump.lines().map(|line| line.split_whitespace().skip(1).count()).sum();
+            assert_eq!(shown, length, "{dump}");
             for secret in [seed.text(), psk.text(), server.text()] {
                 assert!(!text.contains(&secret[..8]));
             }

@@ -46,14 +46,14 @@ pub(crate) struct Packet {
     pub(crate) bytes: Vec<u8>,
 }
 
-/// A packet that was sent.
+/// Where a packet goes, or went.
 #[derive(Debug)]
 pub(crate) struct Sent {
-    /// Where to.
+    /// The address and port.
     pub(crate) to: SocketAddr,
-    /// For whom.
+    /// Whom it lets in; none: whoever it comes from.
     pub(crate) allow: Option<IpAddr>,
-    /// By which it left: tells whether the host refused it.
+    /// By which it leaves; tells later whether the host refused it.
     pub(crate) socket: UdpSocket,
 }
 
@@ -102,11 +102,11 @@ impl Knocker {
             complain(format_args!("warning: {warning}"));
         }
         let (mut sent, mut trouble) = (Vec::new(), trouble);
-        for ((to, allow, socket), counter) in ways.into_iter().zip(taken.first..) {
-            let packet = self.packet(to, allow, counter, now)?;
-            match socket.send(&packet.bytes) {
-                Ok(_) => sent.push(Sent { to, allow, socket }),
-                Err(error) => trouble = Some(unsent(to, &error)),
+        for (way, counter) in ways.into_iter().zip(taken.first..) {
+            let packet = self.packet(way.to, way.allow, counter, now)?;
+            match way.socket.send(&packet.bytes) {
+                Ok(_) => sent.push(way),
+                Err(error) => trouble = Some(unsent(way.to, &error)),
             }
         }
         if sent.is_empty() {
@@ -124,11 +124,11 @@ impl Knocker {
             return Err(trouble.unwrap_or_else(|| nobody(target)));
         }
         let first = self.counter.next(now);
-        ways.into_iter().zip(first..).map(|((to, allow, _), counter)| self.packet(to, allow, counter, now)).collect()
+        ways.into_iter().zip(first..).map(|(way, counter)| self.packet(way.to, way.allow, counter, now)).collect()
     }
 
-    /// Addresses with ports, whom to let in, and sockets that would send there; and why others are left out.
-    fn ways(&self, target: &Target) -> (Vec<(SocketAddr, Option<IpAddr>, UdpSocket)>, Option<Failure>) {
+    /// Where packets can go now, and why to one of the addresses none can.
+    fn ways(&self, target: &Target) -> (Vec<Sent>, Option<Failure>) {
         let port = match self.profile.way.port {
             PacketPort::Fixed(port) => port,
             PacketPort::Hop => self.profile.server.hop_port(unix_ms() / 1000),
@@ -137,7 +137,7 @@ impl Knocker {
         for mut to in self.of_family(target) {
             to.set_port(port);
             let way = towards(to).map_err(|error| unsent(to, &error));
-            match way.and_then(|socket| Ok((to, self.allow(to, &socket)?, socket))) {
+            match way.and_then(|socket| Ok(Sent { to, allow: self.allow(to, &socket)?, socket })) {
                 Ok(way) => ways.push(way),
                 Err(failure) => trouble = trouble.or(Some(failure)),
             }
@@ -183,7 +183,7 @@ impl Knocker {
         let time = if self.profile.clock { unix_ms } else { 0 };
         let knock = Knock { time, counter, device: self.profile.device, allow, hold, code, door };
         let mut trouble = None;
-        let mut fill = |bytes: &mut [u8]| trouble = random(bytes).err().or(trouble.take());
+        let mut fill = |bytes: &mut [u8]| trouble = random(bytes).err().or_else(|| trouble.take());
         let way = (&self.profile.server, self.profile.way.shape);
         let bytes = seal(way, (&self.secrets.seed, &self.secrets.psk), &knock, unix_ms, &mut fill);
         match trouble {

@@ -11,6 +11,6 @@ mod trouble;
 
 pub(crate) use explain::{date, explain};
 pub(crate) use knocker::{Ask, Knocker, Sent, unix_ms};
+pub use stun::{binding_request, mapped_address};
 pub(crate) use target::{Target, resolve, towards};
 pub(crate) use trouble::probable_causes;
-pub use stun::{binding_request, mapped_address};

@@ -1,7 +1,7 @@
 //! Where a host is.
 
-use std::net::{SocketAddr, ToSocketAddrs, UdpSocket};
 use std::io;
+use std::net::{IpAddr, SocketAddr, ToSocketAddrs, UdpSocket};
 
 use crate::failure::{Failure, code};
 use crate::send::Family;
@@ -26,35 +26,28 @@ pub(crate) fn resolve(endpoint: &str, family: Family) -> Result<Target, Failure>
     let addresses = one_of_each(found.filter(|address| family.fits(address)));
     if addresses.is_empty() {
         let (has_not, option) = if family == Family::V6 { ("IPv6", "-6") } else { ("IPv4", "-4") };
-        return Err(Failure::new(code::NO_HOST, format_args!("host '{endpoint}' has no {has_not} address; leave out {option}")));
+        return Err(Failure::new(
+            code::NO_HOST,
+            format_args!("host '{endpoint}' has no {has_not} address; leave out {option}"),
+        ));
     }
     Ok(Target { endpoint: endpoint.to_owned(), addresses })
 }
 
-/// The first address of each family.
+/// The first address of each family. One of IPv4 that is written as one of IPv6 is one of IPv4.
 fn one_of_each(all: impl Iterator<Item = SocketAddr>) -> Vec<SocketAddr> {
     let mut chosen: Vec<SocketAddr> = Vec::new();
     for address in all {
-        let address = SocketAddr::new(address.ip().to_canonical(), 0).with_scope_of(address);
+        let address = match address.ip().to_canonical() {
+            IpAddr::V4(v4) => SocketAddr::new(v4.into(), address.port()),
+            // Link-local ones are nothing without their interface.
+            IpAddr::V6(_) => address,
+        };
         if !chosen.iter().any(|other| other.is_ipv4() == address.is_ipv4()) {
             chosen.push(address);
         }
     }
     chosen
-}
-
-trait ScopeOf {
-    fn with_scope_of(self, other: SocketAddr) -> SocketAddr;
-}
-
-impl ScopeOf for SocketAddr {
-    /// Link-local addresses are nothing without their interface.
-    fn with_scope_of(mut self, other: SocketAddr) -> SocketAddr {
-        if let (SocketAddr::V6(this), SocketAddr::V6(other)) = (&mut self, other) {
-            this.set_scope_id(other.scope_id());
-        }
-        self
-    }
 }
 
 /// A socket that would send there, and thereby the address that it would send from. Nothing is sent.

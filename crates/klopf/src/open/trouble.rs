@@ -16,9 +16,8 @@ pub(crate) fn probable_causes(knocker: &Knocker, sent: &[Sent], refused: bool) -
     let mut causes = Vec::new();
     let now = super::knocker::unix_ms() / 1000;
     if refused {
-        causes.push(
-            "The port refuses: either nothing listens there, or the door looks so when it is closed.".to_owned(),
-        );
+        causes
+            .push("The port refuses: either nothing listens there, or the door looks so when it is closed.".to_owned());
     }
     if profile.clock && now < SENSIBLE {
         causes.push(format!(
@@ -26,7 +25,7 @@ pub(crate) fn probable_causes(knocker: &Knocker, sent: &[Sent], refused: bool) -
             super::explain::date(now)
         ));
     }
-    if sent.iter().any(|sent| was_rejected(sent)) {
+    if sent.iter().any(was_rejected) {
         causes.push("The host answers that it does not take the packet (a firewall there rejects instead of dropping); klopfd may see it nevertheless.".to_owned());
     }
     match profile.allow {
@@ -42,7 +41,10 @@ pub(crate) fn probable_causes(knocker: &Knocker, sent: &[Sent], refused: bool) -
     if profile.clock {
         causes.push("The clocks of both may differ by more than the server takes; compare: date -u".to_owned());
     }
-    causes.push("The key may have expired or been revoked, or klopfd may not run. On the server this says why: klopf status".to_owned());
+    causes.push(
+        "The key may have expired or been revoked, or klopfd may not run. On the server this says why: klopf status"
+            .to_owned(),
+    );
     causes
 }
 

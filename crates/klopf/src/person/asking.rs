@@ -14,13 +14,13 @@ use crate::times::duration;
 
 /// `PROFILE`, `PROFILE/DOOR` or `/DOOR`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(super) struct What {
+pub(crate) struct What {
     pub(super) profile: Option<Name>,
     pub(super) door: Option<Name>,
 }
 
 impl What {
-    pub(super) fn parse(text: &str) -> Result<Self, &'static str> {
+    pub(crate) fn parse(text: &str) -> Result<Self, &'static str> {
         const HELP: &str = "names have 1 to 64 characters of A-Z a-z 0-9 _ . -";
         let (profile, door) = match text.split_once('/') {
             Some((profile, door)) => (profile, Some(Name::new(door).ok_or(HELP)?)),
@@ -134,7 +134,7 @@ mod tests {
         for (text, profile, door) in [("home", "home", ""), ("home/ssh", "home", "ssh"), ("/ssh", "", "ssh")] {
             assert_eq!(What::parse(text), Ok(What { profile: name(profile), door: name(door) }), "{text}");
         }
-        for text in ["", "/", "home/", "a/b/c", "a b", "../x"] {
+        for text in ["", "/", "home/", "a/b/c", "a b", "./../x"] {
             assert!(What::parse(text).is_err(), "{text}");
         }
     }

@@ -25,7 +25,9 @@ pub(super) fn profile_for(store: &Store, name: Option<&Name>, host: &str) -> Res
             Some(failure) => failure,
             None if listed.is_empty() => Failure::new(
                 code::NO_INPUT,
-                format_args!("there is no profile for '{host}', nor any other; to make one of an invitation: klopf join"),
+                format_args!(
+                    "there is no profile for '{host}', nor any other; to make one of an invitation: klopf join"
+                ),
             ),
             None => Failure::new(
                 code::NO_INPUT,

@@ -20,8 +20,8 @@ Examples:
       From standard input.
 
   klopf join klopf:AQZsYXB0b3AC...
-      The line itself. It then stands in the shell's history, and for a moment in
-      the list of processes, where others may read it. It holds a private key.
+      The line itself. It then stands in the shell's history, and for a moment
+      in the list of processes, where others may read its private key.
 
 Profiles are files of their own in the folder profiles of the configuration:
 ~/.config/klopf on Linux, ~/Library/Application Support/klopf on macOS,

@@ -44,10 +44,10 @@ pub(super) fn run(options: Options) -> Result<ExitCode, Failure> {
         Failure::new(code::DATA, format_args!("this is no invitation: {error}; nothing was stored"))
     })?;
     let now = unix_ms() / 1000;
-    if invitation.until < now && !invitation.no_clock {
+    if let Some(until) = invitation.until.filter(|until| *until < now && !invitation.no_clock) {
         let why = format_args!(
             "the invitation ended {}; ask for another one. Nothing was stored.\nIs this clock right? It says {}.",
-            date(invitation.until),
+            date(until),
             date(now)
         );
         return Err(Failure::new(code::DATA, why));
@@ -63,8 +63,8 @@ pub(super) fn run(options: Options) -> Result<ExitCode, Failure> {
     let profile = profile(&invitation, seed, &store)?;
     let path = store.save(&name, &profile, options.force)?;
     tell(&name, &profile, &path.display().to_string());
-    if !invitation.no_clock {
-        say(format_args!("It must be used once before {}.", date(invitation.until)));
+    if let Some(until) = invitation.until {
+        say(format_args!("It must be used once before {}.", date(until)));
     }
     if typed {
         complain("The line holds a private key, and may be in your shell's history: remove it there.");

@@ -21,7 +21,7 @@ use self::asking::{Asking, Families, Waiting, What};
 use crate::failure::Failure;
 
 #[cfg(target_os = "linux")]
-pub(crate) use self::status::{Mine, mine};
+pub(crate) use self::status::mine;
 
 #[derive(Subcommand)]
 pub(crate) enum Task {

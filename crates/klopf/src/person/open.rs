@@ -77,7 +77,10 @@ pub(super) fn explained(knocker: &Knocker, unreached: Unreached) -> Failure {
     }
     let causes: Vec<String> =
         probable_causes(knocker, &sent, refused).into_iter().map(|cause| format!("\n  - {cause}")).collect();
-    Failure::new(failure.code, format_args!("{failure}\nProbably one of these, the likeliest first:{}", causes.concat()))
+    Failure::new(
+        failure.code,
+        format_args!("{failure}\nProbably one of these, the likeliest first:{}", causes.concat()),
+    )
 }
 
 /// The first endpoint with which it works, and what came of it.

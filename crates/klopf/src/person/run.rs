@@ -41,7 +41,7 @@ pub(super) fn run(options: Options) -> Result<ExitCode, Failure> {
         let knocker = Knocker::new(&folders, &kept, ask)?;
         open(&knocker, &options.waiting, options.families)?;
     }
-    core_files.as_before();
+    core_files.restore();
     start(Command::new(program).args(arguments)).map_err(|error| {
         let code = if error.kind() == io::ErrorKind::PermissionDenied { code::RIGHTS } else { code::NO_INPUT };
         Failure::new(code, format_args!("cannot run {}: {error}", program.display()))

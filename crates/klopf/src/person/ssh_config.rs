@@ -16,9 +16,8 @@ pub(super) fn run(what: &What) -> Result<ExitCode, Failure> {
         let why = format_args!("the profile {} knows no door {unknown}", kept.name);
         return Err(Failure::new(code::NO_INPUT, why));
     }
-    let program = env::current_exe().map_err(|error| {
-        Failure::new(code::SYSTEM, format_args!("cannot tell where this program is: {error}"))
-    })?;
+    let program = env::current_exe()
+        .map_err(|error| Failure::new(code::SYSTEM, format_args!("cannot tell where this program is: {error}")))?;
     let profile = match door {
         Some(door) => format!("{}/{door}", kept.name),
         None => kept.name.to_string(),
@@ -46,11 +45,8 @@ fn block(kept: &Kept, profile: &str, program: &Path) -> Option<String> {
     let first = endpoints.first()?;
     let mut hosts = vec![name.to_string()];
     hosts.extend(endpoints.iter().filter(|endpoint| **endpoint != **name).cloned());
-    let alias = if hosts.len() > endpoints.len() {
-        format!("Host {name}\n    HostName {first}\n")
-    } else {
-        String::new()
-    };
+    let alias =
+        if hosts.len() > endpoints.len() { format!("Host {name}\n    HostName {first}\n") } else { String::new() };
     Some(format!(
         "# Knocks before each connection. Made by: klopf ssh-config {profile}\n{alias}Host {}\n    \
          ProxyCommand {program} connect -p {profile} %h %p\n",
@@ -58,7 +54,8 @@ fn block(kept: &Kept, profile: &str, program: &Path) -> Option<String> {
     ))
 }
 
-#[cfg(all(test, unix))]
+#[cfg(unix)]
+#[cfg(test)]
 mod tests {
     use klopf_config::profile;
     use klopf_spa::Name;
@@ -93,7 +90,11 @@ Host home host.example 2001:db8::1
     #[test]
     fn a_program_elsewhere_stays_one_word() {
         let shown = |program| shown(r#""host.example""#, program);
-        assert!(shown("/my tools/it's 100%/klopf").unwrap().contains(r"ProxyCommand '/my tools/it'\''s 100%%/klopf' connect"));
+        assert!(
+            shown("/my tools/it's 100%/klopf")
+                .unwrap()
+                .contains(r"ProxyCommand '/my tools/it'\''s 100%%/klopf' connect")
+        );
         assert_eq!(shown("/new\nline/klopf"), None);
     }
 }

@@ -1,16 +1,17 @@
 //! What was opened from here.
 
-use serde_json::{Value, json};
+use serde_json::json;
 
 use crate::open::unix_ms;
 use crate::profile::{Folders, Opened, OpenedList, Store};
+use crate::say;
 use crate::times::span;
 
 /// What this person has and has opened.
 pub(crate) struct Mine {
     /// Whether there are profiles.
     pub(crate) has_profiles: bool,
-    opened: Vec<Opened>,
+    pub(crate) opened: Vec<Opened>,
     now: u64,
 }
 
@@ -47,21 +48,49 @@ impl Mine {
         text
     }
 
-    /// For programs.
-    pub(crate) fn json(&self) -> Value {
-        json!(self.opened)
+    /// Says it, for a person or for programs.
+    pub(crate) fn tell(&self, for_programs: bool) {
+        if for_programs {
+            say(json!({ "opened": self.opened }));
+        } else {
+            say(self.shown().trim_end());
+        }
     }
 }
 
 #[cfg(not(target_os = "linux"))]
 pub(super) fn run(for_programs: bool) -> Result<std::process::ExitCode, crate::failure::Failure> {
     let mine = mine();
-    if for_programs {
-        crate::say(json!({ "opened": mine.json() }));
-    } else if mine.has_profiles {
-        crate::say(mine.shown().trim_end());
+    if mine.has_profiles || for_programs {
+        mine.tell(for_programs);
     } else {
-        crate::say("There are no profiles. To make one of an invitation: klopf join");
+        say("There are no profiles. To make one of an invitation: klopf join");
     }
     Ok(std::process::ExitCode::SUCCESS)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_opened_is_shown_with_its_end_as_far_as_that_is_known() {
+        let opened = |allow: &str, until_ms| Opened {
+            profile: "home".into(),
+            door: "ssh".into(),
+            endpoint: "host.example".into(),
+            addresses: vec![],
+            allow: allow.into(),
+            at_ms: 1_000,
+            until_ms,
+        };
+        let opened = vec![opened("observed", Some(121_000)), opened("192.0.2.7", None)];
+        let text = Mine { has_profiles: true, opened, now: 61_000 }.shown();
+        let lines: Vec<Vec<&str>> = text.lines().map(|line| line.split_whitespace().collect()).collect();
+        assert_eq!(lines[1][..7], ["ssh", "home", "host.example", "you", "1m00s", "ago", "1m00s,"], "{text}");
+        assert_eq!(lines[2][3], "192.0.2.7", "{text}");
+        assert!(text.contains("as long as the door says"), "{text}");
+        let nothing = |has_profiles| Mine { has_profiles, opened: Vec::new(), now: 0 }.shown();
+        assert!(nothing(true).contains("nothing") && nothing(false).is_empty());
+    }
 }

@@ -42,7 +42,8 @@ impl Counter {
         };
         let shown = self.path.display();
         if self.clock {
-            let warning = format!("cannot keep the number of this knock in {shown}: {error}; the time stands in for it");
+            let warning =
+                format!("cannot keep the number of this knock in {shown}: {error}; the time stands in for it");
             return Ok(Taken { first: unix_ms, warning: Some(warning) });
         }
         Err(match error {
@@ -55,7 +56,9 @@ impl Counter {
             ),
             Trouble::Broken => Failure::new(
                 code::CONFIG,
-                format_args!("{shown} is broken\nWrite into it a number that is greater than any before, or ask for another invitation."),
+                format_args!(
+                    "{shown} is broken\nWrite into it a number that is greater than any before, or ask for another invitation."
+                ),
             ),
         })
     }
@@ -65,13 +68,8 @@ impl Counter {
         self.after(self.last().ok().flatten(), unix_ms).unwrap_or(unix_ms)
     }
 
-    /// Whether any was taken on this device.
-    pub(crate) fn is_new(&self) -> bool {
-        self.last().is_ok_and(|last| last.is_none())
-    }
-
     fn locked(&self, many: u64, unix_ms: u64) -> Result<u64, Trouble> {
-        files::make_folder(self.path.parent().unwrap_or(Path::new(".")))?;
+        files::make_folder(self.path.parent().unwrap_or_else(|| Path::new(".")))?;
         let _lock = self.lock()?;
         let last = match self.last() {
             // The time is greater than all before, unless the clock was far ahead once.
@@ -100,7 +98,8 @@ impl Counter {
 
     /// Waits until nobody else is at it. The lock has a file of its own, for the counter's is another one each time.
     fn lock(&self) -> io::Result<File> {
-        let file = OpenOptions::new().create(true).truncate(false).write(true).open(self.path.with_extension("lock"))?;
+        let file =
+            OpenOptions::new().create(true).truncate(false).write(true).open(self.path.with_extension("lock"))?;
         file.lock()?;
         Ok(file)
     }
@@ -149,10 +148,9 @@ mod tests {
     fn numbers_only_rise_whatever_the_clock_says() {
         let scratch = Scratch::new();
         let counter = counter(&scratch, true);
-        assert!(counter.is_new());
         let got = [(1, 1000), (2, 1000), (1, 1000), (1, 5), (1, 2000)].map(|(many, now)| first(&counter, many, now));
         assert_eq!(got, [1000, 1001, 1003, 1004, 2000]);
-        assert_eq!((counter.next(0), counter.next(9000), counter.is_new()), (2001, 9000, false));
+        assert_eq!((counter.next(0), counter.next(9000)), (2001, 9000));
     }
 
     #[test]
@@ -168,7 +166,12 @@ mod tests {
         let all: Vec<u64> = thread::scope(|scope| {
             let take = || {
                 let counter = counter(&scratch, true);
-                (0..20).flat_map(|_| { let at = first(&counter, 2, 1000); [at, at + 1] }).collect::<Vec<_>>()
+                (0..20)
+                    .flat_map(|_| {
+                        let at = first(&counter, 2, 1000);
+                        [at, at + 1]
+                    })
+                    .collect::<Vec<_>>()
             };
             let threads: Vec<_> = (0..4).map(|_| scope.spawn(take)).collect();
             threads.into_iter().flat_map(|thread| thread.join().unwrap()).collect()

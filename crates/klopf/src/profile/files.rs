@@ -22,7 +22,7 @@ pub(crate) fn make_folder(path: &Path) -> io::Result<()> {
 
 /// Puts a file in place of what is there, in one step; the folder is made. On the disk when it returns.
 pub(crate) fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
-    let folder = path.parent().unwrap_or(Path::new("."));
+    let folder = path.parent().unwrap_or_else(|| Path::new("."));
     make_folder(folder)?;
     let draft = Draft::write(path, bytes)?;
     fs::rename(&draft.0, path)?;
@@ -35,7 +35,7 @@ pub(crate) fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
 
 /// As [`replace`], and fails where there is a file already.
 pub(crate) fn create(path: &Path, bytes: &[u8]) -> io::Result<()> {
-    make_folder(path.parent().unwrap_or(Path::new(".")))?;
+    make_folder(path.parent().unwrap_or_else(|| Path::new(".")))?;
     let draft = Draft::write(path, bytes)?;
     // A link is never made over another name; where there are no links, two that join at once may meet.
     match fs::hard_link(&draft.0, path) {
@@ -128,7 +128,10 @@ mod tests {
         assert_eq!(fs::read(&path).unwrap(), b"two");
         assert_eq!(fs::read_dir(path.parent().unwrap()).unwrap().count(), 1);
         assert_eq!(create(&path, b"three").unwrap_err().kind(), io::ErrorKind::AlreadyExists);
-        assert_eq!((fs::read(&path).unwrap(), fs::read_dir(path.parent().unwrap()).unwrap().count()), (b"two".into(), 1));
+        assert_eq!(
+            (fs::read(&path).unwrap(), fs::read_dir(path.parent().unwrap()).unwrap().count()),
+            (b"two".into(), 1)
+        );
         create(&scratch.path("other"), b"four").unwrap();
         assert_eq!(fs::read_dir(scratch.path("")).unwrap().count(), 2);
     }

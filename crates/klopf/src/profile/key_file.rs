@@ -56,7 +56,8 @@ impl KeyFiles {
             ),
             _ => failure,
         })?;
-        let seed = parse(&text).map_err(|why| Failure::new(code::DATA, format_args!("{shown} is no key file: {why}")))?;
+        let seed =
+            parse(&text).map_err(|why| Failure::new(code::DATA, format_args!("{shown} is no key file: {why}")))?;
         let found = seed.public().id();
         if found != key {
             let why = format_args!("the invitation is for the key {key}, and {shown} holds the key {found}");

@@ -53,7 +53,7 @@ impl CoreFiles {
         {
             use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
             let before = getrlimit(Resource::Core);
-            let _ = setrlimit(Resource::Core, Rlimit { current: Some(0), ..before.clone() });
+            let _ = setrlimit(Resource::Core, Rlimit { current: Some(0), ..before });
             Self { before }
         }
         #[cfg(not(unix))]
@@ -61,7 +61,7 @@ impl CoreFiles {
     }
 
     /// As before, for a program that is started and gets no key.
-    pub(crate) fn as_before(self) {
+    pub(crate) fn restore(self) {
         #[cfg(unix)]
         let _ = rustix::process::setrlimit(rustix::process::Resource::Core, self.before);
     }

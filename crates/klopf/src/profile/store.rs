@@ -54,8 +54,9 @@ impl Store {
             return Err(self.none(&format!("there is no profile {name}")));
         }
         let text = files::read_private(&path)?;
-        let profile = profile::parse(&path.display().to_string(), &text)
-            .map_err(|faults| Failure::new(code::CONFIG, format_args!("this profile is broken; nothing was sent\n{faults}")))?;
+        let profile = profile::parse(&path.display().to_string(), &text).map_err(|faults| {
+            Failure::new(code::CONFIG, format_args!("this profile is broken; nothing was sent\n{faults}"))
+        })?;
         Ok(Kept { name: name.clone(), path, profile })
     }
 

@@ -99,11 +99,7 @@ struct Input {
 }
 
 impl Input {
-    fn read<T>(
-        &mut self,
-        from: &mut TcpStream,
-        parse: impl Fn(&[u8]) -> Read<T>,
-    ) -> io::Result<Result<T, Reply>> {
+    fn read<T>(&mut self, from: &mut TcpStream, parse: impl Fn(&[u8]) -> Read<T>) -> io::Result<Result<T, Reply>> {
         loop {
             match parse(&self.bytes) {
                 Read::Whole(value, length) => {

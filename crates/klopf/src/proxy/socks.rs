@@ -86,7 +86,11 @@ pub fn greeting(bytes: &[u8]) -> Read<bool> {
 #[must_use]
 pub fn request(bytes: &[u8]) -> Read<SocksRequest> {
     let Some((&[version, command, _, kind], rest)) = bytes.split_first_chunk::<4>() else {
-        return if bytes.first().is_none_or(|first| *first == VERSION) { Read::Partial } else { Read::Wrong(Reply::Failed) };
+        return if bytes.first().is_none_or(|first| *first == VERSION) {
+            Read::Partial
+        } else {
+            Read::Wrong(Reply::Failed)
+        };
     };
     if version != VERSION {
         return Read::Wrong(Reply::Failed);
@@ -97,12 +101,14 @@ pub fn request(bytes: &[u8]) -> Read<SocksRequest> {
             None => return Read::Partial,
         },
         4 => match rest.split_first_chunk::<16>() {
-            Some((octets, rest)) => (SocksHost::Address(IpAddr::from(Ipv6Addr::from(*octets)).to_canonical()), rest, 16),
+            Some((octets, rest)) => {
+                (SocksHost::Address(IpAddr::from(Ipv6Addr::from(*octets)).to_canonical()), rest, 16)
+            }
             None => return Read::Partial,
         },
         3 => match name(rest) {
-            Some(Ok((host, rest, length))) => (host, rest, length),
-            Some(Err(reply)) => return Read::Wrong(reply),
+            Some((Some(host), rest, length)) => (host, rest, length),
+            Some((None, ..)) => return Read::Wrong(Reply::HostUnreachable),
             None => return Read::Partial,
         },
         _ => return Read::Wrong(Reply::AddressNotSupported),
@@ -115,18 +121,17 @@ pub fn request(bytes: &[u8]) -> Read<SocksRequest> {
     }
 }
 
-/// A host's name behind its length; some programs send an address that way.
-fn name(bytes: &[u8]) -> Option<Result<(SocksHost, &[u8], usize), Reply>> {
+/// A host's name behind its length, what follows, and how long both are. Some programs send an address that way; the host is none
+/// if it is neither.
+fn name(bytes: &[u8]) -> Option<(Option<SocksHost>, &[u8], usize)> {
     let (&length, rest) = bytes.split_first()?;
     let (name, rest) = rest.split_at_checked(length.into())?;
     let text = std::str::from_utf8(name).unwrap_or_default();
-    if let Ok(address) = text.parse::<IpAddr>() {
-        return Some(Ok((SocksHost::Address(address.to_canonical()), rest, 1 + name.len())));
-    }
-    if !klopf_config::profile::is_endpoint(text) {
-        return Some(Err(Reply::HostUnreachable));
-    }
-    Some(Ok((SocksHost::Name(text.to_owned()), rest, 1 + name.len())))
+    let host = match text.parse::<IpAddr>() {
+        Ok(address) => Some(SocksHost::Address(address.to_canonical())),
+        Err(_) => klopf_config::profile::is_endpoint(text).then(|| SocksHost::Name(text.to_owned())),
+    };
+    Some((host, rest, 1 + name.len()))
 }
 
 #[cfg(test)]

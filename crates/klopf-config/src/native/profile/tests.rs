@@ -95,6 +95,7 @@ fn no_fault_shows_a_key() {
         text.replacen("[\"ssh\"", &format!("[\"{}!\"", *psk), 1),
         format!("{}\nprivate = 3", *text),
         text.replacen("private = \"", "private = \"\u{1b}", 1),
+        format!("#{}\n{}", *psk, text.replacen("port", "prot", 1)),
     ];
     for broken in broken {
         let shown = faults(&broken);
