@@ -24,7 +24,7 @@ const REFUSES: Duration = Duration::from_secs(4);
 /// When a port that has refused is tried again.
 const AGAIN: Duration = Duration::from_millis(150);
 /// How long there may be no way to any address: the network may just be changing.
-const NO_WAY: Duration = Duration::from_secs(2);
+const NO_WAY: Duration = Duration::from_secs(5);
 /// How often it is looked at whether the network has changed.
 const LOOK: Duration = Duration::from_millis(250);
 
@@ -63,6 +63,18 @@ pub(crate) struct Unreached {
     pub(crate) unanswered: bool,
 }
 
+impl Unreached {
+    /// Another host was not reached either, before this one.
+    fn add(&mut self, before: Self) {
+        // What was knocked at says more than what is not there.
+        let code = if before.unanswered { before.failure.code } else { self.failure.code };
+        self.failure = Failure::new(code, format_args!("{}\n{}", before.failure, self.failure));
+        self.sent.extend(before.sent);
+        self.refused |= before.refused;
+        self.unanswered |= before.unanswered;
+    }
+}
+
 impl From<Failure> for Unreached {
     fn from(failure: Failure) -> Self {
         Self { failure, sent: Vec::new(), refused: false, unanswered: false }
@@ -73,10 +85,10 @@ impl Reach<'_> {
     /// Knocks and connects.
     ///
     /// # Errors
-    /// Those of the last host, when none was reached.
+    /// Why not, for each host.
     pub(crate) fn connect(&self) -> Result<TcpStream, Unreached> {
         let end = Instant::now() + self.patience;
-        let mut last = None;
+        let mut last: Option<Unreached> = None;
         for (index, endpoint) in self.endpoints.iter().enumerate() {
             let left = u32::try_from(self.endpoints.len() - index).unwrap_or(1);
             let share = end.saturating_duration_since(Instant::now()) / left;
@@ -86,7 +98,12 @@ impl Reach<'_> {
                     let _ = stream.set_nodelay(true);
                     return Ok(stream);
                 }
-                Err(unreached) => last = Some(unreached),
+                Err(mut unreached) => {
+                    if let Some(before) = last.take() {
+                        unreached.add(before);
+                    }
+                    last = Some(unreached);
+                }
             }
         }
         Err(last.unwrap_or_else(|| Failure::new(code::USAGE, "there is no host to connect to").into()))
@@ -100,6 +117,8 @@ struct Way<'a> {
     target: Target,
     /// Where packets leave from, by address of the target.
     locals: Vec<Option<IpAddr>>,
+    /// Whether there was a way to one of them.
+    was_there: bool,
     race: Race,
     sent: Vec<Sent>,
     /// Attempts to come.
@@ -117,6 +136,7 @@ impl<'a> Way<'a> {
             reach,
             end: Instant::now() + patience,
             target,
+            was_there: locals.iter().any(Option::is_some),
             locals,
             race: Race::default(),
             sent: Vec::new(),
@@ -257,9 +277,8 @@ impl<'a> Way<'a> {
 
     /// Whether it is worth waiting for the network.
     fn may_come_back(&mut self) -> bool {
-        let was_there = self.locals.iter().any(Option::is_some);
         let since = *self.no_way_since.get_or_insert_with(Instant::now);
-        was_there && since.elapsed() < NO_WAY
+        self.was_there && since.elapsed() < NO_WAY
     }
 
     /// The network has changed: everything anew.
@@ -270,6 +289,7 @@ impl<'a> Way<'a> {
             self.target = target;
         }
         self.locals = locals(&self.target);
+        self.was_there |= self.locals.iter().any(Option::is_some);
     }
 
     fn refused(&mut self, at: SocketAddr) -> Unreached {

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use klopf_config::profile::Allow;
 
-use super::knocker::{Knocker, Sent};
+use super::{Knocker, Sent};
 
 /// A clock that says less is wrong, in seconds since 1970: 2026-01-01.
 const SENSIBLE: u64 = 1_767_225_600;
@@ -14,42 +14,39 @@ const SENSIBLE: u64 = 1_767_225_600;
 pub(crate) fn probable_causes(knocker: &Knocker, sent: &[Sent], refused: bool) -> Vec<String> {
     let profile = knocker.profile();
     let mut causes = Vec::new();
-    let now = super::knocker::unix_ms() / 1000;
+    let mut add = |cause: &str| causes.push(cause.to_owned());
+    let now = super::unix_ms() / 1000;
+    // It answers as every host does for a port at which nothing listens: so the packet has arrived.
+    let arrives = sent.iter().any(is_rejected);
     if refused {
-        causes
-            .push("The port refuses: either nothing listens there, or the door looks so when it is closed.".to_owned());
+        add("Nothing listens at this port, or the door looks like that when it is closed.");
     }
     if profile.clock && now < SENSIBLE {
-        causes.push(format!(
-            "This clock is wrong: it says {}. A knock from another time is refused.",
-            super::explain::date(now)
-        ));
+        add(&format!("This clock is wrong: it says {}. Knocks of another time are refused.", super::date(now)));
     }
-    if sent.iter().any(was_rejected) {
-        causes.push("The host answers that it does not take the packet (a firewall there rejects instead of dropping); klopfd may see it nevertheless.".to_owned());
+    if let Some(port) = sent.first().map(|sent| sent.to.port()).filter(|_| !arrives) {
+        add(&format!("A firewall on the way drops UDP to port {port}; try another network."));
     }
     match profile.allow {
-        Allow::Observed if sent.len() == 1 => causes.push(
-            "Your network may show another address for UDP than for TCP. To name yours: --allow auto, or --allow ADDRESS".to_owned(),
+        Allow::Observed => add(
+            "The server sees another address of yours in the knock than in the connection, as behind some routers. To \
+             name yours: --allow auto, or --allow ADDRESS",
         ),
-        Allow::Observed | Allow::Auto => {}
-        Allow::Address(address) => causes.push(format!("The door is opened for {address}; is that still your address?")),
-    }
-    if let Some(port) = sent.first().map(|sent| sent.to.port()) {
-        causes.push(format!("A firewall on the way may drop UDP to port {port}; try another network."));
+        Allow::Auto => {}
+        Allow::Address(address) => {
+            add(&format!("The door opens for {address}; is that still your address?"));
+        }
     }
     if profile.clock {
-        causes.push("The clocks of both may differ by more than the server takes; compare: date -u".to_owned());
+        add("Both clocks differ by more than the server takes; compare: date -u");
     }
-    causes.push(
-        "The key may have expired or been revoked, or klopfd may not run. On the server this says why: klopf status"
-            .to_owned(),
-    );
+    let end = "The key has ended, was revoked, or may not open this door; or klopfd does not run.";
+    add(&format!("{end} On the server this says which: klopf status"));
     causes
 }
 
-/// Whether the host has answered that nobody takes packets at this port.
-fn was_rejected(sent: &Sent) -> bool {
+/// Whether the host has answered that nothing listens at this port.
+fn is_rejected(sent: &Sent) -> bool {
     let mut answer = [0; 1];
     let waits = sent.socket.set_read_timeout(Some(Duration::from_millis(1)));
     waits.is_ok() && sent.socket.recv(&mut answer).is_err_and(|error| error.kind() == io::ErrorKind::ConnectionRefused)

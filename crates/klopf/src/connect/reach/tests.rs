@@ -83,6 +83,10 @@ fn endpoints_are_tried_in_order() {
     assert_eq!(*counted.0.borrow(), 1, "nobody knocks at a host that is not there");
     let unreached = reach(Some(&counted), &all[..1], port, 5000).connect().unwrap_err();
     assert_eq!(unreached.failure.code, 68);
+    drop(listener);
+    let unreached = reach(Some(&counted), &all, port, 300).connect().unwrap_err();
+    let said = unreached.failure.to_string();
+    assert!(unreached.failure.code == 69 && said.contains("is unknown") && said.contains("refuses"), "{said}");
 }
 
 #[test]
