@@ -134,8 +134,14 @@ pub fn command() -> clap::Command {
 
 /// Runs as `klopf`; the first of `args` is the program's name. Exit codes follow sysexits(3).
 pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
+    let args: Vec<OsString> = args.into_iter().collect();
+    let invited = args.iter().any(|arg| arg.to_string_lossy().contains("klopf:"));
     let cli = match Cli::try_parse_from(args) {
         Ok(cli) => cli,
+        // clap shows what it does not understand, and an invitation holds a private key.
+        Err(error) if error.use_stderr() && invited => {
+            return fail("this cannot be understood; an invitation goes with: klopf join", 64);
+        }
         Err(error) => {
             let _ = error.print();
             return if error.use_stderr() { 64.into() } else { ExitCode::SUCCESS };

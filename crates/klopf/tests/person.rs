@@ -337,3 +337,34 @@ fn ssh_is_told_to_connect_through_this_program() {
     assert!(code == 0 && stdout.contains("Host home 127.0.0.1\n"), "{stdout}");
     assert!(stdout.contains(" connect -p home %h %p"), "{stdout}");
 }
+
+#[test]
+fn an_invitation_in_the_wrong_place_is_not_repeated() {
+    let scene = Scene::new();
+    let text = scene.invitation().text();
+    for command in ["open", "connect", "ssh-config", "join -x", "dance"] {
+        let (code, stdout, stderr) = scene.run(&format!("{command} {}", *text));
+        assert!(code == 64 && stderr.contains("klopf join"), "{stderr}");
+        assert!(!stdout.contains(&text[..20]) && !stderr.contains(&text[..20]), "{stderr}");
+    }
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_crash_leaves_no_keys_behind() {
+    use std::io::{BufRead, BufReader};
+    let scene = Scene::new();
+    scene.join(&scene.invitation());
+    let mut proxy = process::Command::new(assert_cmd::cargo::cargo_bin!("klopf"));
+    proxy.args(["proxy", "--port", "0"]).stdout(process::Stdio::piped());
+    proxy.env("KLOPF_CONFIG_DIR", scene.folder.join("config")).env("KLOPF_STATE_DIR", scene.folder.join("state"));
+    let mut proxy = proxy.spawn().unwrap();
+    let mut line = String::new();
+    BufReader::new(proxy.stdout.take().unwrap()).read_line(&mut line).unwrap();
+    let limits = fs::read_to_string(format!("/proc/{}/limits", proxy.id())).unwrap();
+    proxy.kill().unwrap();
+    proxy.wait().unwrap();
+    let cores = limits.lines().find(|line| line.starts_with("Max core file size")).unwrap();
+    assert_eq!(cores.split_whitespace().nth(4), Some("0"), "{limits}");
+    assert!(line.starts_with("SOCKS5 at 127.0.0.1:"), "{line}");
+}

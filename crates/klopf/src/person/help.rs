@@ -23,6 +23,9 @@ Examples:
       The line itself. It then stands in the shell's history, and for a moment
       in the list of processes, where others may read its private key.
 
+  klopf join --keyring
+      Keeps the keys in the desktop's keyring, which may ask to be unlocked.
+
 Profiles are files of their own in the folder profiles of the configuration:
 ~/.config/klopf on Linux, ~/Library/Application Support/klopf on macOS,
 %LOCALAPPDATA%\\klopf\\config on Windows, or KLOPF_CONFIG_DIR. Endpoints, door,

@@ -11,7 +11,7 @@ use zeroize::Zeroizing;
 
 use crate::failure::{Failure, code};
 use crate::open::{date, unix_ms};
-use crate::profile::{CoreFiles, Folders, KeyFiles, Store, random};
+use crate::profile::{CoreFiles, Folders, Kept, KeyFiles, Secrets, Store, keyring, random};
 use crate::{complain, say};
 
 /// No invitation is longer, in bytes.
@@ -28,6 +28,9 @@ pub(crate) struct Options {
     /// The file with the private key, if the invitation holds none and klopf keygen has not stored it here
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
     key: Option<PathBuf>,
+    /// Keep the keys in the desktop's keyring, and not in the profile
+    #[arg(long)]
+    keyring: bool,
     /// Put it in the place of a profile of the same name
     #[arg(long)]
     force: bool,
@@ -60,7 +63,11 @@ pub(super) fn run(options: Options) -> Result<ExitCode, Failure> {
         InvitedKey::Made(seed) => seed.clone(),
         InvitedKey::Own(id) => KeyFiles::new(&folders).load(*id, options.key.as_deref())?,
     };
-    let profile = profile(&invitation, seed, &store)?;
+    let mut profile = profile(&invitation, &name, seed, &store)?;
+    if let (true, Keys::Here(seed, psk)) = (options.keyring, &profile.keys) {
+        keyring::store(profile.device, &name, seed, psk)?;
+        profile.keys = Keys::Keyring;
+    }
     let path = store.save(&name, &profile, options.force)?;
     tell(&name, &profile, &path.display().to_string());
     if let Some(until) = invitation.until {
@@ -84,8 +91,8 @@ fn asked() -> Result<Zeroizing<String>, Failure> {
     Ok(text)
 }
 
-fn profile(invitation: &Invitation, seed: Seed, store: &Store) -> Result<Profile, Failure> {
-    let device = match known_device(&seed, store) {
+fn profile(invitation: &Invitation, name: &Name, seed: Seed, store: &Store) -> Result<Profile, Failure> {
+    let device = match known_device(name, &seed, store) {
         Some(device) => device,
         None => {
             let mut device = [0; 16];
@@ -110,9 +117,13 @@ fn profile(invitation: &Invitation, seed: Seed, store: &Store) -> Result<Profile
 }
 
 /// A key can be for one device: who joins again with it is the same one.
-fn known_device(seed: &Seed, store: &Store) -> Option<[u8; 16]> {
-    let same = |keys: &Keys| matches!(keys, Keys::Here(other, _) if other == seed);
-    store.all().0.into_iter().find(|kept| same(&kept.profile.keys)).map(|kept| kept.profile.device)
+fn known_device(name: &Name, seed: &Seed, store: &Store) -> Option<[u8; 16]> {
+    let same = |kept: &Kept| match &kept.profile.keys {
+        Keys::Here(other, _) => other == seed,
+        // The keyring may ask a person, so only for what is replaced.
+        Keys::Keyring => kept.name == *name && Secrets::of(kept).is_ok_and(|other| other.seed == *seed),
+    };
+    store.all().0.into_iter().find(same).map(|kept| kept.profile.device)
 }
 
 fn tell(name: &Name, profile: &Profile, path: &str) {

@@ -6,6 +6,7 @@ mod counter;
 mod files;
 mod folders;
 mod key_file;
+pub(crate) mod keyring;
 mod opened;
 mod secrets;
 mod store;

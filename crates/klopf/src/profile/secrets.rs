@@ -17,7 +17,10 @@ impl Secrets {
     pub(crate) fn of(kept: &Kept) -> Result<Self, Failure> {
         let secrets = match &kept.profile.keys {
             Keys::Here(seed, psk) => Self { seed: seed.clone(), psk: psk.clone() },
-            Keys::Keyring => return Err(super::store::no_keyring(&kept.path)),
+            Keys::Keyring => {
+                let (seed, psk) = super::keyring::find(kept.profile.device)?;
+                Self { seed, psk }
+            }
         };
         lock(secrets.seed.bytes());
         lock(secrets.psk.bytes());

@@ -1,6 +1,6 @@
 //! The folder of profiles.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::{fs, io};
 
 use klopf_config::profile::{self, Profile};
@@ -121,10 +121,4 @@ impl Store {
         let names: Vec<String> = self.names().iter().map(ToString::to_string).collect();
         names.join(", ")
     }
-}
-
-/// This program was made without what asks the keyring.
-pub(super) fn no_keyring(path: &Path) -> Failure {
-    let why = format_args!("the keys of {} are in a keyring, which this program cannot ask", path.display());
-    Failure::new(code::CONFIG, why)
 }
