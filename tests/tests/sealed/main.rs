@@ -3,6 +3,7 @@
 
 mod opens;
 mod play;
+mod terms;
 
 use std::process::ExitCode;
 
@@ -11,5 +12,6 @@ use klopf_tests::{Case, run};
 fn main() -> ExitCode {
     let mut cases: Vec<Case> = Vec::new();
     cases.extend(opens::cases());
+    cases.extend(terms::cases());
     run(cases)
 }

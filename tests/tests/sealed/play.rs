@@ -136,6 +136,11 @@ impl<'a> Play<'a> {
         Ok(status.list("refusals").iter().find(mine).cloned().ok_or("it is told no more")?)
     }
 
+    /// Ends all leases.
+    pub(crate) fn revoke(&self) -> Result {
+        if self.scene.status()?.leases() > 0 { self.scene.says(&["revoke", "ssh"]).map(drop) } else { Ok(()) }
+    }
+
     pub(crate) fn count(&self, name: &str) -> Result<u64> {
         Ok(count(&self.scene.status()?, name))
     }
