@@ -4,7 +4,7 @@ use std::fmt;
 use std::time::Duration;
 
 use data_encoding::BASE32_NOPAD;
-use klopf_spa::{Name, Psk, Public};
+use klopf_spa::{Name, Psk, Public, Shape};
 use zeroize::Zeroizing;
 
 use super::report::Wrong;
@@ -36,20 +36,6 @@ pub enum PacketPort {
     Fixed(u16),
     /// Another one every minute.
     Hop,
-}
-
-/// What a packet is dressed as (`docs/PROTOCOL.md`, section 4).
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Shape {
-    /// Nothing.
-    #[default]
-    None,
-    /// A DNS query.
-    Dns,
-    /// An NTP packet.
-    Ntp,
-    /// QUIC's first packet.
-    Quic,
 }
 
 /// `[key.NAME]`, or a file of `keys.d`: a person or device, and on which terms it may open doors. Moments are seconds since

@@ -23,7 +23,7 @@ use toml::de::DeTable;
 
 use self::doors::Place;
 pub use self::hours::Hours;
-pub use self::key::{Key, KeyList, Packet, PacketPort, Shape, Totp, Way};
+pub use self::key::{Key, KeyList, Packet, PacketPort, Totp, Way};
 use self::keys::Written;
 use self::report::{Report, Wrong, in_order};
 use crate::fault::MAX_FAULTS;

@@ -20,6 +20,7 @@ impl<F: Face> Keeper<'_, F> {
         if self.plan.packets.is_none() || !self.replay.forgets() || self.state_dir.as_os_str().is_empty() {
             return;
         }
+        klopf_sys::keep_secrets(false);
         let Ok(key) = clock::random() else { return };
         let (replay, trouble) = Replay::open(&self.state_dir.join("replay"), key);
         // What was accepted meanwhile is not given up for a file that cannot be used.

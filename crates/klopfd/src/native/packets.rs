@@ -6,7 +6,7 @@ use std::path::Path;
 use klopf_config::native::{self as config, Config};
 use klopf_engine::{Door, Hours, Key, KeyRef, Network};
 use klopf_files::SERVER_KEY;
-use klopf_spa::{PacketPort, ServerKey, Shape, Way};
+use klopf_spa::{PacketPort, ServerKey, Way};
 use zeroize::Zeroizing;
 
 use super::doors::milliseconds;
@@ -32,12 +32,7 @@ pub(super) fn server_key(config_path: &Path, config: &Config) -> Result<Option<S
 
 /// How sealed knocks come, and from whom; keys are without their ids.
 pub(super) fn packets(config: &Config, server: &ServerKey, doors: &[(String, Door)]) -> Packets {
-    let shape = match config.packet.shape {
-        config::Shape::None => Shape::None,
-        config::Shape::Dns => Shape::Dns,
-        config::Shape::Ntp => Shape::Ntp,
-        config::Shape::Quic => Shape::Quic,
-    };
+    let shape = config.packet.shape;
     let port = match config.packet.port {
         Some(config::PacketPort::Fixed(port)) => PacketPort::Fixed(port),
         Some(config::PacketPort::Hop) => PacketPort::Hop,
