@@ -15,7 +15,7 @@ use klopf_wire::Proto;
 use crate::daemon;
 use crate::hits::{self, Hit};
 use crate::send::{self, Family, SendError};
-use crate::{check, complain, export, man, say};
+use crate::{check, complain, export, man, person, say};
 
 const KNOCK_HELP: &str = "\
 Examples:
@@ -73,6 +73,8 @@ enum Task {
         #[arg(value_hint = ValueHint::FilePath)]
         file: Option<PathBuf>,
     },
+    #[command(flatten)]
+    Person(person::Task),
     #[cfg(target_os = "linux")]
     #[command(flatten)]
     Daemon(daemon::Task),
@@ -145,6 +147,7 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
             Err(error) => fail(&error, error.exit_code()),
         },
         Task::Check { file } => check::run(file.as_deref()),
+        Task::Person(task) => person::run(task),
         #[cfg(target_os = "linux")]
         Task::Daemon(task) => daemon::run(task),
         Task::Export { format, config } => export::run(format, &config),

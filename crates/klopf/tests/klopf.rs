@@ -149,12 +149,24 @@ fn man_pages_say_what_help_says() {
     let mut names: Vec<_> =
         fs::read_dir(dir.path()).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
     names.sort();
-    let everywhere = ["check", "completions", "export", "knock"].as_slice();
-    let linux: &[&str] = if cfg!(target_os = "linux") {
-        &["doctor", "grant", "lock", "reload", "revoke", "status", "unlock"]
-    } else {
-        &[]
-    };
+    let everywhere = [
+        "check",
+        "completions",
+        "connect",
+        "export",
+        "join",
+        "keygen",
+        "knock",
+        "open",
+        "profiles",
+        "proxy",
+        "run",
+        "ssh-config",
+        "status",
+    ]
+    .as_slice();
+    let linux: &[&str] =
+        if cfg!(target_os = "linux") { &["doctor", "grant", "lock", "reload", "revoke", "unlock"] } else { &[] };
     let mut expected: Vec<_> = [everywhere, linux].concat().iter().map(|task| format!("klopf-{task}.1")).collect();
     expected.sort();
     expected.extend(["klopf.1", "klopf.toml.5", "knock.1"].map(Into::into));

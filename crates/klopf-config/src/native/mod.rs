@@ -9,6 +9,7 @@ mod key;
 mod keys;
 mod moment;
 mod packet;
+pub mod profile;
 mod report;
 mod secrets;
 mod values;
