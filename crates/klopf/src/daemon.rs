@@ -18,7 +18,7 @@ use klopf_control::Request;
 pub(crate) use self::ask::left;
 pub(crate) use self::place::Place;
 pub(crate) use self::service::service;
-pub(crate) use self::status::span;
+pub(crate) use self::status::{span, table};
 use crate::check::NATIVE;
 use crate::doctor;
 
@@ -144,8 +144,8 @@ pub(crate) enum Task {
     /// End leases at once
     #[command(after_help = format!("{REVOKE_HELP}\n\n{EXIT_CODES}"))]
     Revoke {
-        /// An address, or a door's name
-        #[arg(value_name = "ADDRESS|DOOR")]
+        /// An address, or the name of a door or a key
+        #[arg(value_name = "ADDRESS|DOOR|KEY")]
         what: String,
         /// End connections that are up, too
         #[arg(long)]
@@ -210,7 +210,8 @@ fn address(text: &str) -> Result<IpAddr, &'static str> {
     text.parse().map(|address: IpAddr| address.to_canonical()).map_err(|_| "write it like 192.0.2.7 or 2001:db8::7")
 }
 
-fn duration(text: &str) -> Result<Duration, &'static str> {
+/// A time with a unit.
+pub(crate) fn duration(text: &str) -> Result<Duration, &'static str> {
     let units = [('s', 1), ('m', 60), ('h', 3600), ('d', 86400)];
     let read = units.iter().find_map(|(unit, seconds)| {
         let digits = text.strip_suffix(*unit).filter(|digits| digits.bytes().all(|byte| byte.is_ascii_digit()))?;

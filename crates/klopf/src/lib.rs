@@ -13,6 +13,8 @@ mod doctor;
 mod export;
 mod face;
 mod hits;
+#[cfg(target_os = "linux")]
+mod invite;
 mod man;
 mod send;
 mod terminal;

@@ -151,7 +151,7 @@ fn man_pages_say_what_help_says() {
     names.sort();
     let everywhere = ["check", "completions", "export", "knock"].as_slice();
     let linux: &[&str] = if cfg!(target_os = "linux") {
-        &["doctor", "grant", "lock", "reload", "revoke", "status", "unlock"]
+        &["doctor", "grant", "invite", "keys", "lock", "reload", "revoke", "status", "uninvite", "unlock"]
     } else {
         &[]
     };

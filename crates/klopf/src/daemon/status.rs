@@ -216,7 +216,7 @@ fn refusals(text: &mut String, status: &Status) {
 }
 
 /// Columns under their heads, and an empty line.
-fn table<const N: usize>(text: &mut String, heads: [&str; N], rows: Vec<[String; N]>) {
+pub(crate) fn table<const N: usize>(text: &mut String, heads: [&str; N], rows: Vec<[String; N]>) {
     let heads = heads.map(str::to_owned);
     let mut widths = [0; N];
     for row in std::iter::once(&heads).chain(&rows) {
