@@ -4,7 +4,7 @@ use std::fmt;
 use std::time::Duration;
 
 use data_encoding::BASE32_NOPAD;
-use klopf_spa::{Name, Psk, Public, Shape};
+use klopf_spa::{Name, Psk, Public, ServerPublic, Shape};
 use zeroize::Zeroizing;
 
 use super::report::Wrong;
@@ -26,6 +26,20 @@ pub struct Packet {
 impl Default for Packet {
     fn default() -> Self {
         Self { port: None, shape: Shape::None, window: Duration::from_secs(120) }
+    }
+}
+
+impl Packet {
+    /// How packets are sent to a server with this key.
+    #[must_use]
+    pub fn way(&self, server: &ServerPublic) -> klopf_spa::Way {
+        let shape = self.shape;
+        let port = match self.port {
+            Some(PacketPort::Fixed(port)) => klopf_spa::PacketPort::Fixed(port),
+            Some(PacketPort::Hop) => klopf_spa::PacketPort::Hop,
+            None => klopf_spa::PacketPort::Fixed(shape.port().unwrap_or_else(|| server.port())),
+        };
+        klopf_spa::Way { port, shape }
     }
 }
 

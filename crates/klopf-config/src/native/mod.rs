@@ -26,8 +26,9 @@ use self::doors::Place;
 pub use self::hours::Hours;
 pub use self::key::{Key, KeyList, Packet, PacketPort, Totp, Way};
 use self::keys::Written;
+pub use self::moment::text as moment_text;
 use self::report::{Report, Wrong, in_order};
-use crate::fault::MAX_FAULTS;
+use crate::fault::{MAX_FAULTS, place};
 pub use crate::{Fault, Faults};
 
 /// A longer file is not read, in bytes.
@@ -256,6 +257,24 @@ pub fn daemon_of(text: &[u8]) -> Daemon {
 pub fn holds_keys(text: &[u8]) -> bool {
     let text = String::from_utf8_lossy(text);
     text.len() <= LONGEST_FILE && DeTable::parse_recoverable(&text).0.get_ref().contains_key("key")
+}
+
+/// The line, from 1, in which the key at the end of `path` is written, such as `["door", "ssh", "keys"]`; for a section that of its
+/// header.
+#[must_use]
+pub fn line_of(text: &[u8], path: &[&str]) -> Option<usize> {
+    let text = String::from_utf8_lossy(text);
+    let (last, sections) = path.split_last()?;
+    if text.len() > LONGEST_FILE {
+        return None;
+    }
+    let document = DeTable::parse_recoverable(&text).0.into_inner();
+    let mut table = &document;
+    for section in sections {
+        table = table.get(*section)?.get_ref().as_table()?;
+    }
+    let (key, _) = table.get_key_value(*last)?;
+    Some(place(&text, &key.span()).0)
 }
 
 /// The configuration, which only counts without faults, the faults and the warnings.
