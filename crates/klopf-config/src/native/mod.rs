@@ -34,7 +34,7 @@ pub use crate::{Fault, Faults};
 /// A longer file is not read, in bytes.
 const LONGEST_FILE: usize = 1 << 20;
 /// More keys are a fault.
-const MOST_KEYS: usize = 10_000;
+const MOST_KEYS: usize = 100_000;
 
 /// `klopf.toml` with the files of `keys.d`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -45,7 +45,7 @@ pub struct Config {
     pub doors: Vec<Door>,
     /// `[packet]`.
     pub packet: Packet,
-    /// `[key.NAME]` in file order, then those of `keys.d` as they were given; at most 10,000.
+    /// `[key.NAME]` in file order, then those of `keys.d` as they were given; at most 100,000.
     pub keys: Vec<Key>,
 }
 
