@@ -155,8 +155,10 @@ fn invite(options: &Options, place: &Place) -> Result<ExitCode, Failure> {
         Ok(answer) => answer,
         Err(failure) => {
             drop(written);
-            // It may have read what is gone now.
-            let _ = reload::ask(place, &Request::Reload { confirm: false }, None);
+            // It may have read what is gone now; one that does not answer has not.
+            if failure.code != code::UNAVAILABLE {
+                let _ = reload::ask(place, &Request::Reload { confirm: false }, None);
+            }
             return Err(failure);
         }
     };
