@@ -12,7 +12,8 @@ use crate::{Need, Result, Stage, ensure, found};
 pub struct Sshd {
     /// The script; it takes `start` and `stop`.
     pub init: PathBuf,
-    key: PathBuf,
+    /// The client's private key.
+    pub key: PathBuf,
 }
 
 impl Sshd {

@@ -326,21 +326,4 @@ mod tests {
             assert_eq!(open(&vec![0; length]), Err(NotOpened::NoPacket), "{length}");
         }
     }
-
-    /// Who has the server's files has its private key and all that it knows of people, and still cannot sign.
-    #[test]
-    fn the_servers_own_secrets_forge_no_knock() {
-        let thief = Seed::new([8; 32]);
-        let victim = Seed::new([2; 32]).public();
-        // With the server's private key the KEM's shared secret of any sender can be worked out (RFC 9180, section 9.1),
-        // so all is as the victim would make it, but for the signature.
-        let signer = |seed: &Seed| {
-            let opener = opener();
-            let person = opener.person(victim.id()).unwrap();
-            let plain = knock().encode();
-            let message = signed(&server().public(), &victim.id(), &[5; 32], &plain);
-            person.public.verifies(&message, seed.signing().unwrap().sign(&message).as_ref())
-        };
-        assert!(signer(&Seed::new([2; 32])) && !signer(&thief));
-    }
 }

@@ -17,7 +17,7 @@ use crate::hits::{self, Hit};
 #[cfg(target_os = "linux")]
 use crate::invite;
 use crate::send::{self, Family, SendError};
-use crate::{check, complain, export, man, say};
+use crate::{check, complain, export, man, person, say};
 
 const KNOCK_HELP: &str = "\
 Examples:
@@ -75,6 +75,8 @@ enum Task {
         #[arg(value_hint = ValueHint::FilePath)]
         file: Option<PathBuf>,
     },
+    #[command(flatten)]
+    Person(person::Task),
     #[cfg(target_os = "linux")]
     #[command(flatten)]
     Daemon(daemon::Task),
@@ -150,6 +152,7 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
             Err(error) => fail(&error, error.exit_code()),
         },
         Task::Check { file } => check::run(file.as_deref()),
+        Task::Person(task) => person::run(task),
         #[cfg(target_os = "linux")]
         Task::Daemon(task) => daemon::run(task),
         #[cfg(target_os = "linux")]

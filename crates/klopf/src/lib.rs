@@ -6,23 +6,39 @@
 
 mod check;
 mod cli;
+mod connect;
 #[cfg(target_os = "linux")]
 mod daemon;
 #[cfg(target_os = "linux")]
 mod doctor;
 mod export;
 mod face;
+mod failure;
 mod hits;
 #[cfg(target_os = "linux")]
 mod invite;
 mod man;
+mod open;
+mod person;
+mod profile;
+mod proxy;
+#[cfg(test)]
+mod scratch;
 mod send;
+mod shell;
 mod terminal;
+mod times;
 
 use std::fmt::Display;
 use std::io::Write;
 
 pub use cli::{command, run};
+/// Parsers of what comes from elsewhere, for the fuzz targets.
+#[doc(hidden)]
+pub mod wire {
+    pub use crate::open::{binding_request, mapped_address};
+    pub use crate::proxy::{Read, Reply, SocksHost, SocksRequest, greeting, request};
+}
 pub use face::knock;
 
 /// A line for stdout. A reader that went away must not keep the rest of a knock from being sent.

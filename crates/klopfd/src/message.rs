@@ -123,7 +123,7 @@ impl Down {
             Self::Factor(secret) => drop(out.u8(19).text(secret)),
             Self::Mark(id, mark) => {
                 // The greatest counter as the floor: what was overtaken before no longer counts.
-                let floor = mark.recent().last().copied().unwrap_or(mark.floor());
+                let floor = mark.recent().last().copied().unwrap_or_else(|| mark.floor());
                 out.u8(20).put(id).u64(floor).u32(mark.uses());
                 out.bool(mark.device().is_some()).put(&mark.device().unwrap_or_default());
             }

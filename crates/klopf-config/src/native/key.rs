@@ -4,7 +4,7 @@ use std::fmt;
 use std::time::Duration;
 
 use data_encoding::BASE32_NOPAD;
-use klopf_spa::{Name, Psk, Public, ServerPublic};
+use klopf_spa::{Name, Psk, Public, ServerPublic, Shape};
 use zeroize::Zeroizing;
 
 use super::report::Wrong;
@@ -33,12 +33,7 @@ impl Packet {
     /// How packets are sent to a server with this key.
     #[must_use]
     pub fn way(&self, server: &ServerPublic) -> klopf_spa::Way {
-        let shape = match self.shape {
-            Shape::None => klopf_spa::Shape::None,
-            Shape::Dns => klopf_spa::Shape::Dns,
-            Shape::Ntp => klopf_spa::Shape::Ntp,
-            Shape::Quic => klopf_spa::Shape::Quic,
-        };
+        let shape = self.shape;
         let port = match self.port {
             Some(PacketPort::Fixed(port)) => klopf_spa::PacketPort::Fixed(port),
             Some(PacketPort::Hop) => klopf_spa::PacketPort::Hop,
@@ -55,20 +50,6 @@ pub enum PacketPort {
     Fixed(u16),
     /// Another one every minute.
     Hop,
-}
-
-/// What a packet is dressed as (`docs/PROTOCOL.md`, section 4).
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Shape {
-    /// Nothing.
-    #[default]
-    None,
-    /// A DNS query.
-    Dns,
-    /// An NTP packet.
-    Ntp,
-    /// QUIC's first packet.
-    Quic,
 }
 
 /// `[key.NAME]`, or a file of `keys.d`: a person or device, and on which terms it may open doors. Moments are seconds since

@@ -9,6 +9,7 @@ mod key;
 mod keys;
 mod moment;
 mod packet;
+pub mod profile;
 mod report;
 mod secrets;
 mod values;
@@ -23,7 +24,7 @@ use toml::de::DeTable;
 
 use self::doors::Place;
 pub use self::hours::Hours;
-pub use self::key::{Key, KeyList, Packet, PacketPort, Shape, Totp, Way};
+pub use self::key::{Key, KeyList, Packet, PacketPort, Totp, Way};
 use self::keys::Written;
 pub use self::moment::text as moment_text;
 use self::report::{Report, Wrong, in_order};
@@ -33,7 +34,7 @@ pub use crate::{Fault, Faults};
 /// A longer file is not read, in bytes.
 const LONGEST_FILE: usize = 1 << 20;
 /// More keys are a fault.
-const MOST_KEYS: usize = 10_000;
+const MOST_KEYS: usize = 100_000;
 
 /// `klopf.toml` with the files of `keys.d`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -44,7 +45,7 @@ pub struct Config {
     pub doors: Vec<Door>,
     /// `[packet]`.
     pub packet: Packet,
-    /// `[key.NAME]` in file order, then those of `keys.d` as they were given; at most 10,000.
+    /// `[key.NAME]` in file order, then those of `keys.d` as they were given; at most 100,000.
     pub keys: Vec<Key>,
 }
 

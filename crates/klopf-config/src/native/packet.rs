@@ -2,10 +2,11 @@
 
 use std::time::Duration;
 
+use klopf_spa::Shape;
 use toml::de::{DeTable, DeValue};
 
 use super::report::{Report, Value, Wrong, in_order};
-use super::{Packet, PacketPort, Shape, values};
+use super::{Packet, PacketPort, values};
 use crate::suggest::nearest;
 
 pub(super) const KEYS: [&str; 3] = ["port", "shape", "window"];
@@ -19,7 +20,7 @@ pub(super) fn read(table: &DeTable<'_>, report: &mut Report<'_>) -> Packet {
         match key.get_ref().as_ref() {
             "port" => packet.port = port(value, report),
             "shape" => {
-                let choices = [("none", Shape::None), ("dns", Shape::Dns), ("ntp", Shape::Ntp), ("quic", Shape::Quic)];
+                let choices = Shape::ALL.map(|shape| (shape.name(), shape));
                 packet.shape = report.choice("shape", value, choices).unwrap_or_default();
             }
             "window" => {

@@ -8,9 +8,11 @@ use klopf_sys::clock;
 use super::draft;
 use super::failure::Failure;
 use super::tell::moment;
-use crate::daemon::{Place, span, table};
+use crate::daemon::Place;
 use crate::say;
+use crate::terminal::table;
 use crate::terminal::wrapped;
+use crate::times::span;
 
 /// Columns of the terms.
 const WIDTH: usize = 50;

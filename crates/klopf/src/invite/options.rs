@@ -6,7 +6,7 @@ use std::time::Duration;
 use clap::{Args, ValueHint};
 use klopf_spa::Name;
 
-use crate::daemon::duration;
+use crate::times::duration;
 
 /// For whom, and on which terms.
 #[derive(Args)]

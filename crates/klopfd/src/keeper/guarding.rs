@@ -367,7 +367,7 @@ impl<F: Face> Keeper<'_, F> {
             let ssh = door.status.guard.iter().any(|port| port == "tcp/22");
             let then = if ssh { format!(" && ssh {host}") } else { String::new() };
             if door.sequence.is_empty() {
-                lines.push(format!("  the command with which your key opens door {}{then}", door.status.name));
+                lines.push(format!("  klopf open PROFILE/{}{then}", door.status.name));
             } else {
                 lines.push(format!("  klopf knock {host} {}{then}", door.sequence));
             }
