@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use klopf_config::native::{Config, Door, Key, KeyList, Way, line_of, moment_text};
 use klopf_files::{Files, KEYS_DIR, NoServerKey, SERVER_KEY, Unreadable, key_path, remedy, server_key};
-use klopf_spa::{Invitation, InvitedKey, Name, Psk, Seed, ServerKey};
+use klopf_spa::{Invitation, InvitedKey, Name, Psk, Public, Seed, ServerKey};
 use zeroize::Zeroizing;
 
 use super::failure::{Failure, code};
@@ -53,7 +53,8 @@ impl Draft {
             None => (ServerKey::new(*chance.server), true),
         };
         let (seed, psk) = (Seed::new(*chance.seed), Psk::new(*chance.psk));
-        let public = options.public.unwrap_or_else(|| seed.public());
+        let own = options.public.as_deref().map(own).transpose()?;
+        let public = own.unwrap_or_else(|| seed.public());
         let text = key_file::text(options, &public, &psk, options.totp.then_some(&*chance.totp), now);
         files.put(path.clone(), Zeroizing::new(text.as_bytes().to_vec()));
         let config = checked(&files, &path)?;
@@ -80,7 +81,7 @@ impl Draft {
             name: name.clone(),
             server: server.public(),
             psk,
-            key: if options.public.is_some() { InvitedKey::Own(public.id()) } else { InvitedKey::Made(seed) },
+            key: if own.is_some() { InvitedKey::Own(public.id()) } else { InvitedKey::Made(seed) },
             endpoints,
             doors: doors.iter().filter_map(|door| Name::new(&door.name)).collect(),
             way: config.packet.way(&server.public()),
@@ -98,6 +99,13 @@ impl Draft {
         });
         Ok(Self { path, text, before, server_key, invitation, key, doors, otpauth })
     }
+}
+
+/// The key that a person has made. What it says is not repeated: it may be the private one.
+fn own(text: &str) -> Result<Public, Failure> {
+    let why = |error| format!("what follows --public is no key: {error}");
+    Public::parse(text.trim())
+        .map_err(|error| Failure::new(code::USAGE, why(error), "copy what klopf keygen has printed"))
 }
 
 /// Reads klopf.toml and keys.d.

@@ -77,7 +77,24 @@ fn terms(key: &Key, now: u64) -> Vec<String> {
 
 fn hours(hours: &Hours) -> String {
     let minute = |minute: u16| format!("{:02}:{:02}", minute / 60, minute % 60);
-    let days: Vec<&str> = DAYS.into_iter().zip(hours.days).filter(|(_, on)| *on).map(|(day, _)| day).collect();
-    let days = if days.len() == DAYS.len() { String::new() } else { format!("{} ", days.join(",")) };
-    format!("{days}{}-{}", minute(hours.from), minute(hours.to))
+    format!("{}{}-{}", days(hours.days), minute(hours.from), minute(hours.to))
+}
+
+/// `mon-fri `, or nothing for every day.
+fn days(days: [bool; 7]) -> String {
+    if days == [true; 7] {
+        return String::new();
+    }
+    let mut runs: Vec<(&str, &str)> = Vec::new();
+    let mut before = false;
+    for (day, on) in DAYS.into_iter().zip(days) {
+        match runs.last_mut().filter(|_| before && on) {
+            Some((_, last)) => *last = day,
+            None if on => runs.push((day, day)),
+            None => {}
+        }
+        before = on;
+    }
+    let run = |(first, last)| if first == last { String::from(first) } else { format!("{first}-{last}") };
+    runs.into_iter().map(run).collect::<Vec<String>>().join(",") + " "
 }

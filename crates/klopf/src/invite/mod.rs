@@ -53,8 +53,10 @@ Examples:
       holds no private key.
 
   sudo klopf invite guest --door web --valid 2h --expires 7d --max-uses 20
-  sudo klopf invite office --door ssh --hours \"mon-fri 08:00-18:00\" --network 192.0.2.0/24
-      On more terms. All of them are in the key's file, and may be changed there.
+      On more terms. They are in the key's file: change them there, and reload.
+
+  sudo klopf invite office --door ssh --hours \"mon-fri 08:00-18:00\"
+      By the clock of this host.
 
 Exit codes:
   0   the line is on standard output
@@ -66,6 +68,7 @@ Exit codes:
   74  the line could not be printed
   77  a right is missing
   78  the configuration has a fault, or does not let the key open the door
+
 If it is not 0, nothing was changed.";
 
 const KEYS_HELP: &str = "\
@@ -82,8 +85,8 @@ Exit codes:
 const UNINVITE_HELP: &str = "\
 Examples:
   sudo klopf uninvite laptop
-      Removes the key, has klopfd forget it, and ends its leases. Connections that
-      are up stay up.
+      Removes the key, has klopfd forget it, and ends its leases. Connections
+      that are up stay up.
 
   sudo klopf uninvite laptop --cut
       Ends those as well.
@@ -152,8 +155,10 @@ fn invite(options: &Options, place: &Place) -> Result<ExitCode, Failure> {
         Ok(answer) => answer,
         Err(failure) => {
             drop(written);
-            // It may have read what is gone now.
-            let _ = reload::ask(place, &Request::Reload { confirm: false }, None);
+            // It may have read what is gone now; one that does not answer has not.
+            if failure.code != code::UNAVAILABLE {
+                let _ = reload::ask(place, &Request::Reload { confirm: false }, None);
+            }
             return Err(failure);
         }
     };

@@ -4,7 +4,7 @@ use std::net::Ipv6Addr;
 use std::time::Duration;
 
 use clap::{Args, ValueHint};
-use klopf_spa::{Name, Public};
+use klopf_spa::Name;
 
 use crate::times::duration;
 
@@ -22,8 +22,8 @@ pub(crate) struct Options {
     #[arg(short, long = "endpoint", value_name = "HOST", value_delimiter = ',', value_parser = endpoint, value_hint = ValueHint::Hostname)]
     pub(super) endpoints: Vec<String>,
     /// The public key that klopf keygen has printed; the line then holds no private one
-    #[arg(long, value_name = "KEY", value_parser = public)]
-    pub(super) public: Option<Public>,
+    #[arg(long, value_name = "KEY")]
+    pub(super) public: Option<String>,
     /// How long it may take until the first use, as 1h or 7d, or never for no end
     #[arg(long, value_name = "TIME", default_value = "1d", value_parser = valid)]
     pub(super) valid: Valid,
@@ -92,10 +92,6 @@ fn endpoint(text: &str) -> Result<String, &'static str> {
         true => Ok(text.to_owned()),
         false => Err("write a host name, of A-Z a-z 0-9 . and - (others as xn--...), or an address"),
     }
-}
-
-fn public(text: &str) -> Result<Public, String> {
-    Public::parse(text.trim()).map_err(|error| format!("{error}; copy what klopf keygen has printed"))
 }
 
 fn valid(text: &str) -> Result<Valid, &'static str> {

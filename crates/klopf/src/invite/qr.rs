@@ -19,8 +19,7 @@ pub(super) fn drawn(text: &str) -> Option<Zeroizing<String>> {
     let inside = |at: usize| at.checked_sub(QUIET).filter(|at| *at < code.width());
     let light = |x: usize, y: usize| match (inside(x), inside(y)) {
         (Some(x), Some(y)) => modules.get(y * code.width() + x) != Some(&true),
-        // Nothing is drawn below the last row, which is half a line.
-        _ => y < width,
+        _ => true,
     };
     let mut lines = Zeroizing::new(String::with_capacity(width * width * 2));
     for y in (0..width).step_by(2) {

@@ -20,10 +20,10 @@ pub(super) fn lines(draft: &Draft, named: bool, answer: &Answer) -> Vec<String> 
     let endpoints = invitation.endpoints.join(", ");
     let doors: Vec<&str> = invitation.doors.iter().map(|door| &**door).collect();
     let mut lines = vec![String::new(), invited(draft, &doors.join(", "))];
-    let secret = match (&invitation.key, draft.key.once, invitation.until) {
-        (InvitedKey::Own(_), ..) => "The line holds no private key, but is not for everybody.",
-        (InvitedKey::Made(_), true, _) => "The line above is a secret: whoever uses it first has the key.",
-        (InvitedKey::Made(_), false, _) => "The line above is a secret for as long as the key counts: it is the key.",
+    let secret = match (&invitation.key, draft.key.once) {
+        (InvitedKey::Own(_), _) => "The line holds no private key, but is not for everybody.",
+        (InvitedKey::Made(_), true) => "The line is a secret until then: whoever uses it first has the key.",
+        (InvitedKey::Made(_), false) => "The line is a secret as long as the key counts: it is the key.",
     };
     lines.push(secret.to_owned());
     lines.push(String::new());
@@ -79,13 +79,13 @@ pub(super) fn codes(draft: &Draft) {
 fn invited(draft: &Draft, doors: &str) -> String {
     let key = &draft.key;
     let mut text = format!("{} may open {doors}", key.name);
-    match draft.invitation.until {
-        Some(until) => {
-            let _ = write!(text, ", if first used before {}", moment(until));
-        }
-        None => text.push_str(", from now on"),
+    if let Some(end) = key.expires {
+        let _ = write!(text, " until {}", moment(end));
     }
-    text.push_str(if key.once { ", from the one device that uses it first." } else { ", from any device." });
+    if let Some(end) = key.join_before {
+        let _ = write!(text, ", if it is used before {}", moment(end));
+    }
+    text.push_str(if key.once { ", from the device that uses it first." } else { ", from any device." });
     text
 }
 

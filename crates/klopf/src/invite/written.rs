@@ -36,7 +36,7 @@ impl Written {
     /// Makes a file for its owner alone. One that is there is never written over.
     pub(super) fn make(&mut self, path: &Path, text: &[u8]) -> Result<(), Failure> {
         // A link fails where there is something, which renaming would replace.
-        let made = put(path, text, |new| fs::hard_link(new, path).and_then(|()| fs::remove_file(new)));
+        let made = put(path, text, |new| fs::hard_link(new, path));
         made.map_err(|error| cannot_write(path, &error))?;
         self.undo.push(Undo::RemoveFile(path.to_owned()));
         sync(folder_of(path)).map_err(|error| cannot_write(path, &error))
@@ -86,13 +86,11 @@ fn put(path: &Path, text: &[u8], settle: impl FnOnce(&Path) -> io::Result<()>) -
     let name = path.file_name().unwrap_or_default().to_string_lossy();
     // What begins with a dot is no key's.
     let new = path.with_file_name(format!(".{name}.{}", std::process::id()));
-    let written = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&new).and_then(|mut file| {
-        let written = file.write_all(text).and_then(|()| file.sync_all()).and_then(|()| settle(&new));
-        written.inspect_err(|_| {
-            let _ = fs::remove_file(&new);
-        })
-    });
-    written.map(|_| ())
+    let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&new)?;
+    let written = file.write_all(text).and_then(|()| file.sync_all()).and_then(|()| settle(&new));
+    // It is gone where it was renamed.
+    let _ = fs::remove_file(&new);
+    written
 }
 
 fn folder_of(path: &Path) -> &Path {
