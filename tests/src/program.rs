@@ -27,3 +27,13 @@ pub fn built(name: &str) -> Result<PathBuf> {
     };
     if file.is_file() { Ok(file) } else { Err(format!("{} is missing: `cargo build` first", file.display()).into()) }
 }
+
+/// A program of these tests that plays a part, from the directory this profile is built in.
+///
+/// # Errors
+/// If it is not built.
+pub fn player(name: &str) -> Result<String> {
+    // target/PROFILE/deps/TEST
+    let file = env::current_exe()?.parent().and_then(Path::parent).ok_or("no target directory")?.join(name);
+    if file.is_file() { Ok(file.display().to_string()) } else { Err(format!("{} is missing", file.display()).into()) }
+}

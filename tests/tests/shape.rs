@@ -59,7 +59,10 @@ fn seen(stage: &Stage, shape: Shape, protocol: &str, field: &str) -> Result {
         if shape == Shape::Ntp {
             // Wireshark does not mind extension fields that go beyond the end, nor bytes behind them.
             let fields: usize = value.split(',').map(|hexadecimal| FIELD + hexadecimal.len() / 2).sum();
-            ensure!(fields + UDP_AND_NTP == length.parse()?, "the fields do not end with the datagram: {line}");
+            ensure!(
+                fields + UDP_AND_NTP == length.parse::<usize>()?,
+                "the fields do not end with the datagram: {line}"
+            );
         }
         values.insert(value.to_owned());
     }

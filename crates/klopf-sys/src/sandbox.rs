@@ -113,6 +113,24 @@ fn prove_dropped() -> Result<(), SandboxError> {
     Ok(())
 }
 
+/// Keeps what this process knows out of core dumps, other processes of the same user, and where that is allowed swap. To be
+/// called before rights are given up; `raise` the limit of locked memory only where no command is run that would inherit it.
+pub fn keep_secrets(raise: bool) {
+    // Where one of them cannot be done the others still are, and none is a reason not to run.
+    let _ = rustix::process::set_dumpable_behavior(rustix::process::DumpableBehavior::NotDumpable);
+    let unlimited = rustix::process::Rlimit { current: None, maximum: None };
+    let may = if raise {
+        rustix::process::setrlimit(rustix::process::Resource::Memlock, unlimited).is_ok()
+    } else {
+        caps::has_cap(None, CapSet::Effective, caps::Capability::CAP_IPC_LOCK).unwrap_or(false)
+    };
+    // Within a limit, later allocations would fail.
+    if may {
+        use rustix::mm::MlockAllFlags;
+        let _ = rustix::mm::mlockall(MlockAllFlags::CURRENT | MlockAllFlags::FUTURE | MlockAllFlags::ONFAULT);
+    }
+}
+
 /// Closes the file system, all TCP ports and other processes to this one (landlock), and all system calls but those
 /// of a loop that waits, reads and writes messages by `messages` alone (seccomp). Where the kernel has no landlock
 /// that is reported; without seccomp it is an error unless `seccomp_optional`.

@@ -14,6 +14,8 @@ use klopf_wire::Proto;
 #[cfg(target_os = "linux")]
 use crate::daemon;
 use crate::hits::{self, Hit};
+#[cfg(target_os = "linux")]
+use crate::invite;
 use crate::send::{self, Family, SendError};
 use crate::{check, complain, export, man, person, say};
 
@@ -78,6 +80,9 @@ enum Task {
     #[cfg(target_os = "linux")]
     #[command(flatten)]
     Daemon(daemon::Task),
+    #[cfg(target_os = "linux")]
+    #[command(flatten)]
+    Invite(invite::Task),
     /// Print the doors as a ruleset that needs no daemon
     #[command(after_help = export::HELP)]
     Export {
@@ -156,6 +161,8 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
         Task::Person(task) => person::run(task),
         #[cfg(target_os = "linux")]
         Task::Daemon(task) => daemon::run(task),
+        #[cfg(target_os = "linux")]
+        Task::Invite(task) => invite::run(task),
         Task::Export { format, config } => export::run(format, &config),
         Task::Completions { shell } => completions(shell),
         Task::Man { dir } => match man::write(&dir) {

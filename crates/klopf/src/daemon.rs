@@ -144,8 +144,8 @@ pub(crate) enum Task {
     /// End leases at once
     #[command(after_help = format!("{REVOKE_HELP}\n\n{EXIT_CODES}"))]
     Revoke {
-        /// An address, or a door's name
-        #[arg(value_name = "ADDRESS|DOOR")]
+        /// An address, or the name of a door or a key
+        #[arg(value_name = "ADDRESS|DOOR|KEY")]
         what: String,
         /// End connections that are up, too
         #[arg(long)]

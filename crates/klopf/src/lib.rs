@@ -15,6 +15,8 @@ mod export;
 mod face;
 mod failure;
 mod hits;
+#[cfg(target_os = "linux")]
+mod invite;
 mod man;
 mod open;
 mod person;

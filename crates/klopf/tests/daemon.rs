@@ -226,7 +226,7 @@ fn what_is_mistyped_asks_nothing() {
         ("grant ssh", "<ADDRESS>"),
         ("grant ssh host", "write it like 192.0.2.7 or 2001:db8::7"),
         ("grant ssh 192.0.2.7 --for 10", "a time is written 30s, 10m, 2h or 1d"),
-        ("revoke", "<ADDRESS|DOOR>"),
+        ("revoke", "<ADDRESS|DOOR|KEY>"),
     ] {
         let (code, _, stderr) = klopf(line);
         assert!(code == 64 && stderr.contains(message), "{line}: {stderr}");

@@ -165,8 +165,11 @@ fn man_pages_say_what_help_says() {
         "status",
     ]
     .as_slice();
-    let linux: &[&str] =
-        if cfg!(target_os = "linux") { &["doctor", "grant", "lock", "reload", "revoke", "unlock"] } else { &[] };
+    let linux: &[&str] = if cfg!(target_os = "linux") {
+        &["doctor", "grant", "invite", "keys", "lock", "reload", "revoke", "uninvite", "unlock"]
+    } else {
+        &[]
+    };
     let mut expected: Vec<_> = [everywhere, linux].concat().iter().map(|task| format!("klopf-{task}.1")).collect();
     expected.sort();
     expected.extend(["klopf.1", "klopf.toml.5", "knock.1"].map(Into::into));

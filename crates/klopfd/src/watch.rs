@@ -84,6 +84,7 @@ fn prepare(handed: Handed) -> Result<Watch, Box<dyn std::error::Error>> {
     };
     // The first reading looks for the kernel's page of clocks and the time zone, with calls that are forbidden later.
     let _ = (clock::monotonic_ms(), clock::minute_of_week());
+    klopf_sys::keep_secrets(true);
     klopf_sys::drop_privileges(handed.user)?;
     let confined = klopf_sys::confine(watch.messages.as_fd(), handed.seccomp_optional)?;
     klopf_sys::close_stderr();

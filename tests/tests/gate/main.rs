@@ -13,7 +13,6 @@ mod others;
 mod paths;
 mod rejects;
 mod restart;
-mod scene;
 mod services;
 mod state;
 mod storm;
@@ -22,7 +21,7 @@ mod unlock;
 
 use std::process::ExitCode;
 
-use klopf_tests::{Case, run};
+use klopf_tests::{Case, run, scene};
 
 fn main() -> ExitCode {
     let mut cases: Vec<Case> = Vec::new();

@@ -8,8 +8,9 @@ use klopf_tests::{
     ensure, until,
 };
 
-use crate::scene::{NEEDS, PEER, Scene, door, tells};
+use crate::scene::{NEEDS, Scene, door, tells};
 
+const PEER: &str = env!("CARGO_BIN_EXE_peer");
 const SYSTEMD: &str = env!("CARGO_BIN_EXE_systemd");
 const UNIT: &str = "echo.service";
 /// A port that nothing serves but the unit.

@@ -92,6 +92,8 @@ impl Watching {
     pub(super) fn start(&mut self, packets: &Sockets, now: u64) -> std::io::Result<()> {
         (self.started, self.start_at, self.distrusted) = (now, None, false);
         (self.pinged, self.fresh) = (None, true);
+        // Nobody was there to hear what was asked meanwhile.
+        self.counts_asked = 0;
         self.unsent.clear();
         match role::start_watch(packets, self.user, self.seccomp_optional, self.debug) {
             Ok((pid, pair)) => {
