@@ -64,7 +64,7 @@ fn unrepeated(checked: &Check) {
 fn sealed(config: &native::Config) {
     let window = config.packet.window;
     assert!(window >= Duration::from_secs(1) && window <= Duration::from_secs(3600));
-    assert_ne!(config.packet.port, Some(native::PacketPort::Fixed(0)));
+    assert_ne!(config.packet.port, Some(klopf_spa::PacketPort::Fixed(0)));
     for (place, key) in config.keys.iter().enumerate() {
         let others = || config.keys.iter().skip(place + 1);
         assert!(others().all(|other| other.name != key.name && other.public != key.public));
