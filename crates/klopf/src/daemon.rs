@@ -38,8 +38,12 @@ Examples:
   sudo klopf status --json | jq '.leases[].address'
       The same for programs. Times are in milliseconds; names do not change.
 
+  klopf status
+      Where you have profiles: what you have opened, and until when as far as
+      this device knows. On a host with klopfd root sees both.
+
 Exit codes:
-  0   klopfd answered
+  0   klopfd answered, or you have profiles and it is none of your business
   69  klopfd does not run, or does not answer; it says what is guarded now
   77  only root may ask";
 
@@ -110,7 +114,7 @@ Exit codes:
 
 #[derive(Subcommand)]
 pub(crate) enum Task {
-    /// Show what is guarded, who is let in, and which knocks were refused
+    /// Show what is guarded, who is let in, which knocks were refused, and what you have opened
     #[command(after_help = STATUS_HELP)]
     Status {
         /// For programs, as JSON

@@ -1,5 +1,6 @@
 //! The keychain of macOS, and Windows' Credential Manager.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use keyring_core::{CredentialStore, Entry, Error};
@@ -22,9 +23,10 @@ pub(super) fn get(name: &str) -> Result<Option<Zeroizing<String>>, String> {
 
 fn entry(name: &str) -> Result<Entry, String> {
     #[cfg(target_os = "macos")]
-    let store = apple_native_keyring_store::keychain::Store::new();
+    let (store, modifiers) = (apple_native_keyring_store::keychain::Store::new(), HashMap::new());
+    // The keys are this device's, and do not follow the user to other computers.
     #[cfg(windows)]
-    let store = windows_native_keyring_store::Store::new();
+    let (store, modifiers) = (windows_native_keyring_store::Store::new(), HashMap::from([("persistence", "Local")]));
     let store: Arc<CredentialStore> = store.map_err(|error| error.to_string())?;
-    store.build(SERVICE, name, None).map_err(|error| error.to_string())
+    store.build(SERVICE, name, Some(&modifiers)).map_err(|error| error.to_string())
 }
