@@ -6,9 +6,9 @@ use klopf_config::native::{Config, Hours, Key, Network, Way};
 use klopf_sys::clock;
 
 use super::draft;
-use super::failure::Failure;
 use super::tell::moment;
 use crate::daemon::Place;
+use crate::failure::Failure;
 use crate::say;
 use crate::terminal::table;
 use crate::terminal::wrapped;

@@ -9,9 +9,9 @@ use klopf_spa::{Invitation, InvitedKey, PacketPort, Public, Seed, ServerKey, Sha
 use zeroize::Zeroizing;
 
 use super::draft::{Chance, Draft};
-use super::failure::Failure;
 use super::{keys, options, uninvite, write};
 use crate::daemon::Place;
+use crate::failure::Failure;
 
 /// 2026-11-23T00:00:00Z.
 const NOW: u64 = 1_795_392_000;
@@ -177,13 +177,13 @@ fn what_cannot_be_is_refused_with_what_to_do_and_leaves_nothing() {
         (&format!("a -d ssh --public {public}"), 64, "keys `b` and `a` are one and the same", "public"),
     ] {
         let failure = host.draft(line).err().unwrap_or_else(|| panic!("{line}"));
-        let said = failure.help.clone().unwrap_or_default();
-        assert!(failure.code == code && failure.why.contains(why) && said.contains(help), "{line}: {failure:?}");
+        let said = failure.to_string();
+        assert!(failure.code == code && said.contains(why) && said.contains(help), "{line}: {failure:?}");
         assert_eq!(host.left(), [], "{line}");
     }
     let broken = Host::new("broken", &format!("{DOORS}colour = \"red\"\n"));
     let failure = broken.draft("a -d ssh").err().unwrap();
-    assert!(failure.code == 78 && failure.why.contains("klopf.toml:8:1"), "{failure:?}");
+    assert!(failure.code == 78 && failure.to_string().contains("klopf.toml:8:1"), "{failure:?}");
 }
 
 #[test]
@@ -192,7 +192,7 @@ fn a_key_is_replaced_only_when_told() {
     host.invite("a -d ssh --reusable");
     let before = fs::read(host.0.join("keys.d/a.toml")).unwrap();
     let failure = host.draft("a -d ssh").err().unwrap();
-    assert!(failure.code == 73 && failure.help.unwrap().contains("--replace"));
+    assert!(failure.code == 73 && failure.to_string().contains("--replace"));
     let draft = host.draft("a -d ssh --replace").unwrap_or_else(|failure| panic!("{failure:?}"));
     assert!(draft.server_key.is_none(), "the server's key is made once");
     // What fails later puts the old one back.
@@ -226,7 +226,7 @@ fn what_cannot_be_written_leaves_nothing() {
     // A folder that is only to be read; for root it is not.
     fs::set_permissions(&host.0, fs::Permissions::from_mode(0o500)).unwrap();
     if let Err(failure) = write(&draft, &host.main()) {
-        assert!(failure.code == 77 && failure.help.unwrap().contains("sudo"));
+        assert!(failure.code == 77 && failure.to_string().contains("sudo"));
     }
     fs::set_permissions(&host.0, fs::Permissions::from_mode(0o700)).unwrap();
     assert_eq!(host.left(), []);
@@ -237,7 +237,7 @@ fn a_server_key_that_is_none_is_not_written_over() {
     let host = Host::new("server", DOORS);
     fs::write(host.0.join("server.key"), "abc\n").unwrap();
     let failure = host.draft("a -d ssh").err().unwrap();
-    assert!(failure.code == 78 && failure.help.unwrap().contains("copy"));
+    assert!(failure.code == 78 && failure.to_string().contains("copy"));
     assert_eq!(fs::read(host.0.join("server.key")).unwrap(), b"abc\n");
 }
 
@@ -261,5 +261,5 @@ fn a_key_that_is_taken_back_opens_nothing() {
         format!("[key.laptop]\npublic = \"{}\"\npsk = \"{}\"\n\n", public.text(), *klopf_spa::Psk::new([1; 32]).text());
     fs::write(host.main(), format!("{key}{DOORS}")).unwrap();
     let failure = uninvite::take_back(&name, &host.place()).unwrap_err();
-    assert!(failure.code == 78 && failure.help.unwrap().contains("lines 1 to 3"));
+    assert!(failure.code == 78 && failure.to_string().contains("lines 1 to 3"));
 }
