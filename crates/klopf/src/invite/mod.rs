@@ -164,9 +164,7 @@ fn invite(options: &Options, place: &Place) -> Result<ExitCode, Failure> {
         }
     };
     written.keep();
-    for line in tell::lines(&draft, named, &answer) {
-        complain(line);
-    }
+    tell::all(&draft, named, &answer);
     if options.qr {
         tell::codes(&draft);
     }

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use clap::Parser;
 use klopf_config::native::Config;
+use klopf_control::KeyStatus;
 use klopf_files::Files;
 use klopf_spa::{Invitation, InvitedKey, PacketPort, Public, Seed, ServerKey, Shape};
 use zeroize::Zeroizing;
@@ -148,10 +149,25 @@ fn every_term_is_in_the_file_and_in_the_line() {
     assert_eq!((key.max_uses, key.max_open_for.unwrap().as_secs(), key.no_clock), (Some(7), 3600, true));
     assert_eq!((key.networks.len(), key.hours.len(), key.totp.as_ref().unwrap().bytes()), (2, 2, &[4; 20][..]));
     assert!(draft.otpauth.unwrap().starts_with("otpauth://totp/Klopf%20host.example:guest?secret=AQCAI"));
-    let shown = keys::shown(&host.config(), NOW);
+    let shown = keys::shown(&host.config(), &[], NOW);
     for term in ["expires 2027-01-01 00:00 UTC", "mon-fri 08:00-18:00", "any device", "7 uses", "one-time codes"] {
         assert!(shown.contains(term), "{term}: {shown}");
     }
+}
+
+#[test]
+fn keys_are_listed_with_what_klopfd_knows_of_them() {
+    let host = Host::new("keys", DOORS);
+    host.invite("laptop -d ssh --max-uses 5");
+    let state = |uses, joined, now| {
+        let known = [KeyStatus { name: "laptop".into(), uses, joined }];
+        keys::shown(&host.config(), &known, now).lines().skip(1).collect::<Vec<_>>().join("|")
+    };
+    let waits = "laptop  ssh    not yet  to be joined before 2026-11-24 00:00 UTC,|";
+    assert!(state(0, false, NOW).starts_with(waits), "{}", state(0, false, NOW));
+    assert!(state(0, false, NOW + 86400).contains("never: too late  was to be joined before"));
+    assert_eq!(state(1, true, NOW), "laptop  ssh    once  one device, 4 of 5 uses left|");
+    assert_eq!(state(7, true, NOW + 86400), "laptop  ssh    7 times  one device, 0 of 5 uses left|");
 }
 
 #[test]
@@ -173,7 +189,7 @@ fn what_cannot_be_is_refused_with_what_to_do_and_leaves_nothing() {
         ("a -d ssh --max-open-for 31d", 64, "31d", ""),
         ("a -d ssh --expires 2027-01-01T00:00", 64, "", "2027-01-01T00:00"),
         ("a -d ssh --expires 2026-01-01", 64, "would have expired already", "later date"),
-        ("a -d ssh --public private", 64, "follows --public is no key", "klopf keygen"),
+        ("a -d ssh --public -private", 64, "follows --public is no key", "klopf keygen"),
         (&format!("a -d ssh --public {public}"), 64, "keys `b` and `a` are one and the same", "public"),
     ] {
         let failure = host.draft(line).err().unwrap_or_else(|| panic!("{line}"));
