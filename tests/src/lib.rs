@@ -13,6 +13,7 @@
 mod capture;
 mod config;
 mod daemon;
+mod disk;
 mod freezer;
 mod host;
 mod need;
@@ -32,6 +33,7 @@ mod wire;
 pub use capture::Capture;
 pub use config::{configure_klopfd, set_klopfd};
 pub use daemon::{Daemon, Door};
+pub use disk::Disk;
 pub use freezer::Freezer;
 pub use host::Host;
 pub use need::Need;

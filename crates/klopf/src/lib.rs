@@ -33,12 +33,6 @@ use std::fmt::Display;
 use std::io::Write;
 
 pub use cli::{command, run};
-/// Parsers of what comes from elsewhere, for the fuzz targets.
-#[doc(hidden)]
-pub mod wire {
-    pub use crate::open::{binding_request, mapped_address};
-    pub use crate::proxy::{Read, Reply, SocksHost, SocksRequest, greeting, request};
-}
 pub use face::knock;
 
 /// A line for stdout. A reader that went away must not keep the rest of a knock from being sent.

@@ -1,31 +1,24 @@
 //! State on the disk that is broken, or cannot be written: what is closed stays closed, and no lease is lost.
 
 use std::fs;
-use std::io::ErrorKind;
 use std::net::Ipv4Addr;
 use std::path::{Path, PathBuf};
 
-use klopf_tests::{CLIENT4, Case, Daemon, Need, Result, Running, SERVER4, Stage, ensure};
+use klopf_tests::{CLIENT4, Case, Daemon, Disk, Need, Result, Running, SERVER4, Stage, ensure};
 
 use crate::load::grant;
 use crate::scene::{FAMILIES, NEEDS, SSH, Scene, door, long_door, tells};
 
-/// Mount the directory `$0` as it shall be, and execute the rest.
-const FULL: &str =
-    "mount -t tmpfs -o size=64k tmpfs \"$0\" && { cat /dev/zero > \"$0/full\" 2> /dev/null; exec \"$@\"; }";
-/// Mount a small disk at the directory `$0`, and keep it.
-const SMALL: &str = "mount -t tmpfs -o size=64k tmpfs \"$0\" && echo mounted && exec sleep infinity";
-const READ_ONLY: &str = "mount -t tmpfs -o ro tmpfs \"$0\" && exec \"$@\"";
 const GARBAGE: &[u8] = b"\xff\xfenonsense\n+ and more of it\n\0\0";
 
 pub(crate) fn cases() -> Vec<Case> {
-    let needs: Vec<Need> = NEEDS.into_iter().chain([Need::Program("nsenter", "util-linux")]).collect();
+    let needs: Vec<Need> = NEEDS.into_iter().chain(Disk::NEEDS).collect();
     let mut cases = vec![
         Case::new("full_disk_holds_no_guard_and_no_lease_up", &NEEDS, |stage| {
-            unwritable(stage, FULL, "No space left on device")
+            unwritable(stage, Disk::FULL, "No space left on device")
         }),
         Case::new("read_only_disk_holds_no_guard_and_no_lease_up", &NEEDS, |stage| {
-            unwritable(stage, READ_ONLY, "Read-only file system")
+            unwritable(stage, Disk::READ_ONLY, "Read-only file system")
         }),
         Case::new("a_disk_that_fills_up_loses_no_lease_over_a_restart", &needs, full_meanwhile),
         Case::new("a_disk_with_room_again_has_all_leases", &needs, room_again),
@@ -62,43 +55,6 @@ fn unwritable(stage: &Stage, mount: &str, why: &str) -> Result {
     // The way out works, too.
     scene.says(&["unlock"])?;
     scene.is_open(stranger, server, SSH)
-}
-
-/// A small disk for the state, in a mount namespace where daemons come and go.
-struct Disk {
-    holder: Running,
-    state: PathBuf,
-}
-
-impl Disk {
-    fn mount(stage: &Stage) -> Result<Self> {
-        let state = stage.path("state");
-        fs::create_dir(&state)?;
-        let mut command = stage.server.daemon("sh");
-        command.args(["-c", SMALL]).arg(&state);
-        let mut holder = Running::start(command, &stage.path("disk.out"))?;
-        holder.until_says("mounted")?;
-        Ok(Self { holder, state })
-    }
-
-    fn start(&self, stage: &Stage) -> Result<Running> {
-        Daemon::Klopfd.start_under(stage, &["nsenter", &format!("--mount=/proc/{}/ns/mnt", self.holder.pid())])
-    }
-
-    /// What takes the room.
-    fn ballast(&self) -> String {
-        format!("/proc/{}/root{}/full", self.holder.pid(), self.state.display())
-    }
-
-    fn fill(&self) -> Result {
-        let fault = fs::write(self.ballast(), [0; 1 << 20]).err();
-        ensure!(fault.as_ref().is_some_and(|fault| fault.kind() == ErrorKind::StorageFull), "not full: {fault:?}");
-        Ok(())
-    }
-
-    fn make_room(&self) -> Result {
-        Ok(fs::remove_file(self.ballast())?)
-    }
 }
 
 /// Leases from before the disk is full and from after that; one from before has ended since.

@@ -68,7 +68,7 @@ fn endpoints(stage: &Stage) -> Result {
 fn dry_run(stage: &Stage) -> Result {
     let (server, device) = scene(stage, &[SERVER])?;
     let told = device.says(&["open", "laptop", "--dry-run"])?;
-    for word in ["nonce", "counter", "door", "ssh", &SERVER4.to_string()] {
+    for word in ["nonce", "the time", "number of this knock", "door", "ssh", &SERVER4.to_string()] {
         ensure!(told.contains(word), "nothing of {word}:\n{told}");
     }
     let status = server.says(&["status", "--json"])?;
@@ -79,7 +79,7 @@ fn dry_run(stage: &Stage) -> Result {
 fn reasons(stage: &Stage) -> Result {
     let (server, device) = scene(stage, &[SERVER])?;
     device.ends(&["open", "nobody"], 66)?;
-    let said = device.ends(&["open", "laptop/cellar"], 64)?;
+    let said = device.ends(&["open", "laptop/cellar"], 66)?;
     ensure!(said.contains("cellar"), "{said}");
     // Open, and nothing listens.
     let said = device.ends(&["open", "laptop", "--wait", "tcp/23", "--timeout", "1s"], 69)?;

@@ -3,6 +3,7 @@
 
 mod opens;
 mod play;
+mod replays;
 mod terms;
 
 use std::process::ExitCode;
@@ -12,6 +13,7 @@ use klopf_tests::{Case, run};
 fn main() -> ExitCode {
     let mut cases: Vec<Case> = Vec::new();
     cases.extend(opens::cases());
+    cases.extend(replays::cases());
     cases.extend(terms::cases());
     run(cases)
 }

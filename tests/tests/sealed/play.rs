@@ -54,6 +54,11 @@ impl<'a> Play<'a> {
         Ok(())
     }
 
+    /// Plays with a `klopfd` that was started in another way.
+    pub(crate) fn run(&mut self, klopfd: Running) {
+        self.klopfd = Some(klopfd);
+    }
+
     /// Ends `klopfd`, by its leave or not.
     pub(crate) fn end(&mut self, signal: Signal) -> Result {
         let klopfd = self.klopfd.take().ok_or("it does not run")?;

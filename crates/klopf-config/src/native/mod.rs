@@ -24,7 +24,7 @@ use toml::de::DeTable;
 
 use self::doors::Place;
 pub use self::hours::Hours;
-pub use self::key::{Key, KeyList, Packet, PacketPort, Totp, Way};
+pub use self::key::{Key, KeyList, Packet, Totp, Way};
 use self::keys::Written;
 pub use self::moment::text as moment_text;
 use self::report::{Report, Wrong, in_order};

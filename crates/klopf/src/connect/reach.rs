@@ -25,6 +25,8 @@ const REFUSES: Duration = Duration::from_secs(4);
 const AGAIN: Duration = Duration::from_millis(150);
 /// How long there may be no way to any address: the network may just be changing.
 const NO_WAY: Duration = Duration::from_secs(5);
+/// How long a host is tried when there is another one.
+const NOT_THE_LAST: Duration = Duration::from_secs(5);
 /// How often it is looked at whether the network has changed.
 const LOOK: Duration = Duration::from_millis(250);
 
@@ -92,6 +94,7 @@ impl Reach<'_> {
         for (index, endpoint) in self.endpoints.iter().enumerate() {
             let left = u32::try_from(self.endpoints.len() - index).unwrap_or(1);
             let share = end.saturating_duration_since(Instant::now()) / left;
+            let share = if left > 1 { share.min(NOT_THE_LAST) } else { share };
             match Way::new(self, endpoint, share).and_then(Way::go) {
                 Ok(stream) => {
                     // Each key that is typed is sent at once.

@@ -5,12 +5,10 @@
 mod allow;
 mod explain;
 mod knocker;
-mod stun;
 mod target;
 mod trouble;
 
 pub(crate) use explain::{date, explain};
 pub(crate) use knocker::{Ask, Knocker, Sent, unix_ms};
-pub use stun::{binding_request, mapped_address};
 pub(crate) use target::{Target, resolve, towards};
 pub(crate) use trouble::probable_causes;

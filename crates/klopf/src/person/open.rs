@@ -37,23 +37,22 @@ pub(super) fn run(options: &Options) -> Result<ExitCode, Failure> {
     if options.dry_run {
         rehearse(&knocker, options.families)?;
     } else {
-        open(&knocker, &options.waiting, options.families)?;
+        say(open(&knocker, &options.waiting, options.families)?);
     }
     Ok(ExitCode::SUCCESS)
 }
 
-/// Knocks at the first endpoint that can be reached, and waits for a port if told to.
-pub(super) fn open(knocker: &Knocker, waiting: &Waiting, families: Families) -> Result<(), Failure> {
+/// Knocks at the first endpoint that can be reached, and waits for a port if told to; what came of it.
+pub(super) fn open(knocker: &Knocker, waiting: &Waiting, families: Families) -> Result<String, Failure> {
     let Some(port) = waiting.wait else {
         let (target, sent) = first(knocker, families, |target| knocker.knock(target))?;
         let addresses: Vec<String> = sent.iter().map(|Sent { to, .. }| to.ip().to_string()).collect();
-        say(format_args!(
+        return Ok(format!(
             "Knocked at {} ({}) for the door {}. A knock is never answered.",
             target.endpoint,
             addresses.join(", "),
             knocker.door()
         ));
-        return Ok(());
     };
     let begun = Instant::now();
     let reach = Reach {
@@ -65,8 +64,7 @@ pub(super) fn open(knocker: &Knocker, waiting: &Waiting, families: Families) -> 
     };
     let stream = reach.connect().map_err(|unreached| explained(knocker, unreached))?;
     let host = stream.peer_addr().map(|address| address.ip().to_string()).unwrap_or_default();
-    say(format_args!("{host} answers at tcp/{port}, after {} ms.", begun.elapsed().as_millis()));
-    Ok(())
+    Ok(format!("{host} answers at tcp/{port}, after {} ms.", begun.elapsed().as_millis()))
 }
 
 /// What is probably wrong.

@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use clap::Args;
+use klopf_wire::socks::{Host, Reply, Request};
 
 use super::find::{endpoints, knows};
 use super::{Asking, Families};
@@ -14,7 +15,7 @@ use crate::connect::Reach;
 use crate::failure::{Failure, code};
 use crate::open::{Knocker, resolve};
 use crate::profile::{CoreFiles, Folders, Kept, Store};
-use crate::proxy::{Connector, Reply, SocksHost, SocksRequest, serve};
+use crate::proxy::{Connector, serve};
 use crate::say;
 use crate::times::duration;
 
@@ -68,10 +69,10 @@ struct Doors {
 }
 
 impl Connector for Doors {
-    fn connect(&self, request: &SocksRequest) -> Result<TcpStream, (Reply, String)> {
+    fn connect(&self, request: &Request) -> Result<TcpStream, (Reply, String)> {
         let host = match &request.host {
-            SocksHost::Name(name) => name.clone(),
-            SocksHost::Address(address) => address.to_string(),
+            Host::Name(name) => name.clone(),
+            Host::Address(address) => address.to_string(),
         };
         // Read anew each time, so that a new profile or a change counts at once.
         let (all, broken) = Store::new(&self.folders).all();
@@ -124,8 +125,8 @@ impl Doors {
     }
 
     /// Whether an address is one of a profile's endpoints: some programs resolve names by themselves.
-    fn leads_to(&self, kept: &Kept, host: &SocksHost) -> bool {
-        let SocksHost::Address(address) = host else { return false };
+    fn leads_to(&self, kept: &Kept, host: &Host) -> bool {
+        let Host::Address(address) = host else { return false };
         kept.profile.endpoints.iter().any(|endpoint| self.addresses_of(endpoint).contains(address))
     }
 

@@ -8,6 +8,7 @@ use clap::{Args, ValueHint};
 
 use super::open::open;
 use super::{Asking, Families, Waiting, What};
+use crate::complain;
 use crate::failure::{Failure, code};
 use crate::open::Knocker;
 use crate::profile::{CoreFiles, Folders, Store};
@@ -39,7 +40,8 @@ pub(super) fn run(options: Options) -> Result<ExitCode, Failure> {
         let kept = Store::new(&folders).choose(options.what.profile.as_ref())?;
         let ask = options.asking.of(&kept, options.what.door.as_ref())?;
         let knocker = Knocker::new(&folders, &kept, ask)?;
-        open(&knocker, &options.waiting, options.families)?;
+        // What the program prints is the program's alone.
+        complain(open(&knocker, &options.waiting, options.families)?);
     }
     core_files.restore();
     start(Command::new(program).args(arguments)).map_err(|error| {

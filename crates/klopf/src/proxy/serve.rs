@@ -7,7 +7,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 use std::time::Duration;
 
-use super::socks::{self, LONGEST, METHOD, NO_METHOD, Read, Reply, SocksRequest};
+use klopf_wire::socks::{self, LONGEST, METHOD, NO_METHOD, Read, Reply, Request};
+
 use crate::complain;
 use crate::connect::join;
 
@@ -19,7 +20,7 @@ const PATIENCE: Duration = Duration::from_secs(10);
 /// Connects to where a program wants to.
 pub(crate) trait Connector: Send + Sync + 'static {
     /// The connection, or the answer and why.
-    fn connect(&self, request: &SocksRequest) -> Result<TcpStream, (Reply, String)>;
+    fn connect(&self, request: &Request) -> Result<TcpStream, (Reply, String)>;
 }
 
 /// Serves until the listener fails.
@@ -125,14 +126,14 @@ mod tests {
     use std::net::{Shutdown, SocketAddr};
 
     use super::*;
-    use crate::proxy::SocksHost;
+    use klopf_wire::socks::Host;
 
     /// Leads everybody to one place, except to `closed.example`.
     struct To(SocketAddr);
 
     impl Connector for To {
-        fn connect(&self, request: &SocksRequest) -> Result<TcpStream, (Reply, String)> {
-            if request.host == SocksHost::Name("closed.example".into()) {
+        fn connect(&self, request: &Request) -> Result<TcpStream, (Reply, String)> {
+            if request.host == Host::Name("closed.example".into()) {
                 return Err((Reply::Refused, "closed".into()));
             }
             TcpStream::connect(self.0).map_err(|error| (Reply::Failed, error.to_string()))

@@ -2,6 +2,7 @@
 //!
 //! A file of records of 64 bytes to which more are added: each says that a counter was accepted. A record is on the disk
 //! before anything opens. Room for more is set aside beforehand, so that a disk that fills up meanwhile does not matter.
+//! What cannot be written all the same is written with the next one that can.
 
 use std::fs::{self, File, OpenOptions};
 use std::hash::Hasher;
@@ -11,6 +12,7 @@ use std::path::{Path, PathBuf};
 
 use klopf_engine::{Mark, Marks};
 use rustix::fs::FallocateFlags;
+use rustix::io::Errno;
 use siphasher::sip::SipHasher13;
 
 /// Bytes of a record: key id, floor, counter, uses, whether a device is bound, that device, nothing, and a checksum.
@@ -18,6 +20,8 @@ const RECORD: usize = 64;
 const CHECKED: usize = RECORD - 8;
 /// Bytes that are set aside for what is to come: a thousand records.
 const AHEAD: u64 = 1 << 16;
+/// The same where there is no room for that: a block.
+const LITTLE: u64 = 1 << 12;
 /// Up to this size the file only grows; then it is written anew at a start if it is twice as long as need be.
 const SMALL: u64 = 1 << 20;
 /// A file that is larger than this was not written here.
@@ -27,11 +31,15 @@ const UNREASONABLE: u64 = 1 << 30;
 #[derive(Debug)]
 pub(super) struct Replay {
     marks: Marks,
-    /// None if it cannot be written.
+    /// Where they are, once all that is there was read.
+    path: Option<PathBuf>,
+    /// None while not all marks are in it.
     file: Option<File>,
     length: u64,
     /// Up to where room is set aside.
     reserved: u64,
+    /// Whether what was accepted by earlier daemons is known.
+    knows_before: bool,
 }
 
 /// What became of a counter.
@@ -46,25 +54,29 @@ pub(super) enum Accepted {
 }
 
 impl Replay {
-    /// Nothing was accepted, and nothing is written down.
+    /// Nothing was accepted, and nothing is written down. `key` is a random one.
     pub(super) fn nowhere(key: [u8; 16]) -> Self {
-        Self { marks: Marks::new(key), file: None, length: 0, reserved: 0 }
+        let marks = Marks::new(key);
+        Self { marks, path: None, file: None, length: 0, reserved: 0, knows_before: false }
     }
 
-    /// Reads or makes a file; and what is wrong with it, which keeps nobody out. `key` is a random one.
-    pub(super) fn open(path: &Path, key: [u8; 16]) -> (Self, Option<String>) {
-        let mut replay = Self::nowhere(key);
-        let trouble = match replay.read(path) {
+    /// Reads or makes a file, and adds what was accepted meanwhile; what is wrong with it, which keeps nobody out.
+    pub(super) fn open(&mut self, path: &Path) -> Option<String> {
+        match self.read(path) {
             Ok(0) => None,
             Ok(damaged) => Some(format!("{}: {damaged} records are damaged and count as nothing", path.display())),
             Err(error) => Some(format!("{}: {}", path.display(), super::reason(&error))),
-        };
-        (replay, trouble)
+        }
     }
 
     /// Whether what is accepted now would not be known after a restart.
     pub(super) fn forgets(&self) -> bool {
         self.file.is_none()
+    }
+
+    /// Whether what was accepted by earlier daemons is known: there was a file that could be read and written.
+    pub(super) fn knows_before(&self) -> bool {
+        self.knows_before
     }
 
     pub(super) fn marks(&self) -> &Marks {
@@ -91,24 +103,56 @@ impl Replay {
     fn note(&mut self, id: [u8; 8], counter: u64) -> io::Result<()> {
         let mark = self.marks.get(id).ok_or(io::ErrorKind::NotFound)?;
         let record = encode(id, mark, counter);
-        let file = self.file.as_mut().ok_or(io::ErrorKind::ReadOnlyFilesystem)?;
+        let Some(mut file) = self.file.take() else { return self.catch_up() };
         // After one that was written by half, the next one stands where that should have ended.
         file.seek(SeekFrom::Start(self.length))?;
         file.write_all(&record)?;
         file.sync_data()?;
+        self.file = Some(file);
         self.length += RECORD as u64;
         if self.length + AHEAD / 2 > self.reserved {
-            self.reserve();
+            // If there is no room, that is a matter of the record that finds none.
+            let _ = self.reserve();
         }
         Ok(())
     }
 
-    /// Sets room aside. Where the file system cannot, a full disk matters.
-    fn reserve(&mut self) {
-        let Some(file) = &self.file else { return };
-        if rustix::fs::fallocate(file, FallocateFlags::KEEP_SIZE, self.length, AHEAD).is_ok() {
-            self.reserved = self.length + AHEAD;
+    /// Writes down all that is known, after something could not be written.
+    fn catch_up(&mut self) -> io::Result<()> {
+        let path = self.path.clone().ok_or_else(|| io::Error::other("their file cannot be read"))?;
+        self.rewrite(&path)?;
+        self.begin(&path)
+    }
+
+    /// Makes ready to add to the file.
+    fn begin(&mut self, path: &Path) -> io::Result<()> {
+        let file = OpenOptions::new().write(true).create(true).truncate(false).mode(0o600).open(path)?;
+        (self.file, self.reserved) = (Some(file), 0);
+        if let Err(error) = self.reserve() {
+            self.file = None;
+            return Err(error);
         }
+        self.knows_before = true;
+        Ok(())
+    }
+
+    /// Sets room aside. Where the file system cannot, a full disk matters.
+    ///
+    /// # Errors
+    /// If there is no room.
+    fn reserve(&mut self) -> io::Result<()> {
+        let Some(file) = &self.file else { return Ok(()) };
+        for room in [AHEAD, LITTLE] {
+            match rustix::fs::fallocate(file, FallocateFlags::KEEP_SIZE, self.length, room) {
+                Ok(()) => {
+                    self.reserved = self.length + room;
+                    return Ok(());
+                }
+                Err(Errno::NOSPC | Errno::DQUOT) => {}
+                Err(_) => return Ok(()),
+            }
+        }
+        Err(Errno::NOSPC.into())
     }
 
     /// Reads the file, and makes ready to add to it; how many records were damaged.
@@ -116,19 +160,19 @@ impl Replay {
         if let Some(directory) = path.parent() {
             fs::create_dir_all(directory)?;
         }
+        let accepted = !self.marks.is_empty();
         let mut damaged = 0;
         match File::open(path) {
             Ok(file) => damaged = self.take_in(file)?,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            Err(error) if error.kind() == io::ErrorKind::NotFound => self.length = 0,
             Err(error) => return Err(error),
         }
+        self.path = Some(path.to_owned());
         let needed: u64 = self.marks.iter().map(|(_, mark)| mark.recent().len() as u64 * RECORD as u64).sum();
-        if damaged > 0 || self.length > needed.saturating_mul(2).max(SMALL) {
+        if accepted || damaged > 0 || self.length > needed.saturating_mul(2).max(SMALL) {
             self.rewrite(path)?;
         }
-        let file = OpenOptions::new().write(true).create(true).truncate(false).mode(0o600).open(path)?;
-        self.file = Some(file);
-        self.reserve();
+        self.begin(path)?;
         Ok(damaged)
     }
 
@@ -154,17 +198,22 @@ impl Replay {
     /// Writes all that is known into a new file, which takes the old one's place.
     fn rewrite(&mut self, path: &Path) -> io::Result<()> {
         let new: PathBuf = path.with_extension("new");
-        let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&new)?;
+        self.write_all(&new).inspect_err(|_| drop(fs::remove_file(&new)))?;
+        fs::rename(&new, path)?;
+        if let Some(directory) = path.parent() {
+            File::open(directory)?.sync_all()?;
+        }
+        Ok(())
+    }
+
+    fn write_all(&mut self, path: &Path) -> io::Result<()> {
+        let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(path)?;
         let of = |(id, mark): ([u8; 8], &Mark)| {
             mark.recent().iter().map(|counter| encode(id, mark, *counter)).collect::<Vec<_>>()
         };
         let all: Vec<u8> = self.marks.iter().flat_map(of).flatten().collect();
         file.write_all(&all)?;
         file.sync_all()?;
-        fs::rename(&new, path)?;
-        if let Some(directory) = path.parent() {
-            File::open(directory)?.sync_all()?;
-        }
         self.length = all.len() as u64;
         Ok(())
     }
@@ -225,7 +274,9 @@ mod tests {
     }
 
     fn open(path: &Path) -> (Replay, Option<String>) {
-        Replay::open(path, [7; 16])
+        let mut replay = Replay::nowhere([7; 16]);
+        let trouble = replay.open(path);
+        (replay, trouble)
     }
 
     fn is_noted(accepted: &Accepted) -> bool {
@@ -281,6 +332,36 @@ mod tests {
         assert!(trouble.is_some() && replay.forgets());
         assert!(matches!(replay.accept(ID, 1, true, None), Accepted::NotNoted(_)));
         assert!(matches!(replay.accept(ID, 1, true, None), Accepted::Not));
+        let _ = fs::remove_dir_all(path.parent().unwrap());
+    }
+
+    #[test]
+    fn what_could_not_be_written_is_written_with_the_next() {
+        let path = path("behind");
+        let (mut replay, _) = open(&path);
+        assert!(is_noted(&replay.accept(ID, 1, true, None)));
+        // A file that takes nothing, and then no place for another.
+        replay.file = Some(File::open(&path).unwrap());
+        fs::create_dir(path.with_extension("new")).unwrap();
+        assert!(matches!(replay.accept(ID, 2, true, None), Accepted::NotNoted(_)) && replay.forgets());
+        assert!(matches!(replay.accept(ID, 3, true, None), Accepted::NotNoted(_)));
+        fs::remove_dir(path.with_extension("new")).unwrap();
+        assert_eq!(open(&path).0.marks().get(ID).map(Mark::recent), Some(&[1][..]));
+        assert!(is_noted(&replay.accept(ID, 4, true, None)) && is_noted(&replay.accept(ID, 5, true, None)));
+        assert_eq!(open(&path).0.marks().get(ID).map(Mark::recent), Some(&[1, 2, 3, 4, 5][..]));
+        let _ = fs::remove_dir_all(path.parent().unwrap());
+    }
+
+    #[test]
+    fn what_was_accepted_before_there_was_a_file_is_added_to_it() {
+        let path = path("added");
+        let (mut other, _) = open(&path);
+        assert!(is_noted(&other.accept(ID, 7, true, Some(DEVICE))));
+        let mut replay = Replay::nowhere([7; 16]);
+        assert!(matches!(replay.accept(ID, 8, true, None), Accepted::NotNoted(_)) && !replay.knows_before());
+        assert!(replay.open(&path).is_none() && replay.knows_before());
+        assert!(matches!(replay.accept(ID, 7, true, None), Accepted::Not));
+        assert_eq!(open(&path).0.marks().get(ID).map(Mark::recent), Some(&[7, 8][..]));
         let _ = fs::remove_dir_all(path.parent().unwrap());
     }
 }

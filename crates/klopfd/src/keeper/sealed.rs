@@ -7,7 +7,7 @@ use klopf_spa::{HOP_STEP, PacketPort};
 use klopf_sys::clock;
 
 use super::Keeper;
-use super::replay::{Accepted, Replay};
+use super::replay::Accepted;
 use crate::face::{Event, Face};
 use crate::plan::Person;
 
@@ -21,12 +21,7 @@ impl<F: Face> Keeper<'_, F> {
             return;
         }
         klopf_sys::keep_secrets(false);
-        let Ok(key) = clock::random() else { return };
-        let (replay, trouble) = Replay::open(&self.state_dir.join("replay"), key);
-        // What was accepted meanwhile is not given up for a file that cannot be used.
-        if !replay.forgets() || self.replay.marks().is_empty() {
-            self.replay = replay;
-        }
+        let trouble = self.replay.open(&self.state_dir.join("replay"));
         if let Some(trouble) = trouble {
             self.trouble(&format!("what sealed knocks were accepted: {trouble}"));
         }

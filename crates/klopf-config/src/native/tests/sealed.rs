@@ -1,6 +1,6 @@
 //! What a file says of sealed knocks.
 
-use klopf_spa::{Name, Psk, Public, Shape};
+use klopf_spa::{Name, PacketPort, Psk, Public, Shape};
 
 use super::*;
 

@@ -7,20 +7,20 @@ const NO_AUTHENTICATION: u8 = 0;
 const CONNECT: u8 = 1;
 
 /// The longest greeting, and the longest request, in bytes.
-pub(crate) const LONGEST: usize = 262;
+pub const LONGEST: usize = 262;
 
 /// What a program wants to connect to.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct SocksRequest {
+pub struct Request {
     /// A name or an address.
-    pub host: SocksHost,
+    pub host: Host,
     /// Never 0.
     pub port: u16,
 }
 
 /// Its host.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum SocksHost {
+pub enum Host {
     /// To be resolved here.
     Name(String),
     /// Resolved already.
@@ -65,9 +65,10 @@ impl Reply {
     }
 }
 
-/// Accepts a greeting (section 3), or refuses it: no method suits.
-pub(crate) const METHOD: [u8; 2] = [VERSION, NO_AUTHENTICATION];
-pub(crate) const NO_METHOD: [u8; 2] = [VERSION, 0xff];
+/// Accepts a greeting (section 3).
+pub const METHOD: [u8; 2] = [VERSION, NO_AUTHENTICATION];
+/// Refuses it: no method suits.
+pub const NO_METHOD: [u8; 2] = [VERSION, 0xff];
 
 /// Reads a greeting: whether the client will do without authentication.
 #[must_use]
@@ -84,7 +85,7 @@ pub fn greeting(bytes: &[u8]) -> Read<bool> {
 
 /// Reads a request (section 4).
 #[must_use]
-pub fn request(bytes: &[u8]) -> Read<SocksRequest> {
+pub fn request(bytes: &[u8]) -> Read<Request> {
     let Some((&[version, command, _, kind], rest)) = bytes.split_first_chunk::<4>() else {
         return if bytes.first().is_none_or(|first| *first == VERSION) {
             Read::Partial
@@ -97,13 +98,11 @@ pub fn request(bytes: &[u8]) -> Read<SocksRequest> {
     }
     let (host, rest, length) = match kind {
         1 => match rest.split_first_chunk::<4>() {
-            Some((octets, rest)) => (SocksHost::Address(Ipv4Addr::from(*octets).into()), rest, 4),
+            Some((octets, rest)) => (Host::Address(Ipv4Addr::from(*octets).into()), rest, 4),
             None => return Read::Partial,
         },
         4 => match rest.split_first_chunk::<16>() {
-            Some((octets, rest)) => {
-                (SocksHost::Address(IpAddr::from(Ipv6Addr::from(*octets)).to_canonical()), rest, 16)
-            }
+            Some((octets, rest)) => (Host::Address(IpAddr::from(Ipv6Addr::from(*octets)).to_canonical()), rest, 16),
             None => return Read::Partial,
         },
         3 => match name(rest) {
@@ -117,21 +116,27 @@ pub fn request(bytes: &[u8]) -> Read<SocksRequest> {
     match u16::from_be_bytes(*port) {
         _ if command != CONNECT => Read::Wrong(Reply::CommandNotSupported),
         0 => Read::Wrong(Reply::Failed),
-        port => Read::Whole(SocksRequest { host, port }, 4 + length + 2),
+        port => Read::Whole(Request { host, port }, 4 + length + 2),
     }
 }
 
 /// A host's name behind its length, what follows, and how long both are. Some programs send an address that way; the host is none
 /// if it is neither.
-fn name(bytes: &[u8]) -> Option<(Option<SocksHost>, &[u8], usize)> {
+fn name(bytes: &[u8]) -> Option<(Option<Host>, &[u8], usize)> {
     let (&length, rest) = bytes.split_first()?;
     let (name, rest) = rest.split_at_checked(length.into())?;
     let text = std::str::from_utf8(name).unwrap_or_default();
     let host = match text.parse::<IpAddr>() {
-        Ok(address) => Some(SocksHost::Address(address.to_canonical())),
-        Err(_) => klopf_config::profile::is_endpoint(text).then(|| SocksHost::Name(text.to_owned())),
+        Ok(address) => Some(Host::Address(address.to_canonical())),
+        Err(_) => is_host(text).then(|| Host::Name(text.to_owned())),
     };
     Some((host, rest, 1 + name.len()))
+}
+
+/// Whether it can be a host's name. What could be taken for an option, or ends a line of a log, is none.
+fn is_host(text: &str) -> bool {
+    let fits = |byte: u8| byte.is_ascii_alphanumeric() || b"._-".contains(&byte);
+    (1..=253).contains(&text.len()) && text.bytes().all(fits) && !text.starts_with('-')
 }
 
 #[cfg(test)]
@@ -145,18 +150,18 @@ mod tests {
     #[test]
     fn a_request_is_read_when_all_of_it_is_there() {
         let name = |text: &str| [&[u8::try_from(text.len()).unwrap()][..], text.as_bytes()].concat();
-        let address = |text: &str| SocksHost::Address(text.parse().unwrap());
+        let address = |text: &str| Host::Address(text.parse().unwrap());
         let v6: Ipv6Addr = "2001:db8::7".parse().unwrap();
         let mapped: Ipv6Addr = "::ffff:192.0.2.7".parse().unwrap();
         for (bytes, host) in [
             (asked(1, &[192, 0, 2, 7], 22), address("192.0.2.7")),
             (asked(4, &v6.octets(), 22), address("2001:db8::7")),
             (asked(4, &mapped.octets(), 22), address("192.0.2.7")),
-            (asked(3, &name("host.example"), 22), SocksHost::Name("host.example".into())),
+            (asked(3, &name("host.example"), 22), Host::Name("host.example".into())),
             (asked(3, &name("192.0.2.7"), 22), address("192.0.2.7")),
-            (asked(3, &name(&"x".repeat(253)), 22), SocksHost::Name("x".repeat(253))),
+            (asked(3, &name(&"x".repeat(253)), 22), Host::Name("x".repeat(253))),
         ] {
-            let whole = Read::Whole(SocksRequest { host, port: 22 }, bytes.len());
+            let whole = Read::Whole(Request { host, port: 22 }, bytes.len());
             assert_eq!(request(&bytes), whole);
             assert_eq!(request(&[&bytes[..], b"more"].concat()), whole);
             assert!((0..bytes.len()).all(|length| request(&bytes[..length]) == Read::Partial));

@@ -61,11 +61,11 @@ fn address(value: &[u8], mask: &[u8]) -> Option<SocketAddr> {
 }
 
 #[cfg(test)]
-pub(crate) mod tests {
+mod tests {
     use super::*;
 
     /// The answer of a server to a request.
-    pub(crate) fn answer(request: &[u8], seen: SocketAddr) -> Vec<u8> {
+    fn answer(request: &[u8], seen: SocketAddr) -> Vec<u8> {
         let transaction: [u8; 12] = request[8..20].try_into().unwrap();
         let mask = [&MAGIC[..], &transaction].concat();
         let octets = match seen.ip() {
