@@ -15,7 +15,9 @@ mod status;
 pub use client::{AskError, Client};
 pub use lines::{Lines, TooLong};
 pub use request::{Reply, Request, TrialNews};
-pub use status::{Closed, DoorStatus, Guards, IfKlopfdDies, LeaseStatus, OpenedBy, RefusalStatus, Status, Table};
+pub use status::{
+    Closed, DoorStatus, Guards, IfKlopfdDies, KeyStatus, LeaseStatus, OpenedBy, RefusalStatus, Status, Table,
+};
 
 /// The socket's name in the runtime directory.
 pub const SOCKET: &str = "control.sock";

@@ -33,6 +33,9 @@ pub struct Status {
     pub counters: BTreeMap<String, u64>,
     /// What is wrong now, for a person.
     pub troubles: Vec<String>,
+    /// The keys of sealed knocks; none of a daemon that does not tell.
+    #[serde(default)]
+    pub keys: Vec<KeyStatus>,
 }
 
 /// What is closed.
@@ -123,6 +126,18 @@ pub struct LeaseStatus {
     pub left_ms: Option<u64>,
     /// How many connections are up under it, if that is known.
     pub connections: Option<u32>,
+}
+
+/// A key of sealed knocks.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct KeyStatus {
+    /// Its name.
+    pub name: String,
+    /// How often it has opened a door.
+    pub uses: u32,
+    /// Whether it belongs to a device.
+    pub joined: bool,
 }
 
 /// What opened a lease.
@@ -216,6 +231,7 @@ mod tests {
             refusals: Vec::new(),
             counters: [("knocks".into(), 3)].into(),
             troubles: Vec::new(),
+            keys: vec![KeyStatus { name: "laptop".into(), uses: 3, joined: true }],
         }
     }
 
@@ -230,7 +246,8 @@ mod tests {
                 r#""guarded":true,"leases":1,"max-leases":null,"sequence-length":3}],"#,
                 r#""leases":[{"door":"ssh","address":"192.0.2.0/24","who":null,"origin":"192.0.2.7","by":"sequence","#,
                 r#""opened-ms-ago":1000,"left-ms":29000,"connections":1}],"#,
-                r#""refusals":[],"counters":{"knocks":3},"troubles":[]}"#
+                r#""refusals":[],"counters":{"knocks":3},"troubles":[],"#,
+                r#""keys":[{"name":"laptop","uses":3,"joined":true}]}"#
             )
         );
     }

@@ -19,6 +19,12 @@ pub(crate) mod code {
     pub(crate) const SYSTEM: u8 = 71;
     /// A file cannot be written.
     pub(crate) const CANNOT_WRITE: u8 = 73;
+    /// What was asked for cannot be printed.
+    #[cfg(target_os = "linux")]
+    pub(crate) const OUTPUT: u8 = 74;
+    /// The other side says something unknown.
+    #[cfg(target_os = "linux")]
+    pub(crate) const PROTOCOL: u8 = 76;
     /// Rights are missing, or there are too many.
     pub(crate) const RIGHTS: u8 = 77;
     /// A file that was stored here is broken.
@@ -30,11 +36,18 @@ pub(crate) mod code {
 pub(crate) struct Failure {
     pub(crate) code: u8,
     why: String,
+    help: Option<String>,
 }
 
 impl Failure {
     pub(crate) fn new(code: u8, why: impl fmt::Display) -> Self {
-        Self { code, why: why.to_string() }
+        Self { code, why: why.to_string(), help: None }
+    }
+
+    /// With what to do about it.
+    #[cfg(target_os = "linux")]
+    pub(crate) fn help(self, help: impl fmt::Display) -> Self {
+        Self { help: Some(help.to_string()), ..self }
     }
 
     /// Says it on standard error.
@@ -45,6 +58,7 @@ impl Failure {
 
 impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.why)
+        f.write_str(&self.why)?;
+        self.help.as_ref().map_or(Ok(()), |help| write!(f, "\nhelp: {help}"))
     }
 }

@@ -81,6 +81,7 @@ fn status() -> Status {
         refusals: vec![],
         counters: [("knocks".into(), 3)].into(),
         troubles: vec![],
+        keys: vec![],
     }
 }
 

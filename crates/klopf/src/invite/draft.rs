@@ -7,9 +7,10 @@ use klopf_files::{Files, KEYS_DIR, NoServerKey, SERVER_KEY, Unreadable, key_path
 use klopf_spa::{Invitation, InvitedKey, Name, Psk, Public, Seed, ServerKey};
 use zeroize::Zeroizing;
 
-use super::failure::{Failure, code};
 use super::options::Options;
+use super::written::unusable;
 use super::{key_file, otpauth};
+use crate::failure::{Failure, code};
 
 /// Random bytes, drawn by the caller.
 pub(super) struct Chance {
@@ -59,11 +60,10 @@ impl Draft {
         files.put(path.clone(), Zeroizing::new(text.as_bytes().to_vec()));
         let config = checked(&files, &path)?;
         let key = config.keys.iter().find(|key| key.name == *name).cloned();
-        let key =
-            key.ok_or_else(|| Failure::new(code::CONFIG, format!("no key {name} would be there"), "see klopf check"))?;
+        let key = key.ok_or_else(|| Failure::new(code::CONFIG, format_args!("no key {name} would be there")))?;
         if let Some(end) = key.expires.filter(|end| *end <= now) {
             let why = format!("the key would have expired already, {}", moment_text(end));
-            return Err(Failure::new(code::USAGE, why, "write a later date, or a time such as 90d"));
+            return Err(Failure::new(code::USAGE, why).help("write a later date, or a time such as 90d"));
         }
         let mut doors: Vec<Door> = Vec::new();
         for wanted in &options.doors {
@@ -91,7 +91,7 @@ impl Draft {
         };
         if let Err(error) = Invitation::parse(&invitation.text()) {
             let why = format!("no client could read the invitation: {error}");
-            return Err(Failure::new(code::USAGE, why, "name fewer doors and endpoints, 32 of each at most"));
+            return Err(Failure::new(code::USAGE, why).help("name fewer doors and endpoints, 32 of each at most"));
         }
         let server_key = new.then(|| {
             let text = Zeroizing::new(format!("{}\n", *server.text()));
@@ -105,12 +105,12 @@ impl Draft {
 fn own(text: &str) -> Result<Public, Failure> {
     let why = |error| format!("what follows --public is no key: {error}");
     Public::parse(text.trim())
-        .map_err(|error| Failure::new(code::USAGE, why(error), "copy what klopf keygen has printed"))
+        .map_err(|error| Failure::new(code::USAGE, why(error)).help("copy what klopf keygen has printed"))
 }
 
 /// Reads klopf.toml and keys.d.
 pub(super) fn read(main: &Path) -> Result<Files, Failure> {
-    Files::read(main).map_err(|Unreadable { path, error }| Failure::file("read", &path, &error, code::NO_INPUT))
+    Files::read(main).map_err(|Unreadable { path, error }| unusable("read", &path, &error, code::NO_INPUT))
 }
 
 /// What the files say together. A fault in the file at `new`, which is not written yet, is one of the command line.
@@ -122,10 +122,10 @@ pub(super) fn checked(files: &Files, new: &Path) -> Result<Config, Failure> {
     let new = new.display().to_string();
     let others: Vec<String> = faults.iter().filter(|fault| fault.file != new).map(ToString::to_string).collect();
     Err(match faults.iter().next() {
-        Some(fault) if others.is_empty() => Failure::new(code::USAGE, fault.text.clone(), fault.help.clone()),
+        Some(fault) if others.is_empty() => Failure::new(code::USAGE, &fault.text).help(&fault.help),
         _ => {
             let why = format!("klopfd would not take the configuration:\n\n{}\n", others.join("\n\n"));
-            Failure { code: code::CONFIG, why, help: None }
+            Failure::new(code::CONFIG, why)
         }
     })
 }
@@ -140,11 +140,8 @@ fn must_be_free(
     let name = &options.name;
     if let Some(line) = line_of(files.main(), &["key", name]) {
         let why = format!("there is a key {name} already: {}, line {line}", main.display());
-        return Err(Failure::new(
-            code::CANNOT_CREATE,
-            why,
-            format!("take another name, or remove the section [key.{name}]"),
-        ));
+        let help = format!("take another name, or remove the section [key.{name}]");
+        return Err(Failure::new(code::CANNOT_WRITE, why).help(help));
     }
     match files.key(path) {
         Some(_) if !options.replace => {
@@ -153,7 +150,7 @@ fn must_be_free(
                 "take another name, remove it with `klopf uninvite {name}`, or add --replace: then the old key opens \
                  nothing any more"
             );
-            Err(Failure::new(code::CANNOT_CREATE, why, help))
+            Err(Failure::new(code::CANNOT_WRITE, why).help(help))
         }
         before => Ok(before.map(|bytes| Zeroizing::new(bytes.to_vec()))),
     }
@@ -163,11 +160,11 @@ fn must_be_free(
 fn stored(main: &Path) -> Result<Option<ServerKey>, Failure> {
     let path = main.with_file_name(SERVER_KEY);
     server_key(main).map_err(|problem| match problem {
-        NoServerKey::Unreadable(error) => Failure::file("read", &path, &error, code::NO_INPUT),
+        NoServerKey::Unreadable(error) => unusable("read", &path, &error, code::NO_INPUT),
         NoServerKey::Wrong(error) => {
             let why = format!("{}: {error}", path.display());
             let help = "put it back from where you keep a copy; without it no key that was given out opens anything";
-            Failure::new(code::CONFIG, why, help)
+            Failure::new(code::CONFIG, why).help(help)
         }
     })
 }
@@ -188,15 +185,15 @@ fn opens(key: &Key, door: &Door, files: &Files, main: &Path) -> Result<(), Failu
         names.push(name);
         let listed: Vec<String> = names.iter().map(|name| format!("\"{name}\"")).collect();
         let help = format!("write `keys = [{}]` there, then once more klopf invite", listed.join(", "));
-        return Err(Failure::new(code::CONFIG, why, help));
+        return Err(Failure::new(code::CONFIG, why).help(help));
     }
     if !door.takes(Way::Packet) {
         let why = format!("door {door_name} opens to no key: its `via` leaves out \"packet\": {}", place("via"));
-        return Err(Failure::new(code::CONFIG, why, "add \"packet\" there, or remove the line"));
+        return Err(Failure::new(code::CONFIG, why).help("add \"packet\" there, or remove the line"));
     }
     if door.second_factor && key.totp.is_none() {
         let why = format!("door {door_name} asks for a second factor, and the key would have none");
-        return Err(Failure::new(code::USAGE, why, "add --totp, which makes a secret for an authenticator"));
+        return Err(Failure::new(code::USAGE, why).help("add --totp, which makes a secret for an authenticator"));
     }
     Ok(())
 }

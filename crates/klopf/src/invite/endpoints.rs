@@ -5,7 +5,7 @@ use std::net::IpAddr;
 
 use klopf_sys::interfaces;
 
-use super::failure::{Failure, code};
+use crate::failure::{Failure, code};
 
 /// More addresses are not taken.
 const MOST: usize = 4;
@@ -31,7 +31,7 @@ pub(super) fn own() -> Result<Vec<String>, Failure> {
     }
     let why = "this host has no full name and no public address by which it could be reached from outside";
     let help = "say how it is reached: --endpoint NAME-OR-ADDRESS";
-    Err(Failure::new(code::USAGE, why, help))
+    Err(Failure::new(code::USAGE, why).help(help))
 }
 
 /// The host's name if it has a dot, or the one with a dot that hosts(5) has beside it.

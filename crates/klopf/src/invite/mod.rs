@@ -5,7 +5,6 @@
 
 mod draft;
 mod endpoints;
-mod failure;
 mod key_file;
 mod keys;
 mod options;
@@ -28,11 +27,13 @@ use klopf_sys::{Signals, clock};
 use zeroize::Zeroizing;
 
 use self::draft::{Chance, Draft};
-use self::failure::{Failure, code};
 use self::options::Options;
 use self::written::Written;
+use crate::cli::fail;
 use crate::complain;
 use crate::daemon::{At, Place};
+use crate::failure::{Failure, code};
+use crate::profile::{CoreFiles, random};
 
 const INVITE_HELP: &str = "\
 Examples:
@@ -132,13 +133,13 @@ pub(crate) enum Task {
 
 /// Runs it.
 pub(crate) fn run(task: Task) -> ExitCode {
-    guard_memory();
+    let _core_files = CoreFiles::none();
     let done = match task {
         Task::Invite { options, at } => invite(&options, &Place::find(at)),
         Task::Keys { at } => keys::run(&Place::find(at)),
         Task::Uninvite { name, cut, at } => uninvite::run(&name, cut, &Place::find(at)),
     };
-    done.unwrap_or_else(|failure| failure.tell())
+    done.unwrap_or_else(|failure| fail(format_args!("{failure}\nNothing was changed."), failure.code))
 }
 
 fn invite(options: &Options, place: &Place) -> Result<ExitCode, Failure> {
@@ -163,9 +164,7 @@ fn invite(options: &Options, place: &Place) -> Result<ExitCode, Failure> {
         }
     };
     written.keep();
-    for line in tell::lines(&draft, named, &answer) {
-        complain(line);
-    }
+    tell::all(&draft, named, &answer);
     if options.qr {
         tell::codes(&draft);
     }
@@ -176,11 +175,12 @@ fn invite(options: &Options, place: &Place) -> Result<ExitCode, Failure> {
 }
 
 fn chance() -> Result<Chance, Failure> {
-    fn random<const N: usize>() -> Result<Zeroizing<[u8; N]>, Failure> {
-        let why = |error| Failure { code: code::SYSTEM, why: format!("no random bytes: {error}"), help: None };
-        clock::random().map(Zeroizing::new).map_err(why)
+    fn bytes<const N: usize>() -> Result<Zeroizing<[u8; N]>, Failure> {
+        let mut bytes = Zeroizing::new([0; N]);
+        random(&mut *bytes)?;
+        Ok(bytes)
     }
-    Ok(Chance { seed: random()?, psk: random()?, server: random()?, totp: random()? })
+    Ok(Chance { seed: bytes()?, psk: bytes()?, server: bytes()?, totp: bytes()? })
 }
 
 /// Writes the files of an invitation.
@@ -203,15 +203,5 @@ fn print(draft: &Draft) -> Result<(), Failure> {
     line.push('\n');
     let mut out = io::stdout().lock();
     let printed = out.write_all(line.as_bytes()).and_then(|()| out.flush());
-    let why = |error| Failure { code: code::OUTPUT, why: format!("cannot print the line: {error}"), help: None };
-    printed.map_err(why)
-}
-
-/// From here on a crash leaves no picture of this process's memory behind.
-fn guard_memory() {
-    use rustix::process::{DumpableBehavior, Resource, Rlimit, getrlimit, set_dumpable_behavior, setrlimit};
-    let Rlimit { maximum, .. } = getrlimit(Resource::Core);
-    let _ = setrlimit(Resource::Core, Rlimit { current: Some(0), maximum });
-    // What is written through a pipe has no limit.
-    let _ = set_dumpable_behavior(DumpableBehavior::NotDumpable);
+    printed.map_err(|error| Failure::new(code::OUTPUT, format_args!("cannot print the line: {error}")))
 }

@@ -22,7 +22,7 @@ pub(crate) struct Options {
     #[arg(short, long = "endpoint", value_name = "HOST", value_delimiter = ',', value_parser = endpoint, value_hint = ValueHint::Hostname)]
     pub(super) endpoints: Vec<String>,
     /// The public key that klopf keygen has printed; the line then holds no private one
-    #[arg(long, value_name = "KEY")]
+    #[arg(long, value_name = "KEY", allow_hyphen_values = true)]
     pub(super) public: Option<String>,
     /// How long it may take until the first use, as 1h or 7d, or never for no end
     #[arg(long, value_name = "TIME", default_value = "1d", value_parser = valid)]

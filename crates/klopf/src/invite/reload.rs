@@ -5,8 +5,8 @@ use std::time::{Duration, Instant};
 use klopf_control::{AskError, Client, Reply, Request};
 use klopf_sys::{Signal, Signals};
 
-use super::failure::{Failure, code};
 use crate::daemon::{Place, service};
+use crate::failure::{Failure, code};
 
 /// How long klopfd may take to answer.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -26,11 +26,17 @@ pub(super) enum Answer {
 pub(super) fn ask(place: &Place, request: &Request, signals: Option<&Signals>) -> Result<Answer, Failure> {
     match asked(place, request, signals) {
         Ok(Reply::Done { text }) => Ok(Answer::Done(text)),
-        Ok(Reply::Failed { why, help }) => Err(Failure { code: 1, why: format!("klopfd refused: {why}"), help }),
+        Ok(Reply::Failed { why, help }) => {
+            let failure = Failure::new(1, format_args!("klopfd refused: {why}"));
+            Err(match help {
+                Some(help) => failure.help(help),
+                None => failure,
+            })
+        }
         Ok(_) => Err(failure(&AskError::Strange, place)),
         Err(Some(AskError::NoDaemon)) => Ok(Answer::NoDaemon),
         Err(Some(error)) => Err(failure(&error, place)),
-        Err(None) => Err(Failure { code: 130, why: "interrupted".to_owned(), help: None }),
+        Err(None) => Err(Failure::new(130, "interrupted")),
     }
 }
 
@@ -60,5 +66,5 @@ fn failure(error: &AskError, place: &Place) -> Failure {
         AskError::Strange => (code::PROTOCOL, "restart klopfd if it was upgraded".to_owned()),
         AskError::System(_) => (code::SYSTEM, "see whether klopfd runs: klopf status".to_owned()),
     };
-    Failure::new(code, format!("{error} (at {socket})"), help)
+    Failure::new(code, format_args!("{error} (at {socket})")).help(help)
 }

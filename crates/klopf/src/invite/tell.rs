@@ -10,12 +10,23 @@ use super::draft::Draft;
 use super::qr;
 use super::reload::Answer;
 use crate::complain;
+use crate::terminal::wrapped;
 
 /// Columns of a terminal that nobody has made larger.
 const COLUMNS: usize = 80;
 
+/// All that is said in words; `named` is whether the endpoints were.
+pub(super) fn all(draft: &Draft, named: bool, answer: &Answer) {
+    for line in lines(draft, named, answer) {
+        // What is to be typed or copied stays in one line.
+        let whole = line.starts_with(' ');
+        let lines = if whole { vec![line] } else { wrapped(&line, COLUMNS) };
+        lines.into_iter().for_each(complain);
+    }
+}
+
 /// For a person; `named` is whether the endpoints were.
-pub(super) fn lines(draft: &Draft, named: bool, answer: &Answer) -> Vec<String> {
+fn lines(draft: &Draft, named: bool, answer: &Answer) -> Vec<String> {
     let invitation = &draft.invitation;
     let endpoints = invitation.endpoints.join(", ");
     let doors: Vec<&str> = invitation.doors.iter().map(|door| &**door).collect();
@@ -48,7 +59,8 @@ pub(super) fn lines(draft: &Draft, named: bool, answer: &Answer) -> Vec<String> 
         Answer::NoDaemon => "klopfd does not run: the key counts as soon as it does.".to_owned(),
     });
     if let Some(uri) = &draft.otpauth {
-        lines.push(format!("For an authenticator, and as secret:\n  {}", **uri));
+        lines.push("For an authenticator, and as secret:".to_owned());
+        lines.push(format!("  {}", **uri));
         if invitation.code_doors.is_empty() {
             lines.push(
                 "None of its doors asks for a code: `second-factor = \"totp\"` in the door's section does.".to_owned(),

@@ -4,14 +4,15 @@ use std::path::PathBuf;
 
 use clap::Parser;
 use klopf_config::native::Config;
+use klopf_control::KeyStatus;
 use klopf_files::Files;
 use klopf_spa::{Invitation, InvitedKey, PacketPort, Public, Seed, ServerKey, Shape};
 use zeroize::Zeroizing;
 
 use super::draft::{Chance, Draft};
-use super::failure::Failure;
 use super::{keys, options, uninvite, write};
 use crate::daemon::Place;
+use crate::failure::Failure;
 
 /// 2026-11-23T00:00:00Z.
 const NOW: u64 = 1_795_392_000;
@@ -148,10 +149,25 @@ fn every_term_is_in_the_file_and_in_the_line() {
     assert_eq!((key.max_uses, key.max_open_for.unwrap().as_secs(), key.no_clock), (Some(7), 3600, true));
     assert_eq!((key.networks.len(), key.hours.len(), key.totp.as_ref().unwrap().bytes()), (2, 2, &[4; 20][..]));
     assert!(draft.otpauth.unwrap().starts_with("otpauth://totp/Klopf%20host.example:guest?secret=AQCAI"));
-    let shown = keys::shown(&host.config(), NOW);
+    let shown = keys::shown(&host.config(), &[], NOW);
     for term in ["expires 2027-01-01 00:00 UTC", "mon-fri 08:00-18:00", "any device", "7 uses", "one-time codes"] {
         assert!(shown.contains(term), "{term}: {shown}");
     }
+}
+
+#[test]
+fn keys_are_listed_with_what_klopfd_knows_of_them() {
+    let host = Host::new("keys", DOORS);
+    host.invite("laptop -d ssh --max-uses 5");
+    let state = |uses, joined, now| {
+        let known = [KeyStatus { name: "laptop".into(), uses, joined }];
+        keys::shown(&host.config(), &known, now).lines().skip(1).collect::<Vec<_>>().join("|")
+    };
+    let waits = "laptop  ssh    not yet  to be joined before 2026-11-24 00:00 UTC,|";
+    assert!(state(0, false, NOW).starts_with(waits), "{}", state(0, false, NOW));
+    assert!(state(0, false, NOW + 86400).contains("never: too late  was to be joined before"));
+    assert_eq!(state(1, true, NOW), "laptop  ssh    once  one device, 4 of 5 uses left|");
+    assert_eq!(state(7, true, NOW + 86400), "laptop  ssh    7 times  one device, 0 of 5 uses left|");
 }
 
 #[test]
@@ -173,17 +189,17 @@ fn what_cannot_be_is_refused_with_what_to_do_and_leaves_nothing() {
         ("a -d ssh --max-open-for 31d", 64, "31d", ""),
         ("a -d ssh --expires 2027-01-01T00:00", 64, "", "2027-01-01T00:00"),
         ("a -d ssh --expires 2026-01-01", 64, "would have expired already", "later date"),
-        ("a -d ssh --public private", 64, "follows --public is no key", "klopf keygen"),
+        ("a -d ssh --public -private", 64, "follows --public is no key", "klopf keygen"),
         (&format!("a -d ssh --public {public}"), 64, "keys `b` and `a` are one and the same", "public"),
     ] {
         let failure = host.draft(line).err().unwrap_or_else(|| panic!("{line}"));
-        let said = failure.help.clone().unwrap_or_default();
-        assert!(failure.code == code && failure.why.contains(why) && said.contains(help), "{line}: {failure:?}");
+        let said = failure.to_string();
+        assert!(failure.code == code && said.contains(why) && said.contains(help), "{line}: {failure:?}");
         assert_eq!(host.left(), [], "{line}");
     }
     let broken = Host::new("broken", &format!("{DOORS}colour = \"red\"\n"));
     let failure = broken.draft("a -d ssh").err().unwrap();
-    assert!(failure.code == 78 && failure.why.contains("klopf.toml:8:1"), "{failure:?}");
+    assert!(failure.code == 78 && failure.to_string().contains("klopf.toml:8:1"), "{failure:?}");
 }
 
 #[test]
@@ -192,7 +208,7 @@ fn a_key_is_replaced_only_when_told() {
     host.invite("a -d ssh --reusable");
     let before = fs::read(host.0.join("keys.d/a.toml")).unwrap();
     let failure = host.draft("a -d ssh").err().unwrap();
-    assert!(failure.code == 73 && failure.help.unwrap().contains("--replace"));
+    assert!(failure.code == 73 && failure.to_string().contains("--replace"));
     let draft = host.draft("a -d ssh --replace").unwrap_or_else(|failure| panic!("{failure:?}"));
     assert!(draft.server_key.is_none(), "the server's key is made once");
     // What fails later puts the old one back.
@@ -226,7 +242,7 @@ fn what_cannot_be_written_leaves_nothing() {
     // A folder that is only to be read; for root it is not.
     fs::set_permissions(&host.0, fs::Permissions::from_mode(0o500)).unwrap();
     if let Err(failure) = write(&draft, &host.main()) {
-        assert!(failure.code == 77 && failure.help.unwrap().contains("sudo"));
+        assert!(failure.code == 77 && failure.to_string().contains("sudo"));
     }
     fs::set_permissions(&host.0, fs::Permissions::from_mode(0o700)).unwrap();
     assert_eq!(host.left(), []);
@@ -237,7 +253,7 @@ fn a_server_key_that_is_none_is_not_written_over() {
     let host = Host::new("server", DOORS);
     fs::write(host.0.join("server.key"), "abc\n").unwrap();
     let failure = host.draft("a -d ssh").err().unwrap();
-    assert!(failure.code == 78 && failure.help.unwrap().contains("copy"));
+    assert!(failure.code == 78 && failure.to_string().contains("copy"));
     assert_eq!(fs::read(host.0.join("server.key")).unwrap(), b"abc\n");
 }
 
@@ -261,5 +277,5 @@ fn a_key_that_is_taken_back_opens_nothing() {
         format!("[key.laptop]\npublic = \"{}\"\npsk = \"{}\"\n\n", public.text(), *klopf_spa::Psk::new([1; 32]).text());
     fs::write(host.main(), format!("{key}{DOORS}")).unwrap();
     let failure = uninvite::take_back(&name, &host.place()).unwrap_err();
-    assert!(failure.code == 78 && failure.help.unwrap().contains("lines 1 to 3"));
+    assert!(failure.code == 78 && failure.to_string().contains("lines 1 to 3"));
 }

@@ -9,12 +9,12 @@ use klopf_spa::Name;
 use klopf_sys::clock;
 use zeroize::Zeroizing;
 
-use super::failure::{Failure, code};
 use super::reload::{self, Answer};
 use super::written::Written;
 use super::{draft, key_file};
 use crate::cli::fail;
 use crate::daemon::Place;
+use crate::failure::{Failure, code};
 use crate::say;
 
 pub(super) fn run(name: &Name, cut: bool, place: &Place) -> Result<ExitCode, Failure> {
@@ -25,9 +25,7 @@ pub(super) fn run(name: &Name, cut: bool, place: &Place) -> Result<ExitCode, Fai
         Ok(Answer::NoDaemon) => return Ok(ExitCode::SUCCESS),
         Ok(Answer::Done(_)) => reload::ask(place, &Request::RevokeKey { key: name.to_string(), cut }, None),
         Err(failure) => {
-            let help = failure.help.map_or_else(String::new, |help| format!("\nhelp: {help}"));
-            let why =
-                format_args!("the key counts until klopfd has read its configuration again: {}{help}", failure.why);
+            let why = format_args!("the key counts until klopfd has read its configuration again: {failure}");
             return Ok(fail(why, failure.code));
         }
     };
@@ -37,7 +35,7 @@ pub(super) fn run(name: &Name, cut: bool, place: &Place) -> Result<ExitCode, Fai
             ExitCode::SUCCESS
         }
         Ok(Answer::NoDaemon) => ExitCode::SUCCESS,
-        Err(failure) => fail(format_args!("its leases could not be ended: {}", failure.why), failure.code),
+        Err(failure) => fail(format_args!("its leases could not be ended: {failure}"), failure.code),
     })
 }
 
@@ -97,11 +95,8 @@ fn named_at(name: &Name, files: &Files, place: &Place) -> String {
 fn not_in_keys_d(name: &Name, files: &Files, place: &Place) -> Failure {
     let main = place.config.display();
     let Some(first) = line_of(files.main(), &["key", name]) else {
-        return Failure::new(
-            code::NO_INPUT,
-            format!("there is no key {name}"),
-            "klopf keys lists those that there are",
-        );
+        let why = format_args!("there is no key {name}");
+        return Failure::new(code::NO_INPUT, why).help("klopf keys lists those that there are");
     };
     let text = String::from_utf8_lossy(files.main());
     let length = text.lines().skip(first).take_while(|line| !line.trim_start().starts_with('[')).collect::<Vec<_>>();
@@ -109,5 +104,5 @@ fn not_in_keys_d(name: &Name, files: &Files, place: &Place) -> Failure {
     let why = format!("key {name} is in {main} itself, which no program changes");
     let help =
         format!("remove its section, lines {first} to {last}, and the name from `keys` of doors; then: klopf reload");
-    Failure::new(code::CONFIG, why, help)
+    Failure::new(code::CONFIG, why).help(help)
 }

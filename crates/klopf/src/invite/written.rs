@@ -1,21 +1,21 @@
 //! Files that are written as a whole or not at all, and taken back when what comes after them fails.
 
-use std::fs::{self, DirBuilder, File, OpenOptions};
-use std::io::{self, ErrorKind, Write};
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::fs::{self, DirBuilder, File};
+use std::io::{self, ErrorKind};
+use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 
 use zeroize::Zeroizing;
 
-use super::failure::{Failure, code};
+use crate::failure::{Failure, code};
+use crate::profile::files;
 
 /// What was written so far. Dropped without [`Written::keep`], all is as before.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub(super) struct Written {
     undo: Vec<Undo>,
 }
 
-#[derive(Debug)]
 enum Undo {
     RemoveFile(PathBuf),
     RemoveFolder(PathBuf),
@@ -35,23 +35,20 @@ impl Written {
 
     /// Makes a file for its owner alone. One that is there is never written over.
     pub(super) fn make(&mut self, path: &Path, text: &[u8]) -> Result<(), Failure> {
-        // A link fails where there is something, which renaming would replace.
-        let made = put(path, text, |new| fs::hard_link(new, path));
-        made.map_err(|error| cannot_write(path, &error))?;
+        files::create(path, text).map_err(|error| cannot_write(path, &error))?;
         self.undo.push(Undo::RemoveFile(path.to_owned()));
         sync(folder_of(path)).map_err(|error| cannot_write(path, &error))
     }
 
     /// Writes a file in the place of another, which had this in it.
     pub(super) fn replace(&mut self, path: &Path, text: &[u8], before: &[u8]) -> Result<(), Failure> {
-        put(path, text, |new| fs::rename(new, path)).map_err(|error| cannot_write(path, &error))?;
         self.undo.push(Undo::PutBack(path.to_owned(), Zeroizing::new(before.to_vec())));
-        sync(folder_of(path)).map_err(|error| cannot_write(path, &error))
+        files::replace(path, text).map_err(|error| cannot_write(path, &error))
     }
 
     /// Removes a file, which had this in it.
     pub(super) fn remove(&mut self, path: &Path, before: &[u8]) -> Result<(), Failure> {
-        fs::remove_file(path).map_err(|error| Failure::file("remove", path, &error, code::CANNOT_CREATE))?;
+        fs::remove_file(path).map_err(|error| unusable("remove", path, &error, code::CANNOT_WRITE))?;
         self.undo.push(Undo::PutBack(path.to_owned(), Zeroizing::new(before.to_vec())));
         sync(folder_of(path)).map_err(|error| cannot_write(path, &error))
     }
@@ -69,28 +66,26 @@ impl Drop for Written {
             let _ = match &undo {
                 Undo::RemoveFile(path) => fs::remove_file(path).and_then(|()| sync(folder_of(path))),
                 Undo::RemoveFolder(path) => fs::remove_dir(path).and_then(|()| sync(folder_of(path))),
-                Undo::PutBack(path, bytes) => {
-                    put(path, bytes, |new| fs::rename(new, path)).and_then(|()| sync(folder_of(path)))
-                }
+                Undo::PutBack(path, bytes) => files::replace(path, bytes),
             };
         }
     }
 }
 
-fn cannot_write(path: &Path, error: &io::Error) -> Failure {
-    Failure::file("write", path, error, code::CANNOT_CREATE)
+/// A file that cannot be read or written.
+pub(super) fn unusable(what: &str, path: &Path, error: &io::Error, code: u8) -> Failure {
+    let why = format!("cannot {what} {}: {error}", path.display());
+    match error.kind() {
+        ErrorKind::PermissionDenied => Failure::new(code::RIGHTS, why).help("put sudo before the command"),
+        ErrorKind::NotFound if code == code::NO_INPUT => {
+            Failure::new(code, why).help("name klopf.toml with --config FILE")
+        }
+        _ => Failure::new(code, why),
+    }
 }
 
-/// Writes a new file with a name of its own beside `path`, which `settle` brings to its place.
-fn put(path: &Path, text: &[u8], settle: impl FnOnce(&Path) -> io::Result<()>) -> io::Result<()> {
-    let name = path.file_name().unwrap_or_default().to_string_lossy();
-    // What begins with a dot is no key's.
-    let new = path.with_file_name(format!(".{name}.{}", std::process::id()));
-    let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&new)?;
-    let written = file.write_all(text).and_then(|()| file.sync_all()).and_then(|()| settle(&new));
-    // It is gone where it was renamed.
-    let _ = fs::remove_file(&new);
-    written
+fn cannot_write(path: &Path, error: &io::Error) -> Failure {
+    unusable("write", path, error, code::CANNOT_WRITE)
 }
 
 fn folder_of(path: &Path) -> &Path {

@@ -3,7 +3,7 @@
 //! Nothing here sends anything. Files with keys are for their owner alone, and are written whole or not at all.
 
 mod counter;
-mod files;
+pub(crate) mod files;
 mod folders;
 mod key_file;
 pub(crate) mod keyring;

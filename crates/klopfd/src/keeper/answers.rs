@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::net::IpAddr;
 use std::time::Duration;
 
-use klopf_control::{Guards, LeaseStatus, OpenedBy, RefusalStatus, Reply, Request, Status, Table};
+use klopf_control::{Guards, KeyStatus, LeaseStatus, OpenedBy, RefusalStatus, Reply, Request, Status, Table};
 use klopf_gate::{By, Lease};
 use klopf_sys::clock;
 
@@ -13,6 +13,7 @@ use super::guarding::{Changed, changed};
 use super::lock::{Reason, State, Trial};
 use crate::control::ConnectionId;
 use crate::face::{Event, Face};
+use crate::plan::Person;
 
 /// Milliseconds that a lease may last that is granted by hand.
 const LONGEST_GRANT: u64 = 30 * 86_400_000;
@@ -346,7 +347,18 @@ impl<F: Face> Keeper<'_, F> {
             refusals,
             counters: self.memory.counters.clone(),
             troubles: self.memory.troubles.iter().cloned().collect(),
+            keys: self.key_status(),
         }
+    }
+
+    fn key_status(&self) -> Vec<KeyStatus> {
+        let people = self.plan.packets.iter().flat_map(|packets| &packets.people);
+        let one = |person: &Person| {
+            let mark = self.replay.marks().get(person.key.id);
+            let (uses, joined) = mark.map_or((0, false), |mark| (mark.uses(), mark.device().is_some()));
+            KeyStatus { name: person.name.clone(), uses, joined }
+        };
+        people.map(one).collect()
     }
 
     fn lease_status(&self, leases: Vec<Lease>, now: u64) -> Vec<LeaseStatus> {

@@ -50,6 +50,7 @@ fn status() -> Status {
         refusals: Vec::new(),
         counters: std::collections::BTreeMap::new(),
         troubles: Vec::new(),
+        keys: Vec::new(),
     }
 }
 
@@ -92,6 +93,7 @@ fn a_busy_host_reads_like_this() {
         .map(|(name, count)| (name.to_owned(), count))
         .into(),
         troubles: vec!["the journal cannot be written: no space left on device".into()],
+        keys: Vec::new(),
         ..status()
     };
     insta::assert_snapshot!(shown(&status), @r#"
