@@ -1,7 +1,9 @@
 //! Sealed knocks: one packet, a key for each person, and nothing else opens.
 #![forbid(unsafe_code)]
 
+mod forged;
 mod opens;
+mod packets;
 mod play;
 mod replays;
 mod terms;
@@ -12,7 +14,9 @@ use klopf_tests::{Case, run};
 
 fn main() -> ExitCode {
     let mut cases: Vec<Case> = Vec::new();
+    cases.extend(forged::cases());
     cases.extend(opens::cases());
+    cases.extend(packets::cases());
     cases.extend(replays::cases());
     cases.extend(terms::cases());
     run(cases)
