@@ -5,6 +5,7 @@ mod forged;
 mod opens;
 mod packets;
 mod play;
+mod ports;
 mod replays;
 mod terms;
 
@@ -17,6 +18,7 @@ fn main() -> ExitCode {
     cases.extend(forged::cases());
     cases.extend(opens::cases());
     cases.extend(packets::cases());
+    cases.extend(ports::cases());
     cases.extend(replays::cases());
     cases.extend(terms::cases());
     run(cases)
