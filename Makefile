@@ -99,7 +99,7 @@ uninstall:
 	rm -f $(to)$(libdir)/sysusers.d/klopf.conf $(to)$(libdir)/tmpfiles.d/klopf.conf
 	rm -f $(to)$(sysconfdir)/init.d/klopfd
 
-bench-flood bench-latency:
+bench-flood bench-latency bench-spa:
 	@scripts/need.sh bench
 	$(CARGO) build --release --locked
 	$(CARGO) run --release --locked --package klopf-bench -- $(@:bench-%=%)
@@ -111,4 +111,4 @@ fuzz-smoke:
 clean:
 	$(CARGO) clean
 
-.PHONY: all build demo demo-knockd test lint install uninstall bench-flood bench-latency fuzz-smoke clean
+.PHONY: all build demo demo-knockd test lint install uninstall bench-flood bench-latency bench-spa fuzz-smoke clean

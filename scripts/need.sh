@@ -15,10 +15,11 @@ demo='ip:iproute2 ss:iproute2 sshd:openssh-server ssh:openssh-client ssh-keygen:
 tests="$demo python3:python3 nft:nftables iptables:iptables pkill:procps unshare:util-linux setpriv:util-linux
     nmap:nmap tcpdump:tcpdump knockd:knockd dbus-daemon:dbus-daemon faketime:faketime tshark:tshark
     /usr/lib/python3/dist-packages/cryptography:python3-cryptography"
-bench='ip:iproute2 knockd:knockd iptables:iptables nft:nftables'
+bench='ip:iproute2 knockd:knockd iptables:iptables nft:nftables fwknopd:fwknop-server fwknop:fwknop-client'
 
 # What a service's package has for the boot.
-services='openssh-server:ssh.service openssh-server:ssh.socket knockd:knockd.service'
+services='openssh-server:ssh.service openssh-server:ssh.socket knockd:knockd.service
+    fwknop-server:fwknop-server.service'
 
 packages=''  # what is missing
 installed='' # what has been installed here

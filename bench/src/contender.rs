@@ -1,7 +1,7 @@
 //! Ways to open a port to those who knock right, each on the server of a lab of its own.
 
 use std::fs::{self, File};
-use std::net::TcpListener;
+use std::net::{Ipv4Addr, TcpListener};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Stdio};
 use std::time::{Duration, Instant};
@@ -14,10 +14,14 @@ use crate::error::{Error, Result};
 use crate::interrupt::Interrupt;
 use crate::lab::{CLIENT, Lab, SERVER_LINK};
 use crate::prober::{Answered, Prober};
+use crate::spa::{Peer, Sealer};
+use crate::usage::Tree;
 
 pub(crate) const GUARDED: u16 = 22;
 /// How long it may take to close, and then to open, for the first time.
-const START_LIMIT: Duration = Duration::from_secs(15);
+const START_LIMIT: Duration = Duration::from_secs(60);
+/// 198.18.0.0, of the range for measurements (RFC 2544).
+const KNOCKS_FROM: u32 = 0xc612_0000;
 const FIRST_TRY: Duration = Duration::from_millis(300);
 /// A port that answers no probe for so long is closed.
 const CLOSED_FOR: Duration = Duration::from_millis(2);
@@ -38,6 +42,18 @@ pub(crate) enum Way {
     Command(PathBuf),
     /// The ruleset of `klopf export nft`, and no daemon; the directory of Klopf's programs.
     Kernel(PathBuf),
+    /// klopfd guards the port, and so many people have keys; the directory of Klopf's programs.
+    Sealed(PathBuf, Sealer),
+    /// fwknopd runs iptables.
+    Peer(Peer),
+}
+
+/// What opens.
+enum Knock {
+    /// Hits.
+    Sequence,
+    Sealed(Sealer),
+    Peer(Peer),
 }
 
 /// One of them at work.
@@ -45,6 +61,10 @@ pub(crate) struct Gate<'a> {
     interrupt: &'a Interrupt,
     name: &'static str,
     prober: Prober,
+    opens: Knock,
+    knocks: u32,
+    /// From its start until it said that it is ready, if it says so.
+    pub(crate) ready: Option<Duration>,
     /// What ends a lease.
     shut: Vec<String>,
     child: Option<Child>,
@@ -59,13 +79,73 @@ impl<'a> Gate<'a> {
         let lab = Lab::build()?;
         let (prober, service) = (Prober::new(&lab)?, lab.listen(GUARDED)?);
         let (child, shut) = match &contender.way {
-            Way::Guard(bin) => guard(&lab, bin)?,
+            Way::Guard(bin) => guard(&lab, bin, &klopf_toml(&lab)?)?,
             Way::Command(program) => command(&lab, program)?,
             Way::Kernel(bin) => kernel(&lab, bin)?,
+            Way::Sealed(bin, sealer) => guard(&lab, bin, &sealer.write(lab.dir())?)?,
+            Way::Peer(peer) => fwknopd(&lab, peer)?,
         };
-        let mut gate = Self { interrupt, name: contender.name, prober, shut, child, _service: service, lab };
+        let opens = match &contender.way {
+            Way::Sealed(_, sealer) => Knock::Sealed(sealer.clone()),
+            Way::Peer(peer) => Knock::Peer(peer.clone()),
+            Way::Guard(_) | Way::Command(_) | Way::Kernel(_) => Knock::Sequence,
+        };
+        let name = contender.name;
+        let mut gate =
+            Self { interrupt, name, prober, opens, knocks: 0, ready: None, shut, child, _service: service, lab };
+        gate.ready = gate.becomes_ready()?;
         gate.open_once()?;
         Ok(gate)
+    }
+
+    /// What it is called.
+    pub(crate) fn name(&self) -> &'static str {
+        self.name
+    }
+
+    /// The network it is in, and its files.
+    pub(crate) fn lab(&self) -> &Lab {
+        &self.lab
+    }
+
+    /// What it uses now.
+    pub(crate) fn usage(&self) -> Result<Tree> {
+        Tree::of(self.pid()?).map_err(Error::io("read /proc"))
+    }
+
+    /// Has it read its configuration again.
+    pub(crate) fn reload(&self) -> Result<()> {
+        kill(Pid::from_raw(self.pid()?.cast_signed()), Signal::SIGHUP).map_err(Error::io("send SIGHUP"))
+    }
+
+    /// Sends one datagram to where knocks come in.
+    pub(crate) fn datagram(&self, source: Ipv4Addr, payload: &[u8]) -> Result<()> {
+        self.prober.datagram(source, self.port(), payload).map(drop)
+    }
+
+    fn pid(&self) -> Result<u32> {
+        self.child.as_ref().map(Child::id).ok_or_else(|| self.fault("is no process"))
+    }
+
+    fn port(&self) -> u16 {
+        match self.opens {
+            Knock::Peer(_) => Peer::PORT,
+            Knock::Sequence | Knock::Sealed(_) => Sealer::PORT,
+        }
+    }
+
+    /// Waits until klopfd has said so.
+    fn becomes_ready(&mut self) -> Result<Option<Duration>> {
+        if !matches!(self.opens, Knock::Sealed(_)) {
+            return Ok(None);
+        }
+        let begin = Instant::now();
+        while !fs::read_to_string(output(&self.lab)).unwrap_or_default().lines().any(|line| line == "ready") {
+            self.interrupt.check()?;
+            self.still(begin, "does not become ready")?;
+            std::thread::sleep(Duration::from_millis(2));
+        }
+        Ok(Some(begin.elapsed()))
     }
 
     /// Ends the lease, and sees to it that the port is closed.
@@ -76,7 +156,21 @@ impl<'a> Gate<'a> {
 
     /// Knocks; when the last hit was sent, and the first probe that was answered then.
     pub(crate) fn knock(&mut self, limit: Duration) -> Result<(Instant, Option<Answered>)> {
-        let last = self.prober.knock()?;
+        self.knocks += 1;
+        // Each from an address of its own, for what one may try is bounded; all for the same one.
+        let source = Ipv4Addr::from(KNOCKS_FROM + self.knocks);
+        let last = match &self.opens {
+            Knock::Sequence => self.prober.knock()?,
+            Knock::Sealed(sealer) => self.prober.datagram(source, Sealer::PORT, &sealer.packet(self.knocks.into()))?,
+            Knock::Peer(peer) => self.prober.datagram(source, Peer::PORT, &peer.packet(&self.lab)?)?,
+        };
+        Ok((last, self.answers(limit)?))
+    }
+
+    /// The same with a sealed knock that was made elsewhere.
+    pub(crate) fn knock_with(&mut self, packet: &[u8], limit: Duration) -> Result<(Instant, Option<Answered>)> {
+        self.knocks += 1;
+        let last = self.prober.datagram(Ipv4Addr::from(KNOCKS_FROM + self.knocks), self.port(), packet)?;
         Ok((last, self.answers(limit)?))
     }
 
@@ -122,10 +216,9 @@ impl Drop for Gate<'_> {
 
 type Started = (Option<Child>, Vec<String>);
 
-fn guard(lab: &Lab, bin: &Path) -> Result<Started> {
-    let config = klopf_toml(lab)?;
-    let child = start(lab, &bin.join("klopfd"), &["--config", &config])?;
-    Ok((Some(child), words(&[&bin.join("klopf").display().to_string(), "revoke", "--config", &config, "bench"])))
+fn guard(lab: &Lab, bin: &Path, config: &str) -> Result<Started> {
+    let child = start(lab, &bin.join("klopfd"), &["--config", config])?;
+    Ok((Some(child), words(&[&bin.join("klopf").display().to_string(), "revoke", "--config", config, "bench"])))
 }
 
 fn command(lab: &Lab, program: &Path) -> Result<Started> {
@@ -142,6 +235,14 @@ fn command(lab: &Lab, program: &Path) -> Result<Started> {
     Ok((Some(child), restore))
 }
 
+fn fwknopd(lab: &Lab, peer: &Peer) -> Result<Started> {
+    lab.run_on_server(&words(&["/usr/sbin/iptables-restore", &write(lab, "rules", RULES)?]))?;
+    let options = peer.write(lab.dir())?;
+    let options: Vec<&str> = options.iter().map(String::as_str).collect();
+    let child = start(lab, Path::new(Peer::DAEMON), &options)?;
+    Ok((Some(child), words(&["/usr/sbin/iptables", "-F", "FWKNOP_INPUT"])))
+}
+
 fn kernel(lab: &Lab, bin: &Path) -> Result<Started> {
     let config = klopf_toml(lab)?;
     let exported = lab.on_server(&bin.join("klopf")).args(["export", "nft", "--config", &config]).output();
@@ -154,13 +255,16 @@ fn kernel(lab: &Lab, bin: &Path) -> Result<Started> {
 
 fn klopf_toml(lab: &Lab) -> Result<String> {
     let sequence = SEQUENCE.map(|port| format!("\"{port}\"")).join(", ");
-    let dir = lab.dir().display();
-    let text = format!(
+    write(lab, "klopf.toml", &guarding(lab.dir(), &format!("sequence = [{sequence}]\nwithin = \"10s\"\n")))
+}
+
+/// A configuration with one door, which guards the port; `door` is the rest of what it says of it, and all behind that.
+pub(crate) fn guarding(dir: &Path, door: &str) -> String {
+    let dir = dir.display();
+    format!(
         "[daemon]\ninterfaces = [\"{SERVER_LINK}\"]\nlog = \"stderr\"\nstate-dir = \"{dir}/state\"\n\
-         runtime-dir = \"{dir}/run\"\n[door.bench]\nguard = [\"tcp/{GUARDED}\"]\nsequence = [{sequence}]\n\
-         within = \"10s\"\nopen-for = \"1m\"\n"
-    );
-    write(lab, "klopf.toml", &text)
+         runtime-dir = \"{dir}/run\"\n[door.bench]\nguard = [\"tcp/{GUARDED}\"]\nopen-for = \"1m\"\n{door}"
+    )
 }
 
 fn start(lab: &Lab, program: &Path, arguments: &[&str]) -> Result<Child> {

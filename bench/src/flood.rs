@@ -152,7 +152,7 @@ impl Flood<'_> {
 }
 
 /// Addresses of 172.16.0.0/12, each once, in no order that a table could profit from.
-fn spoofed(number: u32) -> Ipv4Addr {
+pub(crate) fn spoofed(number: u32) -> Ipv4Addr {
     // An odd factor permutes the numbers below a power of two.
     Ipv4Addr::from(0xac10_0000 | (number.wrapping_mul(0x9_e3b1) & 0xf_ffff))
 }

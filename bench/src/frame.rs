@@ -1,4 +1,4 @@
-//! Ethernet frames with a TCP SYN over IPv4, as the client's kernel would send them, and the answers to them.
+//! Ethernet frames with a TCP SYN or a datagram over IPv4, as the client's kernel would send them, and the answers to SYNs.
 
 use std::net::Ipv4Addr;
 
@@ -7,23 +7,35 @@ pub(crate) const CLIENT_MAC: [u8; 6] = [2, 0, 0, 0, 0, 2];
 
 const ETHERTYPE_IPV4: [u8; 2] = [0x08, 0x00];
 const TCP: u8 = 6;
+const UDP: u8 = 17;
 const SYN: u8 = 2;
 const SYN_ACK: u8 = 0x12;
-const IP_LEN: u16 = 40;
+const IP_LEN: u16 = 20;
 const TCP_LEN: u16 = 20;
+const UDP_LEN: u16 = 8;
 
 /// One SYN from `src` to `dst`, 54 bytes, checksums filled in.
 pub(crate) fn syn(src: (Ipv4Addr, u16), dst: (Ipv4Addr, u16)) -> Vec<u8> {
-    let ip = ip_header(src.0, dst.0, checksum(&ip_header(src.0, dst.0, 0)));
+    let ip = ip(src.0, dst.0, TCP, TCP_LEN);
     let pseudo = [&src.0.octets()[..], &dst.0.octets(), &[0, TCP], &TCP_LEN.to_be_bytes()].concat();
     let sum = checksum(&[&pseudo[..], &tcp_header(src.1, dst.1, 0)].concat());
     [&SERVER_MAC[..], &CLIENT_MAC, &ETHERTYPE_IPV4, &ip, &tcp_header(src.1, dst.1, sum)].concat()
 }
 
+/// One datagram from `src` to `dst`. It has no checksum of its own, which IPv4 allows; of its payload no more than fits.
+pub(crate) fn udp(src: (Ipv4Addr, u16), dst: (Ipv4Addr, u16), payload: &[u8]) -> Vec<u8> {
+    let room = usize::from(u16::MAX - IP_LEN - UDP_LEN);
+    let payload = payload.get(..room).unwrap_or(payload);
+    let length = UDP_LEN + u16::try_from(payload.len()).unwrap_or_default();
+    let [sport, dport, bytes] = [src.1, dst.1, length].map(u16::to_be_bytes);
+    let ip = ip(src.0, dst.0, UDP, length);
+    [&SERVER_MAC[..], &CLIENT_MAC, &ETHERTYPE_IPV4, &ip, &sport, &dport, &bytes, &[0, 0], payload].concat()
+}
+
 /// The ports, from and to, of a frame that is a SYN-ACK without IP options.
 pub(crate) fn syn_ack(frame: &[u8]) -> Option<(u16, u16)> {
     let (ethernet, packet) = frame.split_at_checked(14)?;
-    let (ip, tcp) = packet.split_at_checked((IP_LEN - TCP_LEN).into())?;
+    let (ip, tcp) = packet.split_at_checked(IP_LEN.into())?;
     let is_ip = ethernet.ends_with(&ETHERTYPE_IPV4) && ip.first() == Some(&0x45) && ip.get(9) == Some(&TCP);
     let port = |at| tcp.get(at..)?.first_chunk().copied().map(u16::from_be_bytes);
     if is_ip && tcp.len() >= TCP_LEN.into() && tcp.get(13) == Some(&SYN_ACK) { port(0).zip(port(2)) } else { None }
@@ -41,9 +53,13 @@ fn checksum(data: &[u8]) -> u16 {
     !u16::from_be_bytes([high, low])
 }
 
-fn ip_header(src: Ipv4Addr, dst: Ipv4Addr, sum: u16) -> Vec<u8> {
-    let [len, sum] = [IP_LEN, sum].map(u16::to_be_bytes);
-    [&[0x45, 0][..], &len, &[0, 1, 0, 0, 64, TCP], &sum, &src.octets(), &dst.octets()].concat()
+/// The header of a packet with so many bytes behind it.
+fn ip(src: Ipv4Addr, dst: Ipv4Addr, protocol: u8, behind: u16) -> Vec<u8> {
+    let with = |sum: u16| {
+        let [len, sum] = [IP_LEN + behind, sum].map(u16::to_be_bytes);
+        [&[0x45, 0][..], &len, &[0, 1, 0, 0, 64, protocol], &sum, &src.octets(), &dst.octets()].concat()
+    };
+    with(checksum(&with(0)))
 }
 
 fn tcp_header(sport: u16, dport: u16, sum: u16) -> Vec<u8> {
@@ -77,6 +93,13 @@ mod tests {
         for length in 0..frame.len() {
             assert_eq!(syn_ack(&frame[..length]), None);
         }
+    }
+
+    #[test]
+    fn a_datagram_has_its_lengths() {
+        let frame = udp((Ipv4Addr::new(198, 18, 0, 1), 40000), (Ipv4Addr::new(10, 99, 0, 1), 53), b"payload");
+        assert_eq!((&frame[16..18], &frame[38..40], &frame[42..]), (&[0, 35][..], &[0, 15][..], &b"payload"[..]));
+        assert_eq!((frame[23], checksum(&frame[14..34])), (UDP, 0));
     }
 
     #[test]

@@ -142,6 +142,11 @@ impl Injector {
         self.send(&frame::syn(src, (SERVER, port)))
     }
 
+    /// Sends one datagram to the server.
+    pub(crate) fn udp(&self, src: (Ipv4Addr, u16), port: u16, payload: &[u8]) -> Result<()> {
+        self.send(&frame::udp(src, (SERVER, port), payload))
+    }
+
     /// A frame that has come, cut to the length of the buffer; `None` if there is none now.
     pub(crate) fn receive<'a>(&self, buffer: &'a mut [u8]) -> Option<&'a [u8]> {
         let length = recv(self.0.as_raw_fd(), buffer, MsgFlags::MSG_DONTWAIT).ok()?;

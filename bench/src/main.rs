@@ -12,6 +12,7 @@ mod latency;
 mod opening;
 mod prober;
 mod report;
+mod spa;
 mod usage;
 
 use std::path::{Path, PathBuf};
@@ -25,7 +26,7 @@ use crate::error::{Error, Result};
 use crate::interrupt::Interrupt;
 use crate::report::{Table, Target};
 
-/// Measure Klopf side by side with knockd. Needs root.
+/// Measure Klopf side by side with knockd and fwknopd. Needs root.
 ///
 /// The exit code is 0 when Klopf met its targets, 1 when it missed one, 77 without root.
 #[derive(Parser)]
@@ -45,6 +46,8 @@ struct Options {
 enum What {
     /// What a flood of first knocks costs, and whether a real knock gets through it
     Flood(flood::Options),
+    /// What sealed knocks cost with 1, 1,000 and 100,000 keys, and beside fwknopd
+    Spa(spa::Options),
     /// How long it takes from the last packet of a knock until the port answers, and until a command starts
     Latency(latency::Options),
 }
@@ -81,6 +84,7 @@ fn run(options: &Options) -> Result<bool> {
     let measured = match &options.what {
         What::Flood(flood) => flood::measure(flood, &programs, &interrupt),
         What::Latency(latency) => latency::measure(latency, &contenders(&bin, &options.peer)?, &programs, &interrupt),
+        What::Spa(spa) => spa::measure(spa, &bin, &interrupt),
     }?;
     for table in &measured.tables {
         println!("{}", report::table(table));

@@ -1,6 +1,7 @@
 //! Probes of a port of the server from the client's end of the link, and the first answer to one.
 
 use std::collections::HashMap;
+use std::net::Ipv4Addr;
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -41,6 +42,13 @@ impl Prober {
             self.wire.syn((CLIENT, KNOCK_FROM), port)?;
         }
         Ok(last)
+    }
+
+    /// Sends a datagram; the moment before.
+    pub(crate) fn datagram(&self, source: Ipv4Addr, port: u16, payload: &[u8]) -> Result<Instant> {
+        let before = Instant::now();
+        self.wire.udp((source, KNOCK_FROM), port, payload)?;
+        Ok(before)
     }
 
     /// Sends SYNs to the port, the first at once, each from a port of its own, until one is answered. In between it lets

@@ -12,7 +12,7 @@ pub(crate) struct Table {
     pub(crate) rows: Vec<Row>,
 }
 
-/// One row: a figure for each program, ours first. Less is better.
+/// One row: a figure for each column, ours first. Less is better.
 pub(crate) struct Row {
     pub(crate) label: &'static str,
     pub(crate) cells: Vec<Cell>,
@@ -26,6 +26,8 @@ pub(crate) enum Cell {
     Count(u32),
     /// So many of so many.
     Of(usize, usize),
+    /// Not measured.
+    Missing,
 }
 
 /// A target of ours.
@@ -85,6 +87,7 @@ impl Cell {
             Self::Whole(value) => format!("{value:.0}"),
             Self::Count(count) => count.to_string(),
             Self::Of(count, all) => format!("{count}/{all}"),
+            Self::Missing => "-".to_owned(),
         }
     }
 }

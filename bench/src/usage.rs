@@ -3,6 +3,7 @@
 use std::collections::HashSet;
 use std::fs;
 use std::io;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use nix::unistd::{SysconfVar, sysconf};
@@ -49,6 +50,15 @@ impl Tree {
     pub(crate) fn cpu(&self) -> Duration {
         let per_second = sysconf(SysconfVar::CLK_TCK).ok().flatten().and_then(|n| u64::try_from(n).ok());
         Duration::from_millis(self.ticks * 1000 / per_second.unwrap_or(100).max(1))
+    }
+
+    /// CPU time of all that are there now, to the nanosecond where the kernel tells.
+    pub(crate) fn running_time(&self) -> Duration {
+        let threads = |pid: &u32| fs::read_dir(format!("/proc/{pid}/task")).into_iter().flatten().flatten();
+        let of = |path: PathBuf| -> Option<u64> {
+            fs::read_to_string(path.join("schedstat")).ok()?.split_whitespace().next()?.parse().ok()
+        };
+        Duration::from_nanos(self.pids.iter().flat_map(threads).filter_map(|thread| of(thread.path())).sum())
     }
 
     pub(crate) fn memory(&self) -> Memory {

@@ -7,11 +7,13 @@ mod command_line;
 mod config;
 mod engine;
 mod packet;
+mod person;
 
 pub use command_line::command_line;
 pub use config::{klopf_toml, knockd_conf};
 pub use engine::frame_to_engine;
 pub use packet::packet;
+pub use person::{profile, socks, stun};
 
 /// The program of a target: libFuzzer's under cargo-fuzz, else one that plays the files it is given.
 #[macro_export]

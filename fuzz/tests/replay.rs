@@ -48,6 +48,21 @@ fn knockd_conf() {
 }
 
 #[test]
+fn profile() {
+    replay("profile", klopf_fuzz::profile);
+}
+
+#[test]
+fn socks() {
+    replay("socks", klopf_fuzz::socks);
+}
+
+#[test]
+fn stun() {
+    replay("stun", klopf_fuzz::stun);
+}
+
+#[test]
 fn command_line() {
     replay("command_line", klopf_fuzz::command_line);
 }

@@ -12,7 +12,8 @@ use crate::{Need, Result, Stage, ensure, found};
 pub struct Sshd {
     /// The script; it takes `start` and `stop`.
     pub init: PathBuf,
-    key: PathBuf,
+    /// The client's private key.
+    pub key: PathBuf,
 }
 
 impl Sshd {
@@ -38,7 +39,7 @@ impl Sshd {
         let config = stage.write(
             "sshd_config",
             &format!(
-                "Port 22\nHostKey {}\nAuthorizedKeysFile {}\nPidFile {}\n\
+                "Port 22\nSubsystem sftp internal-sftp\nHostKey {}\nAuthorizedKeysFile {}\nPidFile {}\n\
                  UsePAM no\nStrictModes no\nPermitRootLogin yes\n",
                 host_key.display(),
                 stage.path("key.pub").display(),

@@ -27,8 +27,8 @@ pub const THIRD4: IpAddr = IpAddr::V4(Ipv4Addr::new(10, 98, 0, 2));
 /// Its IPv6 address.
 pub const THIRD6: IpAddr = IpAddr::V6(Ipv6Addr::new(0xfd00, 0x98, 0, 0, 0, 0, 0, 2));
 
-/// How long a test may take in all.
-const LIMIT: Duration = Duration::from_secs(120);
+/// How long a test may take in all, unless it says otherwise.
+pub(crate) const LIMIT: Duration = Duration::from_secs(120);
 
 /// The place of one test. Both hosts have the other on `eth0`.
 #[derive(Debug)]
@@ -44,26 +44,26 @@ pub struct Stage {
 }
 
 impl Stage {
-    /// Sets a stage, plays the test on it and takes it down. A fault is told together with all logs.
+    /// Sets a stage, plays the test on it, for so long at most, and takes it down. A fault is told together with all logs.
     ///
     /// # Errors
     /// Those of the test, and if the stage cannot be set.
-    pub fn play(test: impl FnOnce(&Self) -> Result) -> Result {
+    pub fn play(limit: Duration, test: impl FnOnce(&Self) -> Result) -> Result {
         let begun = Instant::now();
-        let stage = Self::set()?;
+        let stage = Self::set(limit)?;
         test(&stage).map_err(|fault| {
-            let late = if begun.elapsed() > LIMIT { "stopped because it took too long: " } else { "" };
+            let late = if begun.elapsed() > limit { "stopped because it took too long: " } else { "" };
             format!("{late}{fault}\n{}", stage.logs()).into()
         })
     }
 
-    fn set() -> Result<Self> {
+    fn set(limit: Duration) -> Result<Self> {
         static COUNT: AtomicU32 = AtomicU32::new(0);
         let tag = format!("{}_{}", std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed));
         let directory = std::env::temp_dir().join(format!("klopf-test-{tag}"));
         let (server, client) = (format!("kt{tag}s"), format!("kt{tag}c"));
         let behind = format!("kt{tag}b");
-        let guard = Guard::start(&directory, &[&server, &client, &behind])?;
+        let guard = Guard::start(&directory, &[&server, &client, &behind], limit)?;
         fs::create_dir(&directory)?;
         // Programs that have given up root look into it.
         fs::set_permissions(&directory, fs::Permissions::from_mode(0o755))?;
@@ -109,6 +109,25 @@ impl Stage {
         self.client.ip(&format!("route add 10.98.0.0/24 via {SERVER4}"))?;
         self.client.ip(&format!("-6 route add fd00:98::/64 via {SERVER6}"))?;
         Ok(third)
+    }
+
+    /// Makes a third host, behind the client, which is a router with address translation (IPv4) from now on.
+    ///
+    /// # Errors
+    /// If there is a third one already.
+    pub fn inside(&self) -> Result<Host> {
+        let inside = Host::create(self.behind.clone())?;
+        self.client.ip(&format!("link add eth1 type veth peer name eth0 netns {}", inside.netns()))?;
+        for (host, link, last) in [(&self.client, "eth1", 1), (&inside, "eth0", 2)] {
+            host.ip(&format!("link set {link} up"))?;
+            host.ip(&format!("addr add 10.97.0.{last}/24 dev {link}"))?;
+        }
+        inside.ip("route add default via 10.97.0.1")?;
+        self.client.run("sh", &["-c", "echo 1 > /proc/sys/net/ipv4/ip_forward"])?;
+        let rules =
+            "table ip nat { chain post { type nat hook postrouting priority srcnat; oifname eth0 masquerade; }; }";
+        self.client.run("nft", &[rules]).map(drop)?;
+        Ok(inside)
     }
 
     /// A path in the scratch directory.
@@ -193,7 +212,7 @@ struct Guard {
 }
 
 impl Guard {
-    fn start(directory: &Path, namespaces: &[&str]) -> Result<Self> {
+    fn start(directory: &Path, namespaces: &[&str], limit: Duration) -> Result<Self> {
         let mut shell = Command::new("sh")
             .args(["-c", include_str!("guard.sh"), "guard"])
             .arg(directory)
@@ -208,7 +227,7 @@ impl Guard {
         let stdin = shell.stdin.take();
         thread::spawn(move || {
             // Ends early when the sender goes.
-            let _ = is_over.recv_timeout(LIMIT);
+            let _ = is_over.recv_timeout(limit);
             drop(stdin);
         });
         Ok(Self { shell, over: Some(over) })

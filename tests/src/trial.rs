@@ -2,15 +2,18 @@
 
 use std::env;
 use std::process::ExitCode;
+use std::time::Duration;
 
 use libtest_mimic::{Arguments, Failed, Trial};
 
+use crate::stage::LIMIT;
 use crate::{Need, Result, Stage};
 
 /// One test.
 pub struct Case {
     name: String,
     needs: Vec<Need>,
+    limit: Duration,
     play: Box<dyn FnOnce(&Stage) -> Result + Send>,
 }
 
@@ -18,7 +21,13 @@ impl Case {
     /// A test that plays on a stage of its own. Root and iproute2 are needed by all of them.
     pub fn new(name: impl Into<String>, needs: &[Need], play: impl FnOnce(&Stage) -> Result + Send + 'static) -> Self {
         let needs = [Need::Root, Need::Program("ip", "iproute2")].into_iter().chain(needs.iter().copied()).collect();
-        Self { name: name.into(), needs, play: Box::new(play) }
+        Self { name: name.into(), needs, limit: LIMIT, play: Box::new(play) }
+    }
+
+    /// It may take so long.
+    #[must_use]
+    pub fn lasting(self, limit: Duration) -> Self {
+        Self { limit, ..self }
     }
 
     fn unmet(&self) -> Vec<(Need, String)> {
@@ -28,7 +37,7 @@ impl Case {
     fn trial(self, policy: &Policy) -> Trial {
         let unmet = self.unmet();
         let Some((_, why)) = unmet.first().cloned() else {
-            return Trial::test(self.name, move || Stage::play(self.play).map_err(|fault| failed(&*fault)));
+            return Trial::test(self.name, move || Stage::play(self.limit, self.play).map_err(|fault| failed(&*fault)));
         };
         let ignored = unmet.iter().all(|(need, _)| policy.may_skip(*need));
         let reason = why.clone();

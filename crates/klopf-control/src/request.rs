@@ -28,6 +28,13 @@ pub enum Request {
         /// Whether connections that are up under these leases are ended, too.
         cut: bool,
     },
+    /// End the leases that a key was used for; fine if there is none.
+    RevokeKey {
+        /// The key's name.
+        key: String,
+        /// Whether connections that are up under these leases are ended, too.
+        cut: bool,
+    },
     /// Close doors on trial. Answered by [`Reply::Trial`] until the trial ends.
     Lock {
         /// Those of which one must be come in by; none: any guarded one.
@@ -180,6 +187,7 @@ mod tests {
             &Request::Grant { door: "ssh".into(), address, for_ms: Some(600_000) },
             r#"{"grant":{"door":"ssh","address":"2001:db8::7","for-ms":600000}}"#,
         );
+        reads_back(&Request::RevokeKey { key: "a".into(), cut: false }, r#"{"revoke-key":{"key":"a","cut":false}}"#);
         reads_back(&Request::Revoke { what: "ssh".into(), cut: true }, r#"{"revoke":{"what":"ssh","cut":true}}"#);
         reads_back(&Request::Lock { doors: vec!["ssh".into()] }, r#"{"lock":{"doors":["ssh"]}}"#);
         reads_back(&Request::Unlock, r#""unlock""#);

@@ -9,6 +9,8 @@ use std::path::{Path, PathBuf};
 
 use klopf_config::native::{Checked, Source, holds_keys, parse_files};
 use klopf_config::{Check, Faults, check_files};
+use klopf_spa::{KeyError, Name, ServerKey};
+use zeroize::Zeroizing;
 
 /// The directory with a file for each key, beside `klopf.toml`.
 pub const KEYS_DIR: &str = "keys.d";
@@ -28,7 +30,7 @@ pub struct Files {
 struct File {
     path: PathBuf,
     shown: String,
-    bytes: Vec<u8>,
+    bytes: Zeroizing<Vec<u8>>,
     /// Whether others than its owner may read or write it.
     exposed: bool,
 }
@@ -72,6 +74,30 @@ impl Files {
         parse_files(self.main.source(), &self.sources())
     }
 
+    /// What is in `klopf.toml`.
+    #[must_use]
+    pub fn main(&self) -> &[u8] {
+        &self.main.bytes
+    }
+
+    /// What is in the file of a key.
+    #[must_use]
+    pub fn key(&self, path: &Path) -> Option<&[u8]> {
+        self.keys.iter().find(|file| file.path == path).map(|file| file.bytes.as_slice())
+    }
+
+    /// Puts a file of a key among them, or in the place of the one with this path, to see what would be. Nothing is written.
+    pub fn put(&mut self, path: PathBuf, bytes: Zeroizing<Vec<u8>>) {
+        self.take(&path);
+        self.keys.push(File { shown: path.display().to_string(), path, bytes, exposed: false });
+        self.keys.sort_by(|a, b| a.path.cmp(&b.path));
+    }
+
+    /// Takes the file of a key away from them, to see what would be. Nothing is written.
+    pub fn take(&mut self, path: &Path) {
+        self.keys.retain(|file| file.path != path);
+    }
+
     /// All faults and warnings, as the daemon has them.
     #[must_use]
     pub fn check(&self) -> Check {
@@ -92,6 +118,33 @@ impl Files {
     }
 }
 
+/// The file of a key in `keys.d` beside a `klopf.toml`.
+#[must_use]
+pub fn key_path(main: &Path, name: &Name) -> PathBuf {
+    main.with_file_name(KEYS_DIR).join(format!("{name}.toml"))
+}
+
+/// Reads the server's key beside a `klopf.toml`; none if it is not there.
+///
+/// # Errors
+/// Why it is of no use.
+pub fn server_key(main: &Path) -> Result<Option<ServerKey>, NoServerKey> {
+    match fs::read_to_string(main.with_file_name(SERVER_KEY)).map(Zeroizing::new) {
+        Ok(text) => ServerKey::parse(text.trim()).map(Some).map_err(NoServerKey::Wrong),
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(NoServerKey::Unreadable(error)),
+    }
+}
+
+/// Why the server's key is of no use.
+#[derive(Debug)]
+pub enum NoServerKey {
+    /// It cannot be read.
+    Unreadable(io::Error),
+    /// It is no key.
+    Wrong(KeyError),
+}
+
 /// The command that keeps others from a file.
 #[must_use]
 pub fn remedy(path: &Path) -> String {
@@ -105,7 +158,7 @@ pub fn remedy(path: &Path) -> String {
 
 impl File {
     fn read(path: PathBuf) -> Result<Self, Unreadable> {
-        let mut bytes = Vec::new();
+        let mut bytes = Zeroizing::new(Vec::new());
         let read = fs::File::open(&path).and_then(|mut file| {
             file.read_to_end(&mut bytes)?;
             file.metadata()

@@ -7,6 +7,8 @@
 mod packet;
 mod port;
 mod port_set;
+pub mod socks;
+pub mod stun;
 
 pub use packet::{Knock, Malformed, parse_datagram, parse_packet};
 pub use port::{FlagMask, Port, Proto, TcpFlags};

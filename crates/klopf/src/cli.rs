@@ -14,8 +14,10 @@ use klopf_wire::Proto;
 #[cfg(target_os = "linux")]
 use crate::daemon;
 use crate::hits::{self, Hit};
+#[cfg(target_os = "linux")]
+use crate::invite;
 use crate::send::{self, Family, SendError};
-use crate::{check, complain, export, man, say};
+use crate::{check, complain, export, man, person, say};
 
 const KNOCK_HELP: &str = "\
 Examples:
@@ -73,9 +75,14 @@ enum Task {
         #[arg(value_hint = ValueHint::FilePath)]
         file: Option<PathBuf>,
     },
+    #[command(flatten)]
+    Person(person::Task),
     #[cfg(target_os = "linux")]
     #[command(flatten)]
     Daemon(daemon::Task),
+    #[cfg(target_os = "linux")]
+    #[command(flatten)]
+    Invite(invite::Task),
     /// Print the doors as a ruleset that needs no daemon
     #[command(after_help = export::HELP)]
     Export {
@@ -145,8 +152,11 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
             Err(error) => fail(&error, error.exit_code()),
         },
         Task::Check { file } => check::run(file.as_deref()),
+        Task::Person(task) => person::run(task),
         #[cfg(target_os = "linux")]
         Task::Daemon(task) => daemon::run(task),
+        #[cfg(target_os = "linux")]
+        Task::Invite(task) => invite::run(task),
         Task::Export { format, config } => export::run(format, &config),
         Task::Completions { shell } => completions(shell),
         Task::Man { dir } => match man::write(&dir) {

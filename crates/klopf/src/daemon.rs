@@ -18,9 +18,9 @@ use klopf_control::Request;
 pub(crate) use self::ask::left;
 pub(crate) use self::place::Place;
 pub(crate) use self::service::service;
-pub(crate) use self::status::span;
 use crate::check::NATIVE;
 use crate::doctor;
+use crate::times::duration;
 
 const EXIT_CODES: &str = "\
 Exit codes:
@@ -144,8 +144,8 @@ pub(crate) enum Task {
     /// End leases at once
     #[command(after_help = format!("{REVOKE_HELP}\n\n{EXIT_CODES}"))]
     Revoke {
-        /// An address, or a door's name
-        #[arg(value_name = "ADDRESS|DOOR")]
+        /// An address, or the name of a door or a key
+        #[arg(value_name = "ADDRESS|DOOR|KEY")]
         what: String,
         /// End connections that are up, too
         #[arg(long)]
@@ -210,28 +210,9 @@ fn address(text: &str) -> Result<IpAddr, &'static str> {
     text.parse().map(|address: IpAddr| address.to_canonical()).map_err(|_| "write it like 192.0.2.7 or 2001:db8::7")
 }
 
-fn duration(text: &str) -> Result<Duration, &'static str> {
-    let units = [('s', 1), ('m', 60), ('h', 3600), ('d', 86400)];
-    let read = units.iter().find_map(|(unit, seconds)| {
-        let digits = text.strip_suffix(*unit).filter(|digits| digits.bytes().all(|byte| byte.is_ascii_digit()))?;
-        digits.parse::<u32>().ok().map(|number| Duration::from_secs(u64::from(number) * seconds))
-    });
-    read.filter(|time| !time.is_zero()).ok_or("a time is written 30s, 10m, 2h or 1d")
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_time_has_a_unit() {
-        for (text, seconds) in [("30s", 30), ("10m", 600), ("2h", 7200), ("1d", 86400)] {
-            assert_eq!(duration(text), Ok(Duration::from_secs(seconds)), "{text}");
-        }
-        for text in ["", "10", "m", "0s", "-1s", "+1s", "1.5h", "10 m", "1h30m", "99999999999d"] {
-            assert!(duration(text).is_err(), "{text}");
-        }
-    }
 
     #[test]
     fn an_address_is_written_in_its_own_family() {

@@ -6,16 +6,28 @@
 
 mod check;
 mod cli;
+mod connect;
 #[cfg(target_os = "linux")]
 mod daemon;
 #[cfg(target_os = "linux")]
 mod doctor;
 mod export;
 mod face;
+mod failure;
 mod hits;
+#[cfg(target_os = "linux")]
+mod invite;
 mod man;
+mod open;
+mod person;
+mod profile;
+mod proxy;
+#[cfg(test)]
+mod scratch;
 mod send;
+mod shell;
 mod terminal;
+mod times;
 
 use std::fmt::Display;
 use std::io::Write;

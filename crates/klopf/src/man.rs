@@ -14,8 +14,10 @@ use crate::terminal::wrapped;
 /// Every key with its meaning; the one that is installed.
 const CONFIGURATION: &str = include_str!("../../../examples/klopf.toml");
 
-const FILES: [(&str, &str); 3] = [
+const FILES: [(&str, &str); 5] = [
     ("/etc/klopf/klopf.toml", "The daemon's configuration."),
+    ("/etc/klopf/keys.d", "A file for each key that klopf invite has made."),
+    ("/etc/klopf/server.key", "The server's own key, which klopf invite has made. Keep a copy."),
     ("/run/klopf/control.sock", "Where the daemon is asked."),
     ("/var/lib/klopf/unlocked", "There after klopf unlock: nothing is guarded until klopf lock."),
 ];

@@ -18,7 +18,7 @@ pub(crate) enum Family {
 }
 
 impl Family {
-    fn fits(self, addr: &SocketAddr) -> bool {
+    pub(crate) fn fits(self, addr: &SocketAddr) -> bool {
         match self {
             Self::Any => true,
             Self::V4 => addr.is_ipv4(),
@@ -112,9 +112,14 @@ fn send_syn(to: SocketAddr) -> io::Result<()> {
     }
 }
 
-fn send_datagram(to: SocketAddr) -> io::Result<()> {
+/// What a socket is bound to that sends there from any address and port.
+pub(crate) fn unspecified(to: SocketAddr) -> SocketAddr {
     let any = if to.is_ipv4() { Ipv4Addr::UNSPECIFIED.into() } else { Ipv6Addr::UNSPECIFIED.into() };
-    UdpSocket::bind(SocketAddr::new(any, 0))?.send_to(&[0], to)?;
+    SocketAddr::new(any, 0)
+}
+
+fn send_datagram(to: SocketAddr) -> io::Result<()> {
+    UdpSocket::bind(unspecified(to))?.send_to(&[0], to)?;
     Ok(())
 }
 

@@ -26,6 +26,23 @@ pub(crate) fn wrapped(text: &str, width: usize) -> Vec<String> {
     lines
 }
 
+/// Columns under their heads, and an empty line.
+pub(crate) fn table<const N: usize>(text: &mut String, heads: [&str; N], rows: Vec<[String; N]>) {
+    let heads = heads.map(str::to_owned);
+    let mut widths = [0; N];
+    for row in std::iter::once(&heads).chain(&rows) {
+        for (width, cell) in widths.iter_mut().zip(row) {
+            *width = cell.chars().count().max(*width);
+        }
+    }
+    for row in std::iter::once(&heads).chain(&rows) {
+        let line: String = row.iter().zip(widths).map(|(cell, width)| format!("{cell:width$}  ")).collect();
+        text.push_str(line.trim_end());
+        text.push('\n');
+    }
+    text.push('\n');
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -149,9 +149,24 @@ fn man_pages_say_what_help_says() {
     let mut names: Vec<_> =
         fs::read_dir(dir.path()).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
     names.sort();
-    let everywhere = ["check", "completions", "export", "knock"].as_slice();
+    let everywhere = [
+        "check",
+        "completions",
+        "connect",
+        "export",
+        "join",
+        "keygen",
+        "knock",
+        "open",
+        "profiles",
+        "proxy",
+        "run",
+        "ssh-config",
+        "status",
+    ]
+    .as_slice();
     let linux: &[&str] = if cfg!(target_os = "linux") {
-        &["doctor", "grant", "lock", "reload", "revoke", "status", "unlock"]
+        &["doctor", "grant", "invite", "keys", "lock", "reload", "revoke", "uninvite", "unlock"]
     } else {
         &[]
     };

@@ -34,6 +34,7 @@ pub(crate) struct Packets {
     pub(crate) way: Way,
     /// Milliseconds by which a clock may be wrong.
     pub(crate) window: u64,
+    /// Ascending by [`KeyRef`] once they have theirs.
     pub(crate) people: Vec<Person>,
 }
 
@@ -59,6 +60,12 @@ impl std::fmt::Debug for Factor {
 }
 
 impl Packets {
+    /// Whose key that is. With very many keys this is asked for every knock, so it looks at a few only.
+    pub(crate) fn person(&self, key: KeyRef) -> Option<&Person> {
+        let place = self.people.binary_search_by_key(&key, |person| person.key.key).ok()?;
+        self.people.get(place)
+    }
+
     /// The UDP ports at which they come, at a moment.
     pub(crate) fn ports(&self, unix_ms: u64) -> PortSet {
         let mut ports = PortSet::default();
@@ -110,7 +117,7 @@ impl Ids {
         self.known = doors.to_vec();
     }
 
-    /// The same for keys, by their names, of which each is there once.
+    /// The same for keys, by their names, of which each is there once; and puts them in the order of their ids.
     pub(crate) fn assign_keys(&mut self, people: &mut [Person]) {
         for person in people.iter_mut() {
             let old = self.people.get(&person.name).map(|old| old.key.key);
@@ -120,6 +127,7 @@ impl Ids {
                 person.key.key = KeyRef(self.next);
             }
         }
+        people.sort_unstable_by_key(|person| person.key.key);
         self.people = people.iter().map(|person| (person.name.clone(), person.clone())).collect();
     }
 }

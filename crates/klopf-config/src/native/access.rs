@@ -35,7 +35,7 @@ pub(super) fn check(doors: &[Door], places: &[Place], keys: &[Written], reports:
 /// Names, and public keys, that more than one key has.
 fn twice(keys: &[Written], reports: &mut [Report<'_>]) {
     if let Some(first) = keys.get(MOST_KEYS) {
-        let wrong = Wrong::new("there are more than 10,000 keys", "remove those that nobody uses");
+        let wrong = Wrong::new("there are more than 100,000 keys", "remove those that nobody uses");
         at(first, reports, |report| report.fault(first.at.clone(), wrong));
     }
     let mut names = BTreeMap::new();

@@ -4,7 +4,7 @@ use std::fmt;
 use std::time::Duration;
 
 use data_encoding::BASE32_NOPAD;
-use klopf_spa::{Name, Psk, Public, Shape};
+use klopf_spa::{Name, PacketPort, Psk, Public, ServerPublic, Shape, Way as SealedWay};
 use zeroize::Zeroizing;
 
 use super::report::Wrong;
@@ -29,13 +29,13 @@ impl Default for Packet {
     }
 }
 
-/// A port that was chosen.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum PacketPort {
-    /// Always this one, 1 or more.
-    Fixed(u16),
-    /// Another one every minute.
-    Hop,
+impl Packet {
+    /// How packets are sent to a server with this key.
+    #[must_use]
+    pub fn way(&self, server: &ServerPublic) -> SealedWay {
+        let usual = || PacketPort::Fixed(self.shape.port().unwrap_or_else(|| server.port()));
+        SealedWay { port: self.port.unwrap_or_else(usual), shape: self.shape }
+    }
 }
 
 /// `[key.NAME]`, or a file of `keys.d`: a person or device, and on which terms it may open doors. Moments are seconds since

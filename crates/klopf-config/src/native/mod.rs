@@ -9,6 +9,7 @@ mod key;
 mod keys;
 mod moment;
 mod packet;
+pub mod profile;
 mod report;
 mod secrets;
 mod values;
@@ -23,16 +24,17 @@ use toml::de::DeTable;
 
 use self::doors::Place;
 pub use self::hours::Hours;
-pub use self::key::{Key, KeyList, Packet, PacketPort, Totp, Way};
+pub use self::key::{Key, KeyList, Packet, Totp, Way};
 use self::keys::Written;
+pub use self::moment::text as moment_text;
 use self::report::{Report, Wrong, in_order};
-use crate::fault::MAX_FAULTS;
+use crate::fault::{MAX_FAULTS, place};
 pub use crate::{Fault, Faults};
 
 /// A longer file is not read, in bytes.
 const LONGEST_FILE: usize = 1 << 20;
 /// More keys are a fault.
-const MOST_KEYS: usize = 10_000;
+const MOST_KEYS: usize = 100_000;
 
 /// `klopf.toml` with the files of `keys.d`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -43,7 +45,7 @@ pub struct Config {
     pub doors: Vec<Door>,
     /// `[packet]`.
     pub packet: Packet,
-    /// `[key.NAME]` in file order, then those of `keys.d` as they were given; at most 10,000.
+    /// `[key.NAME]` in file order, then those of `keys.d` as they were given; at most 100,000.
     pub keys: Vec<Key>,
 }
 
@@ -255,6 +257,24 @@ pub fn daemon_of(text: &[u8]) -> Daemon {
 pub fn holds_keys(text: &[u8]) -> bool {
     let text = String::from_utf8_lossy(text);
     text.len() <= LONGEST_FILE && DeTable::parse_recoverable(&text).0.get_ref().contains_key("key")
+}
+
+/// The line, from 1, in which the key at the end of `path` is written, such as `["door", "ssh", "keys"]`; for a section that of its
+/// header.
+#[must_use]
+pub fn line_of(text: &[u8], path: &[&str]) -> Option<usize> {
+    let text = String::from_utf8_lossy(text);
+    let (last, sections) = path.split_last()?;
+    if text.len() > LONGEST_FILE {
+        return None;
+    }
+    let document = DeTable::parse_recoverable(&text).0.into_inner();
+    let mut table = &document;
+    for section in sections {
+        table = table.get(*section)?.get_ref().as_table()?;
+    }
+    let (key, _) = table.get_key_value(*last)?;
+    Some(place(&text, &key.span()).0)
 }
 
 /// The configuration, which only counts without faults, the faults and the warnings.

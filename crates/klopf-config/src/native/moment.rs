@@ -34,9 +34,42 @@ fn day(date: Date) -> i64 {
     365 * year + leap_days + of_year - 719_468
 }
 
+/// The last second that can be written, the end of the year 9999.
+const LAST: u64 = 253_402_300_799;
+
+/// Seconds since 1970-01-01T00:00:00Z as they are written in a file, in UTC; what is later than the year 9999 is its end.
+#[must_use]
+pub fn text(unix_seconds: u64) -> String {
+    let seconds = unix_seconds.min(LAST);
+    let (days, of_day) = (seconds / 86400, seconds % 86400);
+    // As in `day`: years begin in March, and 400 of them have 146,097 days.
+    let days = days + 719_468;
+    let (cycle, of_cycle) = (days / 146_097, days % 146_097);
+    let year = (of_cycle - of_cycle / 1460 + of_cycle / 36_524 - of_cycle / 146_096) / 365;
+    let of_year = of_cycle - (365 * year + year / 4 - year / 100);
+    let month = (5 * of_year + 2) / 153;
+    let date = of_year - (153 * month + 2) / 5 + 1;
+    let (year, month) = (400 * cycle + year, if month < 10 { month + 3 } else { month - 9 });
+    let year = if month < 3 { year + 1 } else { year };
+    format!("{year:04}-{month:02}-{date:02}T{:02}:{:02}:{:02}Z", of_day / 3600, of_day / 60 % 60, of_day % 60)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_moment_is_read_as_it_is_written() {
+        for year in (0..8_029).step_by(29).chain(128..134) {
+            for seconds in [0, 1, 59 * 86400 - 1, 59 * 86400, 60 * 86400, 364 * 86400 + 86399, 365 * 86400] {
+                let moment = year * 31_556_952 / 86400 * 86400 + seconds;
+                let written = text(moment);
+                assert_eq!(parse("expires", &written.parse().unwrap()).ok(), Some(moment), "{written}");
+            }
+        }
+        assert_eq!(text(u64::MAX), "9999-12-31T23:59:59Z");
+        assert_eq!(text(951_825_600), "2000-02-29T12:00:00Z");
+    }
 
     #[test]
     fn moments_are_seconds_since_1970() {

@@ -2,11 +2,11 @@
 
 use std::time::Duration;
 
-use klopf_spa::Shape;
+use klopf_spa::{PacketPort, Shape};
 use toml::de::{DeTable, DeValue};
 
 use super::report::{Report, Value, Wrong, in_order};
-use super::{Packet, PacketPort, values};
+use super::{Packet, values};
 use crate::suggest::nearest;
 
 pub(super) const KEYS: [&str; 3] = ["port", "shape", "window"];

@@ -9,8 +9,8 @@ use klopf_sys::{Signal, Signals};
 
 use super::Place;
 use super::ask::{refused, unheard};
-use super::status::span;
 use crate::cli::fail;
+use crate::times::span;
 use crate::{complain, say};
 
 /// How long the daemon may take to answer.

@@ -17,7 +17,7 @@ pub(crate) struct Place {
 impl Place {
     /// What the configuration says. A file that is broken or missing must keep nobody from asking: what it still says is
     /// taken, and else the usual places.
-    pub(super) fn find(at: At) -> Self {
+    pub(crate) fn find(at: At) -> Self {
         let text = fs::read(&at.config).unwrap_or_default();
         let Daemon { runtime_dir, state_dir, .. } = daemon_of(&text);
         let runtime_dir = PathBuf::from(runtime_dir);

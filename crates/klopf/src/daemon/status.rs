@@ -1,15 +1,20 @@
 //! `klopf status`: how things stand, for people and for programs.
 
 use std::fmt::Write;
+use std::fs;
 use std::process::ExitCode;
 use std::time::Duration;
 
 use klopf_control::{AskError, Client, Closed, Guards, IfKlopfdDies, OpenedBy, Reply, Request, Status, Table};
+use serde::Serialize;
 
 use super::Place;
 use super::ask::{refused, unheard};
+use crate::person::mine;
+use crate::profile::Opened;
 use crate::say;
-use crate::terminal::wrapped;
+use crate::terminal::{table, wrapped};
+use crate::times::span;
 
 const PATIENCE: Duration = Duration::from_secs(5);
 /// Refusals that are shown one by one.
@@ -41,32 +46,48 @@ const WORDS: [(&str, &str, &str); 15] = [
 ];
 
 pub(super) fn run(place: &Place, json: bool) -> ExitCode {
+    let mine = mine();
     let asked = Client::ask(&place.socket, &Request::Status, PATIENCE).and_then(|mut client| client.reply(PATIENCE));
     match asked {
         Ok(Some(Reply::Status(status))) => {
             if json {
-                say(status.json());
+                say(serde_json::to_string(&Both { status: &status, opened: &mine.opened }).unwrap_or_default());
             } else {
-                say(shown(&status).trim_end());
+                let mine = if mine.opened.is_empty() { String::new() } else { mine.shown() };
+                say(format!("{}{mine}", shown(&status)).trim_end());
             }
             ExitCode::SUCCESS
         }
         Ok(Some(Reply::Failed { why, help })) => refused(&why, help.as_deref()),
         Ok(Some(_)) => unheard(&AskError::Strange, place),
         Ok(None) => unheard(&AskError::NoAnswer, place),
-        Err(error) => unheard(&error, place),
+        Err(error) if mine.has_profiles && without_daemon(&error, place) => {
+            mine.tell(json);
+            ExitCode::SUCCESS
+        }
+        Err(error) => {
+            if !json && !mine.opened.is_empty() {
+                say(mine.shown());
+            }
+            unheard(&error, place)
+        }
     }
 }
 
-/// A span of time in at most two units: `45s`, `4m12s`, `3h05m`, `2d04h`.
-pub(crate) fn span(ms: u64) -> String {
-    let seconds = ms / 1000;
-    let (minutes, hours, days) = (seconds / 60, seconds / 3600, seconds / 86400);
-    match (days, hours, minutes) {
-        (0, 0, 0) => format!("{seconds}s"),
-        (0, 0, _) => format!("{minutes}m{:02}s", seconds % 60),
-        (0, _, _) => format!("{hours}h{:02}m", minutes % 60),
-        (..) => format!("{days}d{:02}h", hours % 24),
+/// What the daemon says, and what this person has opened elsewhere.
+#[derive(Serialize)]
+struct Both<'a> {
+    #[serde(flatten)]
+    status: &'a Status,
+    opened: &'a [Opened],
+}
+
+/// Whether this host is no server, or its daemon none of this person's business.
+fn without_daemon(error: &AskError, place: &Place) -> bool {
+    match error {
+        AskError::NoDaemon => !fs::exists(&place.config).unwrap_or(true),
+        AskError::NotAllowed => true,
+        AskError::NoAnswer | AskError::Strange | AskError::System(_) => false,
     }
 }
 
@@ -211,23 +232,6 @@ fn refusals(text: &mut String, status: &Status) {
     }
     if let Some(more) = status.refusals.len().checked_sub(REFUSALS).filter(|more| *more > 0) {
         let _ = writeln!(text, "  and {more} before; all of them: klopf status --json");
-    }
-    text.push('\n');
-}
-
-/// Columns under their heads, and an empty line.
-fn table<const N: usize>(text: &mut String, heads: [&str; N], rows: Vec<[String; N]>) {
-    let heads = heads.map(str::to_owned);
-    let mut widths = [0; N];
-    for row in std::iter::once(&heads).chain(&rows) {
-        for (width, cell) in widths.iter_mut().zip(row) {
-            *width = cell.chars().count().max(*width);
-        }
-    }
-    for row in std::iter::once(&heads).chain(&rows) {
-        let line: String = row.iter().zip(widths).map(|(cell, width)| format!("{cell:width$}  ")).collect();
-        text.push_str(line.trim_end());
-        text.push('\n');
     }
     text.push('\n');
 }

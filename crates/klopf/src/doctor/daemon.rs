@@ -6,7 +6,8 @@ use klopf_control::{AskError, Guards, Status, Table};
 
 use super::finding::Findings;
 use super::host::Host;
-use crate::daemon::{Place, left, service, span};
+use crate::daemon::{Place, left, service};
+use crate::times::span;
 
 const ABOUT: &str = "klopfd";
 

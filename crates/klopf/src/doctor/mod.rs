@@ -29,7 +29,8 @@ use self::finding::Findings;
 use self::host::Host;
 use self::stage::Stage;
 use crate::complain;
-use crate::daemon::{Place, span};
+use crate::daemon::Place;
+use crate::times::span;
 
 pub(crate) const HELP: &str = "\
 Examples:

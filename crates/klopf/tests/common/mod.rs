@@ -11,6 +11,7 @@ pub(crate) fn run(mut program: Command, line: &str) -> (i32, String, String) {
     (status.code().unwrap(), String::from_utf8(stdout).unwrap(), String::from_utf8(stderr).unwrap())
 }
 
+#[allow(dead_code, reason = "not every test needs it")]
 /// A UDP port of the IPv4 loopback that does not block.
 pub(crate) fn udp_ear() -> (UdpSocket, u16) {
     let ear = UdpSocket::bind("127.0.0.1:0").unwrap();

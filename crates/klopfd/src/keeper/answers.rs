@@ -112,6 +112,10 @@ impl<F: Face> Keeper<'_, F> {
             }
             Request::Grant { door, address, for_ms } => Some(self.grant_by_hand(&door, address, for_ms)),
             Request::Revoke { what, cut } => Some(self.revoke(&what, cut)),
+            Request::RevokeKey { key, cut } => {
+                let text = self.end_leases(&|lease| who(lease) == Some(&*key), cut).1;
+                Some(done(&text))
+            }
             Request::Lock { doors } => self.lock(id, doors),
             Request::Unlock if self.plan.guards.is_empty() => Some(done("nothing is guarded: no door guards ports")),
             Request::Unlock => {
@@ -173,27 +177,32 @@ impl<F: Face> Keeper<'_, F> {
     fn revoke(&mut self, what: &str, cut: bool) -> Reply {
         let address: Option<IpAddr> = what.parse().ok();
         let known = |lease: &Lease| {
-            let who = lease.pass.as_ref().and_then(|pass| pass.who.as_deref());
             let named = lease.address.to_string() == what;
             address.is_some_and(|address| lease.address.contains(address))
                 || lease.door == what
-                || who == Some(what)
+                || who(lease) == Some(what)
                 || named
         };
-        let (chosen, others): (Vec<Lease>, Vec<Lease>) = self.gate.in_force().partition(known);
-        let ended = self.gate.revoke(clock::boot_ms(), &known);
-        let cut = cut.then(|| self.gate.cut(&chosen, &others));
-        self.tell_gate();
-        let plural = |number: usize, what: &str| format!("{number} {what}{}", if number == 1 { "" } else { "s" });
+        let (ended, text) = self.end_leases(&known, cut);
         if ended == 0 {
             let help = "`klopf status` lists the leases; name an address, a door or a key".to_owned();
             return failed(&format!("there is no lease of {what}"), Some(help));
         }
+        done(&text)
+    }
+
+    /// Ends leases, and with `cut` the connections under them; how many, and what was done in words.
+    fn end_leases(&mut self, which: &dyn Fn(&Lease) -> bool, cut: bool) -> (usize, String) {
+        let (chosen, others): (Vec<Lease>, Vec<Lease>) = self.gate.in_force().partition(which);
+        let ended = self.gate.revoke(clock::boot_ms(), which);
+        let cut = cut.then(|| self.gate.cut(&chosen, &others));
+        self.tell_gate();
+        let plural = |number: usize, what: &str| format!("{number} {what}{}", if number == 1 { "" } else { "s" });
         let connections = cut.map_or_else(String::new, |cut| format!(", and cut {}", plural(cut, "connection")));
-        if cut.is_some() {
+        if cut.is_some() && ended > 0 {
             self.face.tell(&Event::Notice(&format!("revoked by hand: {}{connections}", plural(ended, "lease"))));
         }
-        done(&format!("ended {}{connections}", plural(ended, "lease")))
+        (ended, format!("ended {}{connections}", plural(ended, "lease")))
     }
 
     fn lock(&mut self, id: ConnectionId, doors: Vec<String>) -> Option<Reply> {
@@ -366,6 +375,11 @@ impl<F: Face> Keeper<'_, F> {
         };
         leases.into_iter().map(one).collect()
     }
+}
+
+/// The key that a lease was opened with.
+fn who(lease: &Lease) -> Option<&str> {
+    lease.pass.as_ref()?.who.as_deref()
 }
 
 /// Whether an address can be that of a host.

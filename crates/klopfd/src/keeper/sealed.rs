@@ -36,8 +36,7 @@ impl<F: Face> Keeper<'_, F> {
 
     /// Opens a door to a sealed knock; false if the watch cannot rightly ask for that.
     pub(super) fn grant_sealed(&mut self, id: DoorId, address: IpAddr, sealed: Sealed) -> bool {
-        let people = self.plan.packets.iter().flat_map(|packets| &packets.people);
-        let person = people.into_iter().find(|person| person.key.key == sealed.key).cloned();
+        let person = self.plan.packets.as_ref().and_then(|packets| packets.person(sealed.key)).cloned();
         let door = self.plan.doors.iter().find(|(_, door)| door.id == id).map(|(name, _)| name.clone());
         // One that is not there was there when the watch wrote, before a reload.
         let (Some(Person { name, key, .. }), Some(door)) = (person, door) else { return true };
@@ -82,8 +81,7 @@ impl<F: Face> Keeper<'_, F> {
 
     /// Tells of a refused one, and writes down that its counter is used up all the same.
     pub(super) fn refuse_sealed(&mut self, refusal: &SealedRefusal) {
-        let people = self.plan.packets.iter().flat_map(|packets| &packets.people);
-        let person = refusal.key.and_then(|key| people.into_iter().find(|person| person.key.key == key));
+        let person = self.plan.packets.as_ref().zip(refusal.key).and_then(|(packets, key)| packets.person(key));
         let name = |id| self.plan.doors.iter().find(|(_, door)| door.id == id).map(|(name, _)| name.clone());
         let door = refusal.door.and_then(name);
         let (key, id) = (person.map(|person| person.name.clone()), person.map(|person| person.key.id));

@@ -1,12 +1,11 @@
 //! Keys and sealed knocks in the engine's terms.
 
-use std::io::ErrorKind;
 use std::path::Path;
 
 use klopf_config::native::{self as config, Config};
 use klopf_engine::{Door, Hours, Key, KeyRef, Network};
-use klopf_files::SERVER_KEY;
-use klopf_spa::{PacketPort, ServerKey, Way};
+use klopf_files::{NoServerKey, SERVER_KEY};
+use klopf_spa::ServerKey;
 use zeroize::Zeroizing;
 
 use super::doors::milliseconds;
@@ -18,29 +17,24 @@ use crate::plan::{Factor, Packets, Person};
 /// # Errors
 /// Says what is wrong: then there are no sealed knocks, and all else works.
 pub(super) fn server_key(config_path: &Path, config: &Config) -> Result<Option<ServerKey>, String> {
-    let path = config_path.with_file_name(SERVER_KEY);
-    let shown = path.display();
-    match std::fs::read_to_string(&path).map(Zeroizing::new) {
-        Ok(text) => ServerKey::parse(text.trim()).map(Some).map_err(|error| format!("{shown}: {error}")),
-        Err(error) if error.kind() == ErrorKind::NotFound && config.keys.is_empty() => Ok(None),
-        Err(error) if error.kind() == ErrorKind::NotFound => {
+    let shown = config_path.with_file_name(SERVER_KEY);
+    let shown = shown.display();
+    match klopf_files::server_key(config_path) {
+        Ok(Some(key)) => Ok(Some(key)),
+        Ok(None) if config.keys.is_empty() => Ok(None),
+        Ok(None) => {
             Err(format!("{shown} is not there: `klopf invite` makes it, or put it back from where you keep a copy"))
         }
-        Err(error) => Err(format!("{shown}: {}", reason(&error))),
+        Err(NoServerKey::Unreadable(error)) => Err(format!("{shown}: {}", reason(&error))),
+        Err(NoServerKey::Wrong(error)) => Err(format!("{shown}: {error}")),
     }
 }
 
 /// How sealed knocks come, and from whom; keys are without their ids.
 pub(super) fn packets(config: &Config, server: &ServerKey, doors: &[(String, Door)]) -> Packets {
-    let shape = config.packet.shape;
-    let port = match config.packet.port {
-        Some(config::PacketPort::Fixed(port)) => PacketPort::Fixed(port),
-        Some(config::PacketPort::Hop) => PacketPort::Hop,
-        None => PacketPort::Fixed(shape.port().unwrap_or_else(|| server.public().port())),
-    };
     let people = config.keys.iter().map(|key| person(config, key, doors)).collect();
     let window = milliseconds(config.packet.window);
-    Packets { server: server.clone(), way: Way { port, shape }, window, people }
+    Packets { server: server.clone(), way: config.packet.way(&server.public()), window, people }
 }
 
 fn person(config: &Config, key: &config::Key, doors: &[(String, Door)]) -> Person {

@@ -1,6 +1,6 @@
 //! What a file says of sealed knocks.
 
-use klopf_spa::{Name, Psk, Public, Shape};
+use klopf_spa::{Name, PacketPort, Psk, Public, Shape};
 
 use super::*;
 
@@ -367,4 +367,35 @@ fn the_placeholder_of_the_key_is_for_doors_with_keys() {
     let door = "[door.a]\nsequence = [9, 5, 7]\non-open = [\"/x\", \"{key}\"]\n";
     assert_eq!(warnings(door), ["a sequence has nothing to put in place of `{key}`"]);
     assert_eq!(warnings(&format!("{door}keys = [\"k\"]\n{}", key("k", 0, ""))), [""; 0]);
+}
+
+#[test]
+fn lines_are_found_by_what_is_written_there() {
+    let text = b"[daemon]\n\n[door.ssh]\nguard = [\"tcp/22\"]\nkeys = [\n  \"a\",\n]\n[key.a]\n= broken\n";
+    for (path, line) in [
+        (&["door", "ssh", "keys"][..], Some(5)),
+        (&["door", "ssh"], Some(3)),
+        (&["key", "a"], Some(8)),
+        (&["key", "b"], None),
+        (&["door", "ssh", "keys", "a"], None),
+        (&[], None),
+    ] {
+        assert_eq!(line_of(text, path), line, "{path:?}");
+    }
+}
+
+#[test]
+fn packets_go_where_the_shape_or_the_server_says() {
+    let server = klopf_spa::ServerKey::new([3; 32]).public();
+    let (hop, fixed) = (klopf_spa::PacketPort::Hop, klopf_spa::PacketPort::Fixed);
+    for (port, shape, expected) in [
+        (None, Shape::None, fixed(server.port())),
+        (None, Shape::Quic, fixed(443)),
+        (Some(PacketPort::Fixed(7)), Shape::Dns, fixed(7)),
+        (Some(PacketPort::Hop), Shape::Ntp, hop),
+    ] {
+        let way = Packet { port, shape, ..Packet::default() }.way(&server);
+        assert_eq!(way.port, expected, "{port:?} {shape:?}");
+        assert_eq!(way.shape.name(), format!("{shape:?}").to_lowercase());
+    }
 }

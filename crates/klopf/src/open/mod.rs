@@ -1,0 +1,14 @@
+//! Knocking: whom to, for whom, and with which number.
+//!
+//! The host is resolved once; packets go to the very addresses that are connected to later.
+
+mod allow;
+mod explain;
+mod knocker;
+mod target;
+mod trouble;
+
+pub(crate) use explain::{date, explain};
+pub(crate) use knocker::{Ask, Knocker, Sent, unix_ms};
+pub(crate) use target::{Target, resolve, towards};
+pub(crate) use trouble::probable_causes;

@@ -1,0 +1,152 @@
+//! Options that several commands have.
+
+use std::time::Duration;
+
+use clap::Args;
+use klopf_config::profile::Allow;
+use klopf_spa::Name;
+
+use crate::failure::{Failure, code};
+use crate::open::Ask;
+use crate::profile::Kept;
+use crate::send::Family;
+use crate::times::duration;
+
+/// `PROFILE`, `PROFILE/DOOR` or `/DOOR`.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct What {
+    pub(super) profile: Option<Name>,
+    pub(super) door: Option<Name>,
+}
+
+impl What {
+    pub(crate) fn parse(text: &str) -> Result<Self, &'static str> {
+        const HELP: &str = "names have 1 to 64 characters of A-Z a-z 0-9 _ . -";
+        let (profile, door) = match text.split_once('/') {
+            Some((profile, door)) => (profile, Some(Name::new(door).ok_or(HELP)?)),
+            None => (text, None),
+        };
+        let profile = match profile {
+            "" if door.is_some() => None,
+            _ => Some(Name::new(profile).ok_or(HELP)?),
+        };
+        Ok(Self { profile, door })
+    }
+}
+
+/// What is asked of the server.
+#[derive(Args, Debug, Default)]
+pub(super) struct Asking {
+    /// For how long, as 30s, 10m, 2h or 1d; as long as the door says if not given
+    #[arg(long = "for", value_name = "TIME", value_parser = duration)]
+    time: Option<Duration>,
+    /// For whom: observed (as the server sees the packet), auto (as a STUN server sees it), or an address
+    #[arg(long, value_name = "auto|observed|ADDRESS", value_parser = Allow::parse)]
+    allow: Option<Allow>,
+    /// The code of a second factor, six digits; asked for at the terminal if the door wants one
+    #[arg(long, value_name = "CODE", value_parser = six_digits)]
+    code: Option<u32>,
+}
+
+impl Asking {
+    /// For a door of a profile. May ask for a code at the terminal.
+    pub(super) fn of(&self, kept: &Kept, door: Option<&Name>) -> Result<Ask, Failure> {
+        let profile = &kept.profile;
+        let door = door.unwrap_or(&profile.door);
+        if !profile.doors.contains(door) {
+            let known: Vec<&str> = profile.doors.iter().map(|door| &**door).collect();
+            let why = format_args!(
+                "the profile {} knows no door {door}; it has {}\nIf there is a new one, add it to `doors` in {}",
+                kept.name,
+                known.join(", "),
+                kept.path.display()
+            );
+            return Err(Failure::new(code::NO_INPUT, why));
+        }
+        let hold = self.time.map_or(0, |time| u32::try_from(time.as_secs()).unwrap_or(u32::MAX));
+        let code = match self.code {
+            None if profile.code_doors.contains(door) => Some(asked_code(door)?),
+            code => code,
+        };
+        Ok(Ask { door: door.clone(), allow: self.allow.unwrap_or(profile.allow), hold, code })
+    }
+}
+
+/// Asks whoever sits at the terminal.
+fn asked_code(door: &Name) -> Result<u32, Failure> {
+    let typed = rpassword::prompt_password(format!("Code for the door {door}: ")).map_err(|_| {
+        let why = format_args!("the door {door} asks for a code; give it with --code, or at a terminal");
+        Failure::new(code::USAGE, why)
+    })?;
+    six_digits(typed.trim()).map_err(|why| Failure::new(code::USAGE, why))
+}
+
+fn six_digits(text: &str) -> Result<u32, &'static str> {
+    let digits = text.len() == 6 && text.bytes().all(|byte| byte.is_ascii_digit());
+    digits.then(|| text.parse().ok()).flatten().ok_or("a code has six digits")
+}
+
+/// Which addresses of a host are used.
+#[derive(Args, Clone, Copy, Debug, Default)]
+pub(super) struct Families {
+    /// Use an IPv4 address of the host only
+    #[arg(short = '4', long, conflicts_with = "ipv6")]
+    ipv4: bool,
+    /// Use an IPv6 address of the host only
+    #[arg(short = '6', long)]
+    ipv6: bool,
+}
+
+impl Families {
+    pub(super) fn family(self) -> Family {
+        match (self.ipv4, self.ipv6) {
+            (true, _) => Family::V4,
+            (_, true) => Family::V6,
+            _ => Family::Any,
+        }
+    }
+}
+
+/// For a port to answer.
+#[derive(Args, Debug)]
+pub(super) struct Waiting {
+    /// Return when this port answers, as tcp/22
+    #[arg(long, value_name = "tcp/PORT", value_parser = tcp_port)]
+    pub(super) wait: Option<u16>,
+    /// How long to try
+    #[arg(long, value_name = "TIME", default_value = "30s", value_parser = duration)]
+    pub(super) timeout: Duration,
+}
+
+fn tcp_port(text: &str) -> Result<u16, &'static str> {
+    const HELP: &str = "write tcp/ and a port, as tcp/22; whether a UDP port is open cannot be seen";
+    let port = text.strip_prefix("tcp/").ok_or(HELP)?;
+    port.parse().ok().filter(|port| *port > 0).ok_or(HELP)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_profile_and_a_door_are_named_apart_or_together() {
+        let name = |text: &str| (!text.is_empty()).then(|| Name::new(text).unwrap());
+        for (text, profile, door) in [("home", "home", ""), ("home/ssh", "home", "ssh"), ("/ssh", "", "ssh")] {
+            assert_eq!(What::parse(text), Ok(What { profile: name(profile), door: name(door) }), "{text}");
+        }
+        for text in ["", "/", "home/", "a/b/c", "a b", "./../x"] {
+            assert!(What::parse(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn ports_and_codes_are_written_one_way() {
+        assert_eq!((tcp_port("tcp/22"), six_digits("000042")), (Ok(22), Ok(42)));
+        for text in ["22", "tcp/", "tcp/0", "tcp/65536", "udp/53", "tcp/ssh"] {
+            assert!(tcp_port(text).is_err(), "{text}");
+        }
+        for text in ["", "12345", "1234567", "+12345", "12 456"] {
+            assert!(six_digits(text).is_err(), "{text}");
+        }
+    }
+}

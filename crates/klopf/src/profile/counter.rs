@@ -1,0 +1,202 @@
+//! The number that each knock has, and no other.
+
+use std::fs::{self, File, OpenOptions};
+use std::path::{Path, PathBuf};
+use std::{fmt, io};
+
+use klopf_spa::KeyId;
+
+use super::files;
+use crate::failure::{Failure, code};
+
+/// The counter of a key on this device. Several programs may use it at once.
+#[derive(Clone, Debug)]
+pub(crate) struct Counter {
+    path: PathBuf,
+    /// Whether a clock can stand in for what was not written down.
+    clock: bool,
+}
+
+/// Numbers that nobody else has.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Taken {
+    /// The first of them; the others follow.
+    pub(crate) first: u64,
+    /// Why they are not on the disk, if they are not.
+    pub(crate) warning: Option<String>,
+}
+
+impl Counter {
+    pub(crate) fn new(state: &Path, key: KeyId, clock: bool) -> Self {
+        Self { path: state.join("counters").join(key.to_string()), clock }
+    }
+
+    /// Takes so many numbers. They are above all that were taken before, and on the disk.
+    ///
+    /// # Errors
+    /// If they cannot be written down, and no clock makes sure that they are new.
+    pub(crate) fn take(&self, many: u64, unix_ms: u64) -> Result<Taken, Failure> {
+        let error = match self.locked(many, unix_ms) {
+            Ok(first) => return Ok(Taken { first, warning: None }),
+            Err(error) => error,
+        };
+        let shown = self.path.display();
+        if self.clock {
+            let warning =
+                format!("cannot keep the number of this knock in {shown}: {error}; the time stands in for it");
+            return Ok(Taken { first: unix_ms, warning: Some(warning) });
+        }
+        Err(match error {
+            Trouble::System(error) => Failure::new(
+                code::CANNOT_WRITE,
+                format_args!(
+                    "cannot write {shown}: {error}\nWithout a clock a knock needs a number that was never used, so \
+                     nothing was sent."
+                ),
+            ),
+            Trouble::Broken => Failure::new(
+                code::CONFIG,
+                format_args!(
+                    "{shown} is broken\nWrite into it a number that is greater than any before, or ask for another invitation."
+                ),
+            ),
+        })
+    }
+
+    /// What [`Counter::take`] would give, without taking it.
+    pub(crate) fn next(&self, unix_ms: u64) -> u64 {
+        self.after(self.last().ok().flatten(), unix_ms).unwrap_or(unix_ms)
+    }
+
+    fn locked(&self, many: u64, unix_ms: u64) -> Result<u64, Trouble> {
+        files::make_folder(self.path.parent().unwrap_or_else(|| Path::new(".")))?;
+        let _lock = self.lock()?;
+        let last = match self.last() {
+            // The time is greater than all before, unless the clock was far ahead once.
+            Err(Trouble::Broken) if self.clock => None,
+            last => last?,
+        };
+        let first = self.after(last, unix_ms).ok_or(Trouble::Broken)?;
+        let last = first.checked_add(many.max(1) - 1).ok_or(Trouble::Broken)?;
+        files::replace(&self.path, format!("{last}\n").as_bytes())?;
+        Ok(first)
+    }
+
+    fn after(&self, last: Option<u64>, unix_ms: u64) -> Option<u64> {
+        let next = last.unwrap_or(0).checked_add(1)?;
+        Some(if self.clock { next.max(unix_ms) } else { next })
+    }
+
+    fn last(&self) -> Result<Option<u64>, Trouble> {
+        match fs::read_to_string(&self.path) {
+            Ok(text) => text.trim().parse().map(Some).map_err(|_| Trouble::Broken),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(error) if error.kind() == io::ErrorKind::InvalidData => Err(Trouble::Broken),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// Waits until nobody else is at it. The lock has a file of its own, for the counter's is another one each time.
+    fn lock(&self) -> io::Result<File> {
+        let file =
+            OpenOptions::new().create(true).truncate(false).write(true).open(self.path.with_extension("lock"))?;
+        file.lock()?;
+        Ok(file)
+    }
+}
+
+enum Trouble {
+    /// There is something else than a number.
+    Broken,
+    System(io::Error),
+}
+
+impl From<io::Error> for Trouble {
+    fn from(error: io::Error) -> Self {
+        Self::System(error)
+    }
+}
+
+impl fmt::Display for Trouble {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Broken => f.write_str("it holds no number"),
+            Self::System(error) => error.fmt(f),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashSet;
+    use std::thread;
+
+    use super::*;
+    use crate::scratch::Scratch;
+
+    fn counter(scratch: &Scratch, clock: bool) -> Counter {
+        Counter::new(&scratch.path("state"), KeyId([7; 8]), clock)
+    }
+
+    fn first(counter: &Counter, many: u64, unix_ms: u64) -> u64 {
+        let taken = counter.take(many, unix_ms).unwrap();
+        assert_eq!(taken.warning, None);
+        taken.first
+    }
+
+    #[test]
+    fn numbers_only_rise_whatever_the_clock_says() {
+        let scratch = Scratch::new();
+        let counter = counter(&scratch, true);
+        let got = [(1, 1000), (2, 1000), (1, 1000), (1, 5), (1, 2000)].map(|(many, now)| first(&counter, many, now));
+        assert_eq!(got, [1000, 1001, 1003, 1004, 2000]);
+        assert_eq!((counter.next(0), counter.next(9000)), (2001, 9000));
+    }
+
+    #[test]
+    fn without_a_clock_they_are_counted() {
+        let scratch = Scratch::new();
+        let counter = counter(&scratch, false);
+        assert_eq!([1, 3, 1].map(|many| first(&counter, many, 1_000_000)), [1, 2, 5]);
+    }
+
+    #[test]
+    fn no_two_programs_take_the_same_number() {
+        let scratch = Scratch::new();
+        let all: Vec<u64> = thread::scope(|scope| {
+            let take = || {
+                let counter = counter(&scratch, true);
+                (0..20)
+                    .flat_map(|_| {
+                        let at = first(&counter, 2, 1000);
+                        [at, at + 1]
+                    })
+                    .collect::<Vec<_>>()
+            };
+            let threads: Vec<_> = (0..4).map(|_| scope.spawn(take)).collect();
+            threads.into_iter().flat_map(|thread| thread.join().unwrap()).collect()
+        });
+        assert_eq!((all.len(), all.iter().collect::<HashSet<_>>().len()), (160, 160));
+    }
+
+    #[test]
+    fn what_cannot_be_written_down_needs_a_clock() {
+        let scratch = Scratch::new();
+        // Root may write to folders that are read-only, but nobody below a file.
+        fs::write(scratch.path("state"), b"").unwrap();
+        let taken = counter(&scratch, true).take(1, 1000).unwrap();
+        assert!(taken.first == 1000 && taken.warning.is_some());
+        assert_eq!(counter(&scratch, false).take(1, 1000).unwrap_err().code, 73);
+    }
+
+    #[test]
+    fn a_broken_counter_needs_a_clock() {
+        for broken in ["", "many\n", "-1\n", "18446744073709551616\n", "18446744073709551615\n"] {
+            let scratch = Scratch::new();
+            let (with, without) = (counter(&scratch, true), counter(&scratch, false));
+            files::replace(&with.path, broken.as_bytes()).unwrap();
+            assert_eq!(without.take(1, 1000).unwrap_err().code, 78, "{broken}");
+            assert_eq!(with.take(1, 1000).unwrap().first, 1000, "{broken}");
+        }
+    }
+}
