@@ -157,16 +157,20 @@ fn too_many(stage: &Stage) -> Result {
         play.send(CLIENT4, packet)?;
     }
     play.send(CLIENT4, &packet)?;
-    // Others are let in at once.
-    let other = play.knock(&mut eve, "ssh")?;
-    play.opens(STRANGER4, &other)?;
-    let other = play.knock(&mut eve, "ssh")?;
-    play.opens(CLIENT6, &other)?;
-    let status = play.scene.until_status("all is counted", |status| {
-        count(status, "forged") + count(status, "too-many-packets") + count(status, "granted") >= MANY as u64 + 3
+    // Others are let in at once; a client sends a knock more than once, too, for the ring may be full.
+    for from in [STRANGER4, CLIENT6] {
+        let other = play.knock(&mut eve, "ssh")?;
+        until("others are let in", || {
+            play.send(from, &other)?;
+            Ok(play.scene.status()?.lease(from).is_ok())
+        })?;
+    }
+    let status = play.scene.until_status("much is counted", |status| {
+        count(status, "forged") + count(status, "too-many-packets") >= MANY as u64 / 2
     })?;
-    let late = count(&status, "too-many-packets");
-    ensure!(late > MANY as u64 / 2, "only {late} of {MANY} were too many");
+    let admitted = count(&status, "forged");
+    // As many as an origin may send at once, and in the time that this takes.
+    ensure!((100..MANY as u64 / 2).contains(&admitted), "{admitted} of {MANY} were opened");
     play.until_logged(&["too-many-packets", &CLIENT4.to_string()])?;
     // And who waited is let in, with the same packet.
     until("who waited is let in", || {
