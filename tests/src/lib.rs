@@ -11,6 +11,7 @@
 #![forbid(unsafe_code)]
 
 mod capture;
+mod clock;
 mod config;
 mod daemon;
 mod disk;
@@ -31,6 +32,7 @@ mod wait;
 mod wire;
 
 pub use capture::Capture;
+pub use clock::Clock;
 pub use config::{configure_klopfd, set_klopfd};
 pub use daemon::{Daemon, Door};
 pub use disk::Disk;

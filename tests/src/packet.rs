@@ -39,23 +39,90 @@ pub fn datagram(source: IpAddr, destination: IpAddr, port: u16, payload: &[u8]) 
 /// An IP packet with another traffic class, or type of service.
 #[must_use]
 pub fn of_class(mut packet: Vec<u8>, class: u8) -> Vec<u8> {
-    if packet.first().is_some_and(|byte| byte >> 4 == 6) {
+    if is_v6(&packet) {
         put(&mut packet, 0, &[0x60 | class >> 4, class << 4]);
         return packet;
     }
     put(&mut packet, 1, &[class]);
-    put(&mut packet, 10, &[0, 0]);
-    let sum = checksum(packet.get(..20).unwrap_or_default());
-    put(&mut packet, 10, &sum.to_be_bytes());
+    sum_header(&mut packet, 20);
     packet
+}
+
+/// A datagram over IPv4 without a checksum of its own, so that its end may be changed.
+#[must_use]
+pub fn unchecked(datagram: &[u8]) -> Vec<u8> {
+    let mut datagram = datagram.to_vec();
+    put(&mut datagram, 26, &[0, 0]);
+    datagram
+}
+
+/// An IP packet with options that do nothing: those of IPv4, or a header of destination options.
+#[must_use]
+pub fn with_options(packet: &[u8]) -> Vec<u8> {
+    if is_v6(packet) {
+        let next = packet.get(6).copied().unwrap_or_default();
+        return extended(packet, 60, &[next, 0, 1, 4, 0, 0, 0, 0]);
+    }
+    let (header, rest) = packet.split_at_checked(20).unwrap_or((packet, &[]));
+    let mut out = [header, &[1, 1, 1, 0], rest].concat();
+    let total = length(out.len());
+    put(&mut out, 0, &[0x46]);
+    put(&mut out, 2, &total);
+    sum_header(&mut out, 24);
+    out
+}
+
+/// The fragments of an IP packet, each with so many bytes, a multiple of eight, but the last.
+#[must_use]
+pub fn fragments(packet: &[u8], bytes: usize) -> Vec<Vec<u8>> {
+    let v6 = is_v6(packet);
+    let (header, payload) = packet.split_at_checked(if v6 { 40 } else { 20 }).unwrap_or((packet, &[]));
+    let count = payload.len().div_ceil(bytes);
+    let fragment = |(number, part): (usize, &[u8])| {
+        let offset = u16::try_from(number * bytes / 8).unwrap_or_default();
+        let more = u16::from(number + 1 < count);
+        let mut out = [header, part].concat();
+        if v6 {
+            let [high, low] = (offset << 3 | more).to_be_bytes();
+            let total = length(part.len());
+            put(&mut out, 4, &total);
+            return extended(&out, 44, &[UDP, 0, high, low, 0, 0, 0, 1]);
+        }
+        let total = length(out.len());
+        put(&mut out, 2, &total);
+        put(&mut out, 6, &(more << 13 | offset).to_be_bytes());
+        sum_header(&mut out, 20);
+        out
+    };
+    payload.chunks(bytes).enumerate().map(fragment).collect()
+}
+
+/// An IPv6 packet with an extension header of eight bytes.
+fn extended(packet: &[u8], kind: u8, extension: &[u8; 8]) -> Vec<u8> {
+    let (header, payload) = packet.split_at_checked(40).unwrap_or((packet, &[]));
+    let mut out = [header, extension, payload].concat();
+    let total = length(8 + payload.len());
+    put(&mut out, 4, &total);
+    put(&mut out, 6, &[kind]);
+    out
+}
+
+fn is_v6(packet: &[u8]) -> bool {
+    packet.first().is_some_and(|byte| byte >> 4 == 6)
+}
+
+/// Puts the checksum into an IPv4 header of so many bytes.
+fn sum_header(packet: &mut [u8], header: usize) {
+    put(packet, 10, &[0, 0]);
+    let sum = checksum(packet.get(..header).unwrap_or_default());
+    put(packet, 10, &sum.to_be_bytes());
 }
 
 /// The Ethernet frame that carries an IP packet to the server.
 #[must_use]
 pub fn frame(packet: &[u8]) -> Vec<u8> {
     let mut frame = vec![2, 0, 0, 0, 0, 1, 2, 0, 0, 0, 0, 2];
-    let version_6 = packet.first().is_some_and(|byte| byte >> 4 == 6);
-    frame.extend_from_slice(if version_6 { &[0x86, 0xdd] } else { &[8, 0] });
+    frame.extend_from_slice(if is_v6(packet) { &[0x86, 0xdd] } else { &[8, 0] });
     frame.extend_from_slice(packet);
     frame
 }

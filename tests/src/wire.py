@@ -1,4 +1,5 @@
-# Sends packets: lines of hexadecimal on stdin, "ok" on stdout when one is on its way.
+# Sends packets: lines of hexadecimal on stdin, "ok" on stdout when one is on its way. "HEX TIMES N" sends it so many times,
+# each with other N bytes of chance behind.
 #   frame IFACE   Ethernet frames out of an interface
 #   tun NAME      IP packets that come in by a tun device, which lives as long as this program
 import fcntl
@@ -20,5 +21,9 @@ else:
     send = lambda packet: os.write(tun, packet)
 print("ok", flush=True)
 for line in sys.stdin:
-    send(bytes.fromhex(line))
+    packet, *flood = line.split()
+    times, chance = map(int, flood or (1, 0))
+    packet = bytes.fromhex(packet)
+    for _ in range(times):
+        send(packet + os.urandom(chance))
     print("ok", flush=True)

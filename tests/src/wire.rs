@@ -65,13 +65,23 @@ impl Wire {
         if self.framed { self.raw(&packet::frame(packet)) } else { self.raw(packet) }
     }
 
+    /// Sends an IP packet so many times, as fast as that goes, each time with other bytes of chance at its end.
+    ///
+    /// # Errors
+    /// As [`Wire::knock`].
+    pub fn flood(&mut self, times: u32, packet: &[u8], chance: usize) -> Result {
+        let packet = if self.framed { packet::frame(packet) } else { packet.to_vec() };
+        let (head, _) = packet.split_at_checked(packet.len().saturating_sub(chance)).ok_or("a short packet")?;
+        writeln!(self.input, "{} {times} {chance}", hex(head))?;
+        self.until_ok()
+    }
+
     /// Sends bytes just so.
     ///
     /// # Errors
     /// As [`Wire::knock`].
     pub fn raw(&mut self, bytes: &[u8]) -> Result {
-        let hex: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
-        writeln!(self.input, "{hex}")?;
+        writeln!(self.input, "{}", hex(bytes))?;
         self.until_ok()
     }
 
@@ -81,6 +91,10 @@ impl Wire {
         ensure!(line == "ok\n", "the packet could not be sent");
         Ok(())
     }
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 impl Drop for Wire {

@@ -136,6 +136,11 @@ pub(crate) trait Face {
         Vec::new()
     }
 
+    /// What is wrong with what was read, though it is in force, for who asks.
+    fn problem(&self) -> Option<&str> {
+        None
+    }
+
     /// What it leads to that the administrator opens a door, for so many milliseconds or as long as it says; none if
     /// there is no such door.
     fn by_hand(&mut self, _door: &str, _address: IpAddr, _hold: Option<u64>) -> Option<Order> {

@@ -43,6 +43,9 @@ fn check(path: &Path) -> ExitCode {
             if !warnings.is_empty() {
                 crate::say(&warnings);
             }
+            if let Err(problem) = server_key(path, &config) {
+                crate::say(&format!("warning: {problem}; sealed knocks open nothing"));
+            }
             let doors = config.doors.len();
             crate::print(&format!("{}: fine, {doors} {}", path.display(), if doors == 1 { "door" } else { "doors" }));
             ExitCode::SUCCESS
@@ -65,10 +68,13 @@ fn run(path: &Path) -> ExitCode {
     if !warnings.is_empty() {
         crate::say(&warnings);
     }
-    let server = server_key(path, &config).unwrap_or_else(|problem| {
-        crate::say(&format!("error: {problem}; sealed knocks open nothing"));
-        None
-    });
+    let (server, problem) = match server_key(path, &config) {
+        Ok(server) => (server, None),
+        Err(problem) => (None, Some(format!("{problem}; sealed knocks open nothing"))),
+    };
+    if let Some(problem) = &problem {
+        crate::say(&format!("error: {problem}"));
+    }
     if let Err(problem) = log::start(config.daemon.log.as_ref()) {
         crate::say(&problem);
         return ExitCode::from(exit::CANNOT_CREATE);
@@ -111,7 +117,7 @@ fn run(path: &Path) -> ExitCode {
         pid_file: None,
         guarding: Some(guarding),
     };
-    let mut native = Native { path: path.to_owned(), doors: Doors::new((config, server)), before: None };
+    let mut native = Native { path: path.to_owned(), doors: Doors::new((config, server)), before: None, problem };
     match keeper::run(&mut native, means) {
         Finished::Terminated | Finished::Interrupted => ExitCode::SUCCESS,
         Finished::Failed => ExitCode::from(exit::OS_ERROR),
@@ -200,6 +206,8 @@ struct Native {
     doors: Doors,
     /// The configuration before the reloads that are not yet kept.
     before: Option<(Config, Option<ServerKey>)>,
+    /// What is wrong with the server's key.
+    problem: Option<String>,
 }
 
 impl Face for Native {
@@ -208,9 +216,16 @@ impl Face for Native {
             Ok((config, warnings)) => {
                 log::lines(tracing::Level::WARN, &warnings);
                 self.before.get_or_insert_with(|| self.doors.config());
-                let server = server_key(&self.path, &config).unwrap_or_else(|problem| {
-                    tracing::error!("{problem}; the key from before stays in force");
-                    self.doors.config().1
+                let read = server_key(&self.path, &config);
+                self.problem = None;
+                let server = read.unwrap_or_else(|problem| {
+                    let (_, before) = self.doors.config();
+                    let now =
+                        before.as_ref().map_or("sealed knocks open nothing", |_| "the key from before stays in force");
+                    let problem = format!("{problem}; {now}");
+                    tracing::error!("{problem}");
+                    self.problem = Some(problem);
+                    before
                 });
                 for key in self.doors.replace((config, server)) {
                     tracing::warn!("[daemon] {key} has changed; that takes effect with a restart");
@@ -244,6 +259,10 @@ impl Face for Native {
 
     fn by_hand(&mut self, door: &str, address: IpAddr, hold: Option<u64>) -> Option<Order> {
         self.doors.by_hand(door, address, hold)
+    }
+
+    fn problem(&self) -> Option<&str> {
+        self.problem.as_deref()
     }
 
     fn undo_reload(&mut self) {

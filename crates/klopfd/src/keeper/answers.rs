@@ -346,7 +346,7 @@ impl<F: Face> Keeper<'_, F> {
             leases: self.lease_status(leases, now),
             refusals,
             counters: self.memory.counters.clone(),
-            troubles: self.memory.troubles.iter().cloned().collect(),
+            troubles: self.memory.troubles.iter().cloned().chain(self.face.problem().map(str::to_owned)).collect(),
             keys: self.key_status(),
         }
     }
