@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use klopf_config::knockd::{self, Sequence, one_time_lines};
-use klopf_config::{Fault, check, native};
+use klopf_config::native::Source;
+use klopf_config::{Fault, check, check_files, native};
 
 const MOST_PORTS: usize = 32;
 const MOST_FAULTS: usize = 100;
@@ -26,6 +27,77 @@ pub fn klopf_toml(input: &[u8]) {
     }
 }
 
+/// A `klopf.toml` beside the keys, with doors of all kinds.
+const BESIDE_KEYS: &str = r#"
+[door.ssh]
+guard = ["tcp/22"]
+
+[door.web]
+guard = ["tcp/443"]
+keys = ["*"]
+second-factor = "totp"
+via = ["packet"]
+
+[door.named]
+on-open = ["/bin/true"]
+sequence = [7000, 9000, 8000]
+keys = ["laptop"]
+
+[key.first]
+public = "AQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQ"
+psk = "AgICAgICAgICAgICAgICAgICAgICAgICAgICAgICAgI"
+"#;
+
+/// Reads the input as files of `keys.d`; a line `---` ends one. Whether they are taken.
+pub fn keys_toml(input: &[u8]) -> bool {
+    let main = Source { name: "klopf.toml", bytes: BESIDE_KEYS.as_bytes() };
+    let names = ["keys.d/laptop.toml", "keys.d/phone.toml", "keys.d/first.toml", "keys.d/no key.toml"];
+    let keys: Vec<Source<'_>> =
+        names.into_iter().zip(parts(input)).map(|(name, bytes)| Source { name, bytes }).collect();
+    let read = native::parse_files(main, &keys);
+    let checked = check_files(main, &keys);
+    assert_eq!(read.is_ok(), checked.faults.is_empty(), "check says what the daemon does");
+    for fault in checked.faults.iter().chain(&checked.warnings) {
+        let file = keys.iter().chain([&main]).find(|file| file.name == fault.file);
+        shown(std::slice::from_ref(fault), file.expect("a file that was given").bytes);
+    }
+    let secrets = secrets(input);
+    for fault in checked.faults.iter().chain(&checked.warnings).take(10) {
+        let text = fault.to_string();
+        assert!(!secrets.iter().any(|secret| text.contains(secret)), "a secret is shown: {text}");
+    }
+    let Ok(read) = read else { return false };
+    assert_eq!(read.warnings, checked.warnings);
+    sensible(&read.config);
+    assert_eq!(read.config.keys.len(), 1 + keys.len());
+    true
+}
+
+/// What stands between lines `---`.
+fn parts(input: &[u8]) -> Vec<&[u8]> {
+    let mut parts = Vec::new();
+    let mut begin = 0;
+    let ends = input.windows(5).enumerate().filter(|(_, window)| *window == b"\n---\n").map(|(at, _)| at);
+    for end in ends {
+        parts.push(input.get(begin..end + 1).unwrap_or_default());
+        begin = end + 5;
+    }
+    parts.push(&input[begin.min(input.len())..]);
+    parts
+}
+
+/// What is written as the value of a secret, on a line of its own and nowhere else, and is long enough to be one.
+fn secrets(input: &[u8]) -> Vec<String> {
+    let text = String::from_utf8_lossy(input);
+    let value = |line: &str| -> Option<String> {
+        let rest = line.strip_prefix("psk = \"").or_else(|| line.strip_prefix("totp = \""))?;
+        let value = rest.strip_suffix('"')?;
+        let plain = value.len() >= 16 && value.bytes().all(|byte| byte.is_ascii_alphanumeric());
+        (plain && text.matches(value).count() == 1).then(|| value.to_owned())
+    };
+    text.lines().filter_map(value).collect()
+}
+
 /// Holds for each file without faults.
 fn sensible(config: &native::Config) {
     for range in &config.daemon.service_ports {
@@ -34,7 +106,7 @@ fn sensible(config: &native::Config) {
     for (place, door) in config.doors.iter().enumerate() {
         assert!((1..=64).contains(&door.name.len()) && door.name.is_ascii() && !door.name.contains(char::is_control));
         assert!(config.doors.iter().skip(place + 1).all(|other| other.name != door.name));
-        assert!((1..=MOST_PORTS).contains(&door.sequence.len()));
+        assert!(door.sequence.len() <= MOST_PORTS);
         assert!(door.sequence.iter().all(|port| port.number > 0));
         assert!(!door.within.is_zero() && door.within <= Duration::from_secs(3600));
         let longest = Duration::from_secs(30 * 86400);
@@ -47,6 +119,22 @@ fn sensible(config: &native::Config) {
             assert!(network.contains(network.address), "no host bits");
             assert!(network.prefix <= if network.address.is_ipv4() { 32 } else { 128 });
         }
+    }
+    keyed(config);
+}
+
+/// Holds for what keys say.
+fn keyed(config: &native::Config) {
+    for (place, key) in config.keys.iter().enumerate() {
+        let others = || config.keys.iter().skip(place + 1);
+        assert!(others().all(|other| other.name != key.name && other.public != key.public));
+        assert!(key.not_before.zip(key.expires).is_none_or(|(begin, end)| begin < end));
+        assert!(key.hours.len() <= 64 && key.max_uses != Some(0));
+        assert!(key.max_open_for.is_none_or(|time| time <= Duration::from_secs(30 * 86400)));
+        let doors = || config.doors.iter().map(|door| door.name.as_str());
+        assert!(key.doors.iter().flatten().all(|named| doors().any(|door| door == &**named)));
+        assert!(key.networks.iter().all(|network| network.contains(network.address)), "no host bits");
+        assert!(!format!("{key:?}").contains(&*key.psk.text()), "secrets are not shown");
     }
 }
 
