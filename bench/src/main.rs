@@ -80,7 +80,7 @@ fn run(options: &Options) -> Result<bool> {
         None => beside()?,
     };
     let programs = programs(&bin, &options.peer)?;
-    report::facts(&programs);
+    report::facts(if matches!(options.what, What::Spa(_)) { &[] } else { &programs });
     let measured = match &options.what {
         What::Flood(flood) => flood::measure(flood, &programs, &interrupt),
         What::Latency(latency) => latency::measure(latency, &contenders(&bin, &options.peer)?, &programs, &interrupt),

@@ -6,14 +6,18 @@
 mod command_line;
 mod config;
 mod engine;
+mod invitation;
 mod packet;
 mod person;
+mod sealed;
 
 pub use command_line::command_line;
 pub use config::{klopf_toml, knockd_conf};
 pub use engine::frame_to_engine;
+pub use invitation::invitation;
 pub use packet::packet;
 pub use person::{profile, socks, stun};
+pub use sealed::{sealed_middle, sealed_packet, token};
 
 /// The program of a target: libFuzzer's under cargo-fuzz, else one that plays the files it is given.
 #[macro_export]

@@ -67,6 +67,26 @@ fn command_line() {
     replay("command_line", klopf_fuzz::command_line);
 }
 
+#[test]
+fn sealed_packet() {
+    replay("sealed_packet", klopf_fuzz::sealed_packet);
+}
+
+#[test]
+fn sealed_middle() {
+    replay("sealed_middle", klopf_fuzz::sealed_middle);
+}
+
+#[test]
+fn token() {
+    replay("token", klopf_fuzz::token);
+}
+
+#[test]
+fn invitation() {
+    replay("invitation", klopf_fuzz::invitation);
+}
+
 /// Whether it counts something that knocks at ports can bring.
 fn is_of_sequences(name: &str) -> bool {
     let sealed = Refusal::ALL.into_iter().filter(|why| *why != Refusal::TooManyGrants).map(Refusal::name);
@@ -87,5 +107,22 @@ fn the_seeds_reach_all_that_the_engine_counts() {
         println!("{place}: {sums:?}");
         let reached = sums.iter().all(|(name, sum)| *sum > 0 || !is_of_sequences(name));
         assert!(place != "seeds" || reached, "{sums:?}");
+    }
+}
+
+#[test]
+fn the_seeds_get_through_every_seal() {
+    type Target = (&'static str, fn(&[u8]) -> bool);
+    let targets: [Target; 4] = [
+        ("sealed_packet", klopf_fuzz::sealed_packet),
+        ("sealed_middle", klopf_fuzz::sealed_middle),
+        ("token", klopf_fuzz::token),
+        ("invitation", klopf_fuzz::invitation),
+    ];
+    for (target, run) in targets {
+        let all = inputs("seeds", target);
+        let through = all.iter().filter(|(_, input)| run(input)).count();
+        println!("{target}: {through} of {} seeds get through", all.len());
+        assert!(through > 1 && through < all.len(), "{target}: {through}");
     }
 }

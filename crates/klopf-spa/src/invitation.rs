@@ -10,8 +10,8 @@ use crate::{KeyId, Name, PacketPort, Psk, Seed, ServerPublic, Shape, Way};
 
 const PREFIX: &str = "klopf:";
 const VERSION: u8 = 1;
-/// Characters of a text that is looked at.
-const LONGEST: usize = 8192;
+/// Characters of a text that is looked at: some more than the longest that is written.
+const LONGEST: usize = 17_000;
 /// Endpoints, doors, and doors that ask for a code, at most.
 const MOST: usize = 32;
 

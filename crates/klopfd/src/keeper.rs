@@ -353,11 +353,11 @@ impl<'a, F: Face> Keeper<'a, F> {
     /// Reads the configuration again; a broken one changes nothing, and false is returned.
     fn reload(&mut self) -> bool {
         self.face.tell(&Event::Reloading);
-        let before = self.plan.clone();
         let read = self.face.reload();
         if read {
+            let before = std::mem::replace(&mut self.plan, self.face.plan());
             let begins = self.take_reload(&before);
-            self.apply_anew();
+            self.apply();
             if begins {
                 self.begin_trial(None);
             }
@@ -369,6 +369,11 @@ impl<'a, F: Face> Keeper<'a, F> {
     /// Puts the face's plan into force.
     fn apply_anew(&mut self) {
         self.plan = self.face.plan();
+        self.apply();
+    }
+
+    /// Puts the plan into force.
+    fn apply(&mut self) {
         if let Some(rehearsal) = &self.rehearsal {
             rehearsal.add_to(&mut self.plan);
         }

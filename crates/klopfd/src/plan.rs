@@ -163,4 +163,40 @@ mod tests {
         assert_eq!(assign(vec![door("b", 2), door("a", 9), door("a", 1)]), [2, 4, 1]);
         assert_eq!(assign(vec![door("c", 2), door("a", 1)]), [5, 1]);
     }
+
+    fn person(name: &str, chance: u8) -> Person {
+        let public = klopf_spa::Seed::new([chance; 32]).public();
+        let key = Key {
+            key: KeyRef::default(),
+            id: public.id().0,
+            doors: std::collections::BTreeSet::new(),
+            not_before: None,
+            expires: None,
+            hours: Vec::new(),
+            max_uses: None,
+            max_open_for: None,
+            networks: Vec::new(),
+            no_clock: false,
+            join_before: None,
+            once: false,
+        };
+        Person { name: name.to_owned(), key, public, psk: Psk::new([chance; 32]), factor: None }
+    }
+
+    #[test]
+    fn a_key_is_found_by_its_id_however_often_keys_come_and_go() {
+        let mut ids = Ids::default();
+        let mut packets = |mut people: Vec<Person>| {
+            ids.assign_keys(&mut people);
+            let way = Way { port: PacketPort::Hop, shape: klopf_spa::Shape::None };
+            Packets { server: ServerKey::new([1; 32]), way, window: 1, people }
+        };
+        let first = packets(vec![person("a", 1), person("b", 2), person("c", 3)]);
+        let then = packets(vec![person("d", 4), person("c", 3), person("a", 9), person("b", 2)]);
+        for (packets, names) in [(first, "abc"), (then, "bcda")] {
+            let found = packets.people.iter().map(|person| packets.person(person.key.key).unwrap());
+            assert_eq!(found.map(|person| person.name.as_str()).collect::<String>(), names);
+            assert_eq!(packets.person(KeyRef(99)), None);
+        }
+    }
 }

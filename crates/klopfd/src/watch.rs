@@ -25,6 +25,8 @@ pub(crate) const ROLE: &str = "@watch";
 const PACKETS_AT_ONCE: usize = 512;
 /// The same for what may be sealed knocks, each of which may cost a tenth of a millisecond.
 const DATAGRAMS_AT_ONCE: usize = 64;
+/// Messages of the keeper that are taken in before packets are looked at again.
+const MESSAGES_AT_ONCE: usize = 1024;
 /// Messages to the keeper that wait while it is busy; with more waiting, grants are dropped and counted.
 const OUTBOX: usize = 4096;
 /// Milliseconds between two hints that the services may have changed.
@@ -261,10 +263,10 @@ impl Watch {
         }
     }
 
-    /// Takes in what the keeper says; false when it is gone.
+    /// Takes in what the keeper says, a bounded number of messages; false when it is gone.
     fn listen(&mut self) -> bool {
         let mut bytes = [0; DOWN_SIZE];
-        loop {
+        for _ in 0..MESSAGES_AT_ONCE {
             match self.messages.receive(&mut bytes) {
                 Received::Nothing => return true,
                 Received::Closed => return false,
@@ -276,6 +278,7 @@ impl Watch {
                 }
             }
         }
+        true
     }
 
     fn obey(&mut self, message: Down) {

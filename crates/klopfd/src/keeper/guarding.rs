@@ -141,7 +141,6 @@ impl<F: Face> Keeper<'_, F> {
     /// Decides on guards that a reload has changed: in a trial they join it, and where somebody is logged in over a port that
     /// was open before they are put on one. Whether that has to begin, once they are in force.
     pub(super) fn take_reload(&mut self, before: &Plan) -> bool {
-        self.plan = self.face.plan();
         let changed = changed(before, &self.plan);
         if let Some(trial) = self.state.trial() {
             // The end of it may lead back.

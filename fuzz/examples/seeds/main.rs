@@ -1,4 +1,6 @@
-//! Writes the seeds that are packets: `cargo run --manifest-path fuzz/Cargo.toml --example seeds`.
+//! Writes the seeds that are packets, and those that the test vectors are: `cargo run --manifest-path fuzz/Cargo.toml --example seeds`.
+
+mod vectors;
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::path::Path;
@@ -29,7 +31,7 @@ fn main() -> io::Result<()> {
     for (name, records) in plays() {
         write("frame_to_engine", name, &records.concat())?;
     }
-    Ok(())
+    vectors::write_all()
 }
 
 fn write(target: &str, name: &str, bytes: &[u8]) -> io::Result<()> {

@@ -1,0 +1,113 @@
+//! Seeds that the test vectors of the sealed knock are.
+
+use std::io;
+use std::path::Path;
+
+use aws_lc_rs::aead::{Aad, CHACHA20_POLY1305, LessSafeKey, Nonce, UnboundKey};
+use data_encoding::{BASE64URL_NOPAD, HEXLOWER};
+use klopf_spa::{Knock, Name, Psk, Seed, ServerKey, Shape, seal};
+use serde_json::Value;
+
+use super::write;
+
+// As `sealed_middle` reads its first byte.
+const KNOCK: u8 = 1;
+const SIGN: u8 = 2;
+
+/// Writes them for all targets that have such.
+pub(crate) fn write_all() -> io::Result<()> {
+    let packets = read("packets")?;
+    let first = packets.first().ok_or(io::ErrorKind::InvalidData)?;
+    for vector in &packets {
+        let (name, packet) = (name(vector), bytes(vector, "packet"));
+        if packet.is_empty() {
+            continue;
+        }
+        write("sealed_packet", &name, &packet)?;
+        if let Some(middle) = opened(&bytes(first, "outer"), &packet) {
+            // The zeros at its end come again by themselves.
+            let end = middle.iter().rposition(|byte| *byte != 0).map_or(0, |last| last + 1);
+            write("sealed_middle", &format!("middle_{name}"), &[&[0], &middle[..end]].concat())?;
+        }
+        for (field, how) in [("knock", KNOCK), ("head", KNOCK | SIGN)] {
+            let knock = bytes(vector, field);
+            if !knock.is_empty() {
+                write("sealed_middle", &format!("{field}_{name}"), &[&[how], &*knock].concat())?;
+            }
+        }
+    }
+    for shape in Shape::ALL {
+        write("sealed_packet", &format!("shape_{}", shape.name()), &dressed(first, shape))?;
+        let how = KNOCK | SIGN | shape.number() << 2;
+        write("sealed_middle", &format!("shape_{}", shape.name()), &[&[how], &*bytes(first, "head")].concat())?;
+    }
+    for vector in read("tokens")? {
+        let name = name(&vector);
+        for (seed, content) in [
+            (name.clone(), bytes(&vector, "token")),
+            (format!("text_{name}"), text(&vector, "text").into()),
+            (format!("claim_{name}"), bytes(&vector, "plain")),
+        ] {
+            if !content.is_empty() {
+                write("token", &seed, &content)?;
+            }
+        }
+    }
+    for vector in read("invitations")? {
+        let (name, text) = (name(&vector), text(&vector, "text"));
+        write("invitation", &name, text.as_bytes())?;
+        let decoded = text.strip_prefix("klopf:").and_then(|text| BASE64URL_NOPAD.decode(text.as_bytes()).ok());
+        if let Some(fields) = decoded.as_deref().and_then(|bytes| bytes.get(1..bytes.len().checked_sub(4)?)) {
+            write("invitation", &format!("fields_{name}"), fields)?;
+        }
+    }
+    Ok(())
+}
+
+fn read(file: &str) -> io::Result<Vec<Value>> {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../crates/klopf-spa/vectors").join(file);
+    let whole: Value = serde_json::from_slice(&std::fs::read(path.with_extension("json"))?)?;
+    Ok(whole["vectors"].as_array().cloned().unwrap_or_default())
+}
+
+fn name(vector: &Value) -> String {
+    let plain = |c: char| if c.is_ascii_alphanumeric() { c.to_ascii_lowercase() } else { '_' };
+    text(vector, "name").chars().map(plain).collect()
+}
+
+fn text(vector: &Value, field: &str) -> String {
+    vector[field].as_str().unwrap_or_default().to_owned()
+}
+
+/// The bytes of a field; none if it is not there.
+fn bytes(vector: &Value, field: &str) -> Vec<u8> {
+    HEXLOWER.decode(text(vector, field).as_bytes()).unwrap_or_default()
+}
+
+fn array(vector: &Value, field: &str) -> [u8; 32] {
+    bytes(vector, field).try_into().expect("32 bytes")
+}
+
+/// What the outer seal holds.
+fn opened(outer: &[u8], packet: &[u8]) -> Option<Vec<u8>> {
+    let key = LessSafeKey::new(UnboundKey::new(&CHACHA20_POLY1305, outer).ok()?);
+    let (nonce, sealed) = packet.split_first_chunk::<12>()?;
+    let mut sealed = sealed.to_vec();
+    let middle = key.open_in_place(Nonce::assume_unique_for_key(*nonce), Aad::empty(), &mut sealed).ok()?;
+    Some(middle.to_vec())
+}
+
+/// A packet of the same server and person that looks like something.
+fn dressed(vector: &Value, shape: Shape) -> Vec<u8> {
+    let (server, seed, psk) = (ServerKey::new(array(vector, "skS")), array(vector, "seed"), array(vector, "psk"));
+    let door = Name::new("ssh").expect("a name");
+    let knock = Knock { time: 1, counter: 1, device: [4; 16], allow: None, hold: 0, code: None, door };
+    let mut next = 0_u8;
+    let mut chance = |out: &mut [u8]| {
+        out.iter_mut().for_each(|byte| {
+            next = next.wrapping_mul(5).wrapping_add(77);
+            *byte = next;
+        });
+    };
+    seal((&server.public(), shape), (&Seed::new(seed), &Psk::new(psk)), &knock, 0, &mut chance)
+}

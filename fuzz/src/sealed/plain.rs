@@ -1,0 +1,64 @@
+//! Knocks and claims, read in the plainest way, by the tables of the protocol.
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+
+use klopf_spa::{Claim, Knock, Name};
+
+/// A knock with its signature, which is not looked at.
+pub(super) fn knock(bytes: &[u8]) -> Option<Knock> {
+    let length = usize::from(*bytes.get(59)?);
+    if bytes.len() != 60 + length + 64 || bytes[..2] != [1, 1] {
+        return None;
+    }
+    let number = |at: usize| u64::from_be_bytes(array(&bytes[at..at + 8]));
+    let allow = match bytes[34] {
+        0 if bytes[35..51] == [0; 16] => None,
+        4 if bytes[39..51] == [0; 12] => Some(IpAddr::from(array::<4>(&bytes[35..39]))),
+        6 => Some(IpAddr::from(array::<16>(&bytes[35..51]))),
+        _ => return None,
+    };
+    let code = u32::from_be_bytes(array(&bytes[55..59]));
+    if allow.is_some_and(is_refused) || (1_000_000..u32::MAX).contains(&code) {
+        return None;
+    }
+    Some(Knock {
+        time: number(2),
+        counter: number(10),
+        device: array(&bytes[18..34]),
+        allow,
+        hold: u32::from_be_bytes(array(&bytes[51..55])),
+        code: (code != u32::MAX).then_some(code),
+        door: Name::new(std::str::from_utf8(&bytes[60..60 + length]).ok()?)?,
+    })
+}
+
+/// A claim.
+pub(super) fn claim(bytes: &[u8]) -> Option<Claim> {
+    let (address, rest) = match (bytes.len(), bytes.first()?) {
+        (21, 0x14) => (IpAddr::from(array::<4>(&bytes[1..5])), &bytes[5..]),
+        (33, 0x16) => (IpAddr::from(array::<16>(&bytes[1..17])), &bytes[17..]),
+        _ => return None,
+    };
+    let counter = rest[8..14].iter().fold(0, |sum, byte| sum << 8 | u64::from(*byte));
+    let (door, time) = (array(&rest[..4]), u32::from_be_bytes(array(&rest[4..8])));
+    let hold = u16::from_be_bytes(array(&rest[14..]));
+    (!is_refused(address)).then_some(Claim { address, door, time, counter, hold })
+}
+
+/// The addresses that nobody may claim.
+fn is_refused(address: IpAddr) -> bool {
+    match address {
+        IpAddr::V4(v4) => {
+            let [first, ..] = v4.octets();
+            first == 127 || (224..240).contains(&first) || [Ipv4Addr::UNSPECIFIED, Ipv4Addr::BROADCAST].contains(&v4)
+        }
+        IpAddr::V6(v6) => {
+            let mapped = v6.segments()[..6] == [0, 0, 0, 0, 0, 0xffff];
+            mapped || v6.octets()[0] == 0xff || [Ipv6Addr::UNSPECIFIED, Ipv6Addr::LOCALHOST].contains(&v6)
+        }
+    }
+}
+
+fn array<const N: usize>(bytes: &[u8]) -> [u8; N] {
+    bytes.try_into().expect("so many bytes")
+}
