@@ -75,6 +75,29 @@ impl Key {
         self.networks.is_empty() || self.networks.iter().any(|network| network.contains(address))
     }
 
+    /// Whether it may open a door of its own now, for an address and on a device: all of its terms, but for the second
+    /// factor. For who does not take the engine's word for it.
+    ///
+    /// # Errors
+    /// The first term that it does not meet.
+    pub fn permits(&self, address: IpAddr, device: [u8; 16], mark: &Mark, wall: Wall) -> Result<(), Refusal> {
+        self.invites(device, mark, wall)?;
+        self.is_good(mark, wall)?;
+        if self.may_let_in(address) { Ok(()) } else { Err(Refusal::WrongNetwork) }
+    }
+
+    /// The same hold, or what this key gets at most.
+    #[must_use]
+    pub fn bounded(&self, hold: Hold) -> Hold {
+        match (hold, self.max_open_for) {
+            (Hold::AsDoor, None) => Hold::AsDoor,
+            (Hold::AsDoor, Some(most)) => Hold::AtMost(most),
+            (Hold::AtMost(ms), most) => Hold::AtMost(most.map_or(ms, |most| ms.min(most))),
+            (Hold::Exactly(ms), Some(most)) => Hold::Exactly(ms.min(most)),
+            (Hold::Exactly(ms), None) => Hold::AtMost(ms),
+        }
+    }
+
     /// What it gets of the time that is asked for, in seconds; 0: the door's own.
     pub(crate) fn hold(&self, asked: u32) -> Hold {
         let ms = u64::from(asked) * 1000;
@@ -173,6 +196,37 @@ mod tests {
 
     fn at(day: u16, hour: u16, minute: u16) -> u16 {
         day * DAY + hour * HOUR + minute
+    }
+
+    #[test]
+    fn no_hold_is_longer_than_the_key_may() {
+        let key = |max_open_for| Key {
+            key: KeyRef(1),
+            id: [1; 8],
+            doors: BTreeSet::new(),
+            not_before: None,
+            expires: None,
+            hours: Vec::new(),
+            max_uses: None,
+            max_open_for,
+            networks: Vec::new(),
+            no_clock: false,
+            join_before: None,
+            once: false,
+        };
+        let holds = [Hold::AsDoor, Hold::AtMost(5), Hold::AtMost(900), Hold::Exactly(5), Hold::Exactly(900)];
+        let leases = |most, door| holds.map(|hold| key(most).bounded(hold).lease(door));
+        assert_eq!(
+            leases(None, 100),
+            [100, 5, 100, 5, 100],
+            "only a key with a time of its own gets more than the door says"
+        );
+        assert_eq!(leases(Some(300), 100), [100, 5, 100, 5, 300]);
+        assert_eq!(leases(Some(50), 100), [50, 5, 50, 5, 50]);
+        for (most, asked) in [(None, 0), (None, 7), (Some(3000), 0), (Some(3000), 2), (Some(3000), 7)] {
+            let hold = key(most).hold(asked);
+            assert_eq!(key(most).bounded(hold), hold, "what the engine says is in bounds");
+        }
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use klopf_engine::{DoorId, Refusal, Sealed, SealedRefusal};
+use klopf_engine::{DoorId, Refusal, Sealed, SealedRefusal, Wall};
 use klopf_spa::{HOP_STEP, PacketPort};
 use klopf_sys::clock;
 
@@ -43,8 +43,11 @@ impl<F: Face> Keeper<'_, F> {
         if !key.doors.contains(&id) {
             return false;
         }
-        let mark = self.replay.marks().get(key.id);
-        let used_up = key.max_uses.is_some_and(|most| mark.is_some_and(|mark| mark.uses() >= most));
+        // A watch that was taken over has no more than the key has, but for its second factor.
+        let wall = Wall { unix_ms: clock::wall_ms(), minute_of_week: clock::minute_of_week() };
+        let mark = self.replay.marks().get(key.id).cloned().unwrap_or_default();
+        let permitted = key.permits(address, sealed.device, &mark, wall);
+        let sealed = Sealed { hold: key.bounded(sealed.hold), ..sealed };
         let refused = |why| SealedRefusal {
             key: Some(sealed.key),
             door: Some(id),
@@ -54,8 +57,8 @@ impl<F: Face> Keeper<'_, F> {
             clock_ahead: None,
             burnt: None,
         };
-        if used_up {
-            self.refuse_sealed(&refused(Refusal::UsedUp));
+        if let Err(why) = permitted {
+            self.refuse_sealed(&refused(why));
             return true;
         }
         match self.replay.accept(key.id, sealed.counter, true, key.binds().then_some(sealed.device)) {
