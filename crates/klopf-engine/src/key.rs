@@ -40,6 +40,25 @@ pub struct Key {
 }
 
 impl Key {
+    /// One without doors, and without terms.
+    #[must_use]
+    pub const fn new(key: KeyRef, id: [u8; 8]) -> Self {
+        Self {
+            key,
+            id,
+            doors: BTreeSet::new(),
+            not_before: None,
+            expires: None,
+            hours: Vec::new(),
+            max_uses: None,
+            max_open_for: None,
+            networks: Vec::new(),
+            no_clock: false,
+            join_before: None,
+            once: false,
+        }
+    }
+
     /// Whether the invitation is good for this device.
     pub(crate) fn invites(&self, device: [u8; 16], mark: &Mark, wall: Wall) -> Result<(), Refusal> {
         match mark.device() {
@@ -200,20 +219,7 @@ mod tests {
 
     #[test]
     fn no_hold_is_longer_than_the_key_may() {
-        let key = |max_open_for| Key {
-            key: KeyRef(1),
-            id: [1; 8],
-            doors: BTreeSet::new(),
-            not_before: None,
-            expires: None,
-            hours: Vec::new(),
-            max_uses: None,
-            max_open_for,
-            networks: Vec::new(),
-            no_clock: false,
-            join_before: None,
-            once: false,
-        };
+        let key = |max_open_for| Key { max_open_for, ..Key::new(KeyRef(1), [1; 8]) };
         let holds = [Hold::AsDoor, Hold::AtMost(5), Hold::AtMost(900), Hold::Exactly(5), Hold::Exactly(900)];
         let leases = |most, door| holds.map(|hold| key(most).bounded(hold).lease(door));
         assert_eq!(

@@ -3,7 +3,6 @@
 //! The keeper tells the watch what to look for ([`Down`]); the watch tells the keeper what it saw ([`Up`]). Nothing
 //! the watch can say names more than a door, an address and a number.
 
-use std::collections::BTreeSet;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use klopf_engine::{Door, DoorId, Hold, Hours, Key, KeyRef, Mark, Network, Refusal, Sealed, SealedRefusal};
@@ -181,16 +180,14 @@ impl Down {
             14 => Self::Key(Key {
                 key: KeyRef(from.u32()?),
                 id: from.take()?,
-                doors: BTreeSet::new(),
                 not_before: from.maybe_u64()?,
                 expires: from.maybe_u64()?,
-                hours: Vec::new(),
                 max_uses: from.maybe_u64()?.map(u32::try_from).transpose().ok()?,
                 max_open_for: from.maybe_u64()?,
-                networks: Vec::new(),
                 join_before: from.maybe_u64()?,
                 no_clock: from.bool()?,
                 once: from.bool()?,
+                ..Key::new(KeyRef::default(), [0; 8])
             }),
             15 => Self::Secrets(Public::new(from.take()?).ok()?, Psk::new(from.take()?)),
             16 => Self::KeyDoor(DoorId(from.u32()?)),
@@ -444,18 +441,12 @@ mod tests {
 
     fn key() -> Key {
         Key {
-            key: KeyRef(u32::MAX),
-            id: [4; 8],
-            doors: BTreeSet::new(),
             not_before: Some(0),
             expires: Some(u64::MAX),
-            hours: Vec::new(),
             max_uses: Some(u32::MAX),
-            max_open_for: None,
-            networks: Vec::new(),
             no_clock: true,
-            join_before: None,
             once: true,
+            ..Key::new(KeyRef(u32::MAX), [4; 8])
         }
     }
 

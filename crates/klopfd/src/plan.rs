@@ -166,20 +166,7 @@ mod tests {
 
     fn person(name: &str, chance: u8) -> Person {
         let public = klopf_spa::Seed::new([chance; 32]).public();
-        let key = Key {
-            key: KeyRef::default(),
-            id: public.id().0,
-            doors: std::collections::BTreeSet::new(),
-            not_before: None,
-            expires: None,
-            hours: Vec::new(),
-            max_uses: None,
-            max_open_for: None,
-            networks: Vec::new(),
-            no_clock: false,
-            join_before: None,
-            once: false,
-        };
+        let key = Key::new(KeyRef::default(), public.id().0);
         Person { name: name.to_owned(), key, public, psk: Psk::new([chance; 32]), factor: None }
     }
 

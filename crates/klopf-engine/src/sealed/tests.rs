@@ -38,20 +38,7 @@ fn door(id: DoorId) -> Door {
 
 /// A key without terms for two of the three doors.
 fn key() -> Key {
-    Key {
-        key: KEY,
-        id: ID,
-        doors: BTreeSet::from([SSH, VAULT]),
-        not_before: None,
-        expires: None,
-        hours: Vec::new(),
-        max_uses: None,
-        max_open_for: None,
-        networks: Vec::new(),
-        no_clock: false,
-        join_before: None,
-        once: false,
-    }
+    Key { doors: BTreeSet::from([SSH, VAULT]), ..Key::new(KEY, ID) }
 }
 
 /// A claim with nothing wrong about it.
