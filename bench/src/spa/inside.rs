@@ -181,7 +181,7 @@ impl Judge {
     fn judge(&mut self, datagram: &[u8], origin: IpAddr) -> Option<()> {
         let packet = self.opener.check(datagram, &mut self.scratch).ok()?;
         self.opener.number(packet.id)?;
-        self.engine.admit(Millis(self.now), origin, packet.nonce).ok()?;
+        self.engine.admit(Millis(self.now), origin, packet.id.0, packet.nonce).ok()?;
         let (number, knock) = self.opener.open(&packet).ok()?;
         let wall = Wall { unix_ms: knock.time, minute_of_week: 0 };
         let claim = Claim {

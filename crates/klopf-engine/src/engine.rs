@@ -158,9 +158,10 @@ impl Engine {
     ///
     /// # Errors
     /// [`Refusal::Replayed`] with a nonce among the last 65,536 that were admitted; [`Refusal::TooManyPackets`] when
-    /// the origin (an IPv4 address, or an IPv6 network of 64 bits), or all together, have used up their budget.
-    pub fn admit(&mut self, now: Millis, origin: IpAddr, nonce: [u8; 12]) -> Result<(), Refusal> {
-        self.admission.admit(now, origin, nonce).inspect_err(|&why| self.recogniser.counters.refuse(why))
+    /// the origin (an IPv4 address, or an IPv6 network of 64 bits) with the key of this id, or all together, have used up
+    /// their budget.
+    pub fn admit(&mut self, now: Millis, origin: IpAddr, id: [u8; 8], nonce: [u8; 12]) -> Result<(), Refusal> {
+        self.admission.admit(now, origin, id, nonce).inspect_err(|&why| self.recogniser.counters.refuse(why))
     }
 
     /// Takes in what a sealed knock asks for. Adds a [`Effect::Grant`] or a [`Effect::RefuseSealed`] to `out`.

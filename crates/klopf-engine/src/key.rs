@@ -75,14 +75,14 @@ impl Key {
     }
 
     /// Whether it opens doors now.
-    pub(crate) fn is_good(&self, mark: &Mark, wall: Wall) -> Result<(), Refusal> {
+    pub(crate) fn is_good(&self, mark: &Mark, begins: bool, wall: Wall) -> Result<(), Refusal> {
         if self.expires.is_some_and(|end| wall.unix_s() >= end) {
             Err(Refusal::Expired)
         } else if self.not_before.is_some_and(|start| wall.unix_s() < start) {
             Err(Refusal::NotYet)
         } else if !self.hours.is_empty() && !self.hours.iter().any(|hours| hours.contain(wall.minute_of_week)) {
             Err(Refusal::WrongHour)
-        } else if self.max_uses.is_some_and(|most| mark.uses() >= most) {
+        } else if begins && self.max_uses.is_some_and(|most| mark.uses() >= most) {
             Err(Refusal::UsedUp)
         } else {
             Ok(())
@@ -95,25 +95,39 @@ impl Key {
     }
 
     /// Whether it may open a door of its own now, for an address and on a device: all of its terms, but for the second
-    /// factor. For who does not take the engine's word for it.
+    /// factor; `begins` says whether that would be another use of it. For who does not take the engine's word for it.
     ///
     /// # Errors
     /// The first term that it does not meet.
-    pub fn permits(&self, address: IpAddr, device: [u8; 16], mark: &Mark, wall: Wall) -> Result<(), Refusal> {
+    pub fn permits(
+        &self,
+        address: IpAddr,
+        device: [u8; 16],
+        mark: &Mark,
+        begins: bool,
+        wall: Wall,
+    ) -> Result<(), Refusal> {
         self.invites(device, mark, wall)?;
-        self.is_good(mark, wall)?;
+        self.is_good(mark, begins, wall)?;
         if self.may_let_in(address) { Ok(()) } else { Err(Refusal::WrongNetwork) }
     }
 
-    /// The same hold, or what this key gets at most.
+    /// The same hold, or what this key gets at most: no lease is longer than the key itself.
     #[must_use]
-    pub fn bounded(&self, hold: Hold) -> Hold {
-        match (hold, self.max_open_for) {
+    pub fn bounded(&self, hold: Hold, wall: Wall) -> Hold {
+        let own = match (hold, self.max_open_for) {
             (Hold::AsDoor, None) => Hold::AsDoor,
             (Hold::AsDoor, Some(most)) => Hold::AtMost(most),
             (Hold::AtMost(ms), most) => Hold::AtMost(most.map_or(ms, |most| ms.min(most))),
             (Hold::Exactly(ms), Some(most)) => Hold::Exactly(ms.min(most)),
             (Hold::Exactly(ms), None) => Hold::AtMost(ms),
+        };
+        let Some(end) = self.expires else { return own };
+        let left = end.saturating_mul(1000).saturating_sub(wall.unix_ms);
+        match own {
+            Hold::AsDoor => Hold::AtMost(left),
+            Hold::AtMost(ms) => Hold::AtMost(ms.min(left)),
+            Hold::Exactly(ms) => Hold::Exactly(ms.min(left)),
         }
     }
 
@@ -221,7 +235,8 @@ mod tests {
     fn no_hold_is_longer_than_the_key_may() {
         let key = |max_open_for| Key { max_open_for, ..Key::new(KeyRef(1), [1; 8]) };
         let holds = [Hold::AsDoor, Hold::AtMost(5), Hold::AtMost(900), Hold::Exactly(5), Hold::Exactly(900)];
-        let leases = |most, door| holds.map(|hold| key(most).bounded(hold).lease(door));
+        let wall = Wall { unix_ms: 1_000_000, minute_of_week: 0 };
+        let leases = |most, door| holds.map(|hold| key(most).bounded(hold, wall).lease(door));
         assert_eq!(
             leases(None, 100),
             [100, 5, 100, 5, 100],
@@ -231,8 +246,11 @@ mod tests {
         assert_eq!(leases(Some(50), 100), [50, 5, 50, 5, 50]);
         for (most, asked) in [(None, 0), (None, 7), (Some(3000), 0), (Some(3000), 2), (Some(3000), 7)] {
             let hold = key(most).hold(asked);
-            assert_eq!(key(most).bounded(hold), hold, "what the engine says is in bounds");
+            assert_eq!(key(most).bounded(hold, wall), hold, "what the engine says is in bounds");
         }
+        let expires = |most| Key { expires: Some(1003), ..key(most) };
+        assert_eq!(expires(None).bounded(Hold::AsDoor, wall).lease(60_000), 3000, "no lease outlives its key");
+        assert_eq!(expires(Some(90_000)).bounded(Hold::Exactly(80_000), wall).lease(10), 3000);
     }
 
     #[test]

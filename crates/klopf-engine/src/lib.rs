@@ -31,6 +31,7 @@ mod sealed;
 #[cfg(test)]
 mod tests;
 mod time;
+mod uses;
 
 pub use budget::Budget;
 pub use claim::{Claim, Code, Sealed, SealedRefusal};
@@ -43,3 +44,4 @@ pub use marks::{Mark, Marks};
 pub use recognise::Recognised;
 pub use refusal::Refusal;
 pub use time::{Millis, Wall};
+pub use uses::Uses;

@@ -16,6 +16,7 @@ use std::os::fd::{AsFd, BorrowedFd};
 use std::path::PathBuf;
 use std::time::Duration;
 
+use klopf_engine::Uses;
 use klopf_gate::firewall::Firewall;
 use klopf_gate::{Gate, Journal, JournalError};
 use klopf_sys::{Background, Changes, Ended, Reaped, Signal, Signals, User, Wait, clock, interfaces, wait};
@@ -25,6 +26,7 @@ use self::lock::State;
 pub(crate) use self::lock::TRIAL;
 use self::rehearsal::Rehearsal;
 use self::replay::Replay;
+use self::sealed::Granted;
 pub(crate) use self::sealed::in_words;
 use self::watching::Watching;
 use crate::control::Server;
@@ -149,6 +151,9 @@ struct Keeper<'a, F: Face> {
     rehearsal: Option<Rehearsal>,
     /// What sealed knocks were accepted.
     replay: Replay,
+    uses: Uses,
+    /// Sealed knocks that were accepted and are not granted yet.
+    accepted: Vec<Granted>,
     /// When the ports of sealed knocks change, in milliseconds of the monotonic clock.
     next_hop: Option<u64>,
     /// Whether the counts that come were asked for over the control socket, and are not for the log.
@@ -205,6 +210,8 @@ impl<'a, F: Face> Keeper<'a, F> {
             memory: Memory::default(),
             rehearsal: None,
             replay: Replay::nowhere(clock::random()?),
+            uses: Uses::new(clock::random()?),
+            accepted: Vec::new(),
             next_hop: None,
             counts_wanted: false,
             began: clock::boot_ms(),

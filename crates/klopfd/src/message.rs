@@ -1,7 +1,7 @@
 //! What keeper and watch say to each other: messages of fixed size, each decoder total.
 //!
 //! The keeper tells the watch what to look for ([`Down`]); the watch tells the keeper what it saw ([`Up`]). Nothing
-//! the watch can say names more than a door, an address and a number.
+//! the watch can say names more than a door, a key, addresses and numbers.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
@@ -10,10 +10,14 @@ use klopf_spa::{Name, Psk, Public, ServerKey, Shape};
 use klopf_wire::{FlagMask, Knock, Port, Proto, TcpFlags};
 use zeroize::Zeroizing;
 
+use crate::plan::Factor;
+
 /// Bytes of a message to the watch.
 pub(crate) const DOWN_SIZE: usize = 128;
 /// Bytes of a message to the keeper.
 pub(crate) const UP_SIZE: usize = 96;
+/// Counters of a mark in one message.
+const RECENT_AT_ONCE: usize = 11;
 /// Bytes of a second factor's secret at most.
 const LONGEST_SECRET: usize = 64;
 
@@ -45,8 +49,8 @@ pub(crate) enum Down {
     /// A network of the key before.
     Network(Network),
     /// The secret of the key's second factor.
-    Factor(Zeroizing<Vec<u8>>),
-    /// What was accepted of a key, by its id.
+    Factor(Factor),
+    /// What was accepted of a key, by its id: some of its counters, see [`Down::marks`].
     Mark([u8; 8], Mark),
     /// The doors and keys are complete.
     CommitDoors,
@@ -85,6 +89,8 @@ pub(crate) enum Up {
     Sealed { door: DoorId, address: IpAddr, sealed: Sealed },
     /// A sealed knock that was not granted.
     SealedRefused(SealedRefusal),
+    /// The counter of one of which no more is told: it is used up all the same.
+    Burnt { key: KeyRef, counter: u64 },
     /// So many stages, time-outs and wrong hits were not told, because there were too many.
     Silenced(u64),
     /// There was a wrong hit: the services may have changed.
@@ -98,6 +104,15 @@ pub(crate) enum Up {
 }
 
 impl Down {
+    /// All of a mark, in as many messages as it takes.
+    pub(crate) fn marks(id: [u8; 8], mark: &Mark) -> Vec<Self> {
+        let part = |recent: &[u64]| {
+            Self::Mark(id, Mark::new(mark.floor(), recent.iter().copied(), mark.uses(), mark.device()))
+        };
+        let parts = mark.recent().chunks(RECENT_AT_ONCE).map(part);
+        if mark.recent().is_empty() { vec![part(&[])] } else { parts.collect() }
+    }
+
     /// Its bytes, which may hold secrets.
     pub(crate) fn encode(&self) -> Zeroizing<[u8; DOWN_SIZE]> {
         let mut out = Writer::<DOWN_SIZE>::new();
@@ -119,12 +134,15 @@ impl Down {
             Self::KeyDoor(door) => drop(out.u8(16).u32(door.0)),
             Self::Hours(hours) => drop(out.u8(17).u8(hours.days).u16(hours.from).u16(hours.to)),
             Self::Network(network) => drop(out.u8(18).address(network.address).u8(network.prefix)),
-            Self::Factor(secret) => drop(out.u8(19).text(secret)),
+            Self::Factor(secret) => drop(out.u8(19).text(&secret.0)),
             Self::Mark(id, mark) => {
-                // The greatest counter as the floor: what was overtaken before no longer counts.
-                let floor = mark.recent().last().copied().unwrap_or_else(|| mark.floor());
-                out.u8(20).put(id).u64(floor).u32(mark.uses());
+                out.u8(20).put(id).u64(mark.floor()).u32(mark.uses());
                 out.bool(mark.device().is_some()).put(&mark.device().unwrap_or_default());
+                let recent = mark.recent().get(..RECENT_AT_ONCE).unwrap_or_else(|| mark.recent());
+                out.u8(u8::try_from(recent.len()).unwrap_or(0));
+                for counter in recent {
+                    out.u64(*counter);
+                }
             }
             Self::Sequence(ports) => {
                 let ports = ports.get(..MOST_PORTS).unwrap_or(ports);
@@ -193,11 +211,13 @@ impl Down {
             16 => Self::KeyDoor(DoorId(from.u32()?)),
             17 => Self::Hours(Hours { days: from.u8()?, from: from.u16()?, to: from.u16()? }),
             18 => Self::Network(Network { address: from.address()?, prefix: from.u8()? }),
-            19 => Self::Factor(Zeroizing::new(from.text(LONGEST_SECRET)?.to_vec())),
+            19 => Self::Factor(Factor(Zeroizing::new(from.text(LONGEST_SECRET)?.to_vec()))),
             20 => {
                 let (id, floor, uses) = (from.take()?, from.u64()?, from.u32()?);
                 let (bound, device) = (from.bool()?, from.take()?);
-                Self::Mark(id, Mark::new(floor, [], uses, bound.then_some(device)))
+                let count = usize::from(from.u8()?);
+                let recent: Vec<u64> = (0..count).map(|_| from.u64()).collect::<Option<_>>()?;
+                Self::Mark(id, Mark::new(floor, recent, uses, bound.then_some(device)))
             }
             _ => return None,
         })
@@ -240,6 +260,7 @@ impl Up {
                 out.address(origin).maybe_address(address).u8(why.number());
                 out.maybe_u64(clock_ahead.map(i64::cast_unsigned)).maybe_u64(burnt);
             }
+            Self::Burnt { key, counter } => drop(out.u8(14).u32(key.0).u64(counter)),
         }
         out.bytes
     }
@@ -291,6 +312,7 @@ impl Up {
                     burnt: from.maybe_u64()?,
                 })
             }
+            14 => Self::Burnt { key: KeyRef(from.u32()?), counter: from.u64()? },
             _ => return None,
         })
     }
@@ -492,8 +514,8 @@ mod tests {
             Down::KeyDoor(DoorId(3)),
             Down::Hours(Hours { days: 127, from: 1439, to: 1440 }),
             Down::Network(Network { address: v6, prefix: 128 }),
-            Down::Factor(Zeroizing::new(vec![1; LONGEST_SECRET])),
-            Down::Mark([5; 8], Mark::new(9, [], 3, Some([7; 16]))),
+            Down::Factor(Factor(Zeroizing::new(vec![1; LONGEST_SECRET]))),
+            Down::Mark([5; 8], Mark::new(9, 10..21, 3, Some([7; 16]))),
             Down::Mark([5; 8], Mark::new(0, [], 0, None)),
         ] {
             assert_eq!(Down::decode(&*down.encode()), Some(down));
@@ -522,6 +544,7 @@ mod tests {
             Up::Sealed { door, address: origin, sealed: sealed(Hold::AsDoor) },
             Up::SealedRefused(refused(None)),
             Up::SealedRefused(refused(Some(1))),
+            Up::Burnt { key: KeyRef(5), counter: u64::MAX },
         ] {
             assert_eq!(Up::decode(&up.encode()), Some(up));
         }
@@ -534,7 +557,7 @@ mod tests {
         }
 
         #[test]
-        fn any_message_of_the_right_size_is_decoded_without_panic(tag in 0u8..22, rest: [u8; 32]) {
+        fn any_message_of_the_right_size_is_decoded_without_panic(tag in 0u8..23, rest: [u8; 32]) {
             let fill = |size| [tag].into_iter().chain(rest.into_iter().cycle()).take(size).collect::<Vec<u8>>();
             if let Some(up) = Up::decode(&fill(UP_SIZE)) {
                 prop_assert_eq!(Up::decode(&up.encode()), Some(up));

@@ -266,7 +266,11 @@ impl Face for Native {
     }
 
     fn undo_reload(&mut self) {
-        if let Some(before) = self.before.take() {
+        if let Some((mut before, _)) = self.before.take() {
+            // What was undone are doors. A key that was taken away meanwhile stays so.
+            let (now, server) = self.doors.config();
+            before.keys = now.keys;
+            let before = (before, server);
             self.doors.replace(before);
         }
     }

@@ -9,7 +9,7 @@ use std::os::fd::AsFd;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use klopf_engine::{Door, DoorId, Effect, Engine, Grant, Limits, Millis};
+use klopf_engine::{Door, DoorId, Effect, Engine, Grant, Limits, Millis, SealedRefusal};
 use klopf_sys::{PacketSocket, Pair, Received, Ring, SandboxError, User, Wait, clock, wait};
 use klopf_wire::{Malformed, parse_datagram, parse_packet};
 
@@ -231,6 +231,10 @@ impl Watch {
                     self.post(Up::Refused { door, origin });
                 }
                 Effect::RefuseSealed(refusal) if self.telling.may(now) => self.post(Up::SealedRefused(refusal)),
+                // A flood must not keep it from being known.
+                Effect::RefuseSealed(SealedRefusal { key: Some(key), burnt: Some(counter), .. }) => {
+                    self.post(Up::Burnt { key, counter });
+                }
                 Effect::Refuse { .. } | Effect::RefuseSealed(_) => {}
             }
         }

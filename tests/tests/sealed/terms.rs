@@ -118,6 +118,13 @@ fn uses(stage: &Stage) -> Result {
     play.revoke()?;
     let packet = play.knock(&mut ada, "ssh")?;
     play.opens(STRANGER6, &packet)?;
+    play.revoke()?;
+    // Within a minute it is the same use: a client knocks until it is answered.
+    let packet = play.knock(&mut ada, "ssh")?;
+    play.opens(CLIENT4, &packet)?;
+    play.revoke()?;
+    play.end(Signal::TERM)?;
+    play.start()?;
     let packet = play.knock(&mut ada, "ssh")?;
     play.is_refused(CLIENT4, &packet, "used-up")?;
     play.kill_watch(&mut eve, STRANGER4)?;

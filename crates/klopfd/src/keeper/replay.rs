@@ -22,7 +22,8 @@ const CHECKED: usize = RECORD - 8;
 const AHEAD: u64 = 1 << 16;
 /// The same where there is no room for that: a block.
 const LITTLE: u64 = 1 << 12;
-/// Up to this size the file only grows; then it is written anew at a start if it is twice as long as need be.
+/// Up to this size the file only grows; then it is written anew at a start if it is twice as long as need be, and else when it
+/// has become four times as long.
 const SMALL: u64 = 1 << 20;
 /// A file that is larger than this was not written here.
 const UNREASONABLE: u64 = 1 << 30;
@@ -40,6 +41,12 @@ pub(super) struct Replay {
     reserved: u64,
     /// Whether what was accepted by earlier daemons is known.
     knows_before: bool,
+    /// Whether some of what was there could not be read.
+    damaged: bool,
+    /// Whether something was written that is not on the disk yet.
+    unsynced: bool,
+    /// At which length it is written anew.
+    compact_at: u64,
 }
 
 /// What became of a counter.
@@ -47,7 +54,7 @@ pub(super) struct Replay {
 pub(super) enum Accepted {
     /// It was accepted before.
     Not,
-    /// It is on the disk.
+    /// It is written down, and on the disk after [`Replay::sync`].
     Noted,
     /// It is accepted, and would not be known after a restart.
     NotNoted(io::Error),
@@ -57,7 +64,17 @@ impl Replay {
     /// Nothing was accepted, and nothing is written down. `key` is a random one.
     pub(super) fn nowhere(key: [u8; 16]) -> Self {
         let marks = Marks::new(key);
-        Self { marks, path: None, file: None, length: 0, reserved: 0, knows_before: false }
+        Self {
+            marks,
+            path: None,
+            file: None,
+            length: 0,
+            reserved: 0,
+            knows_before: false,
+            damaged: false,
+            unsynced: false,
+            compact_at: SMALL,
+        }
     }
 
     /// Reads or makes a file, and adds what was accepted meanwhile; what is wrong with it, which keeps nobody out.
@@ -76,7 +93,7 @@ impl Replay {
 
     /// Whether what was accepted by earlier daemons is known: there was a file that could be read and written.
     pub(super) fn knows_before(&self) -> bool {
-        self.knows_before
+        self.knows_before && !self.damaged
     }
 
     pub(super) fn marks(&self) -> &Marks {
@@ -107,9 +124,11 @@ impl Replay {
         // After one that was written by half, the next one stands where that should have ended.
         file.seek(SeekFrom::Start(self.length))?;
         file.write_all(&record)?;
-        file.sync_data()?;
-        self.file = Some(file);
+        (self.file, self.unsynced) = (Some(file), true);
         self.length += RECORD as u64;
+        if self.length >= self.compact_at {
+            return self.catch_up();
+        }
         if self.length + AHEAD / 2 > self.reserved {
             // If there is no room, that is a matter of the record that finds none.
             let _ = self.reserve();
@@ -117,7 +136,15 @@ impl Replay {
         Ok(())
     }
 
-    /// Writes down all that is known, after something could not be written.
+    /// Sees to it that what was written is on the disk. Once for many: it may take as long as a thousand knocks.
+    pub(super) fn sync(&mut self) -> io::Result<()> {
+        if !std::mem::take(&mut self.unsynced) {
+            return Ok(());
+        }
+        self.file.as_ref().map_or(Ok(()), File::sync_data).inspect_err(|_| self.file = None)
+    }
+
+    /// Writes down all that is known, after something could not be written, or when there is much that need not be there.
     fn catch_up(&mut self) -> io::Result<()> {
         let path = self.path.clone().ok_or_else(|| io::Error::other("their file cannot be read"))?;
         self.rewrite(&path)?;
@@ -128,6 +155,7 @@ impl Replay {
     fn begin(&mut self, path: &Path) -> io::Result<()> {
         let file = OpenOptions::new().write(true).create(true).truncate(false).mode(0o600).open(path)?;
         (self.file, self.reserved) = (Some(file), 0);
+        self.compact_at = self.length.saturating_mul(4).max(SMALL);
         if let Err(error) = self.reserve() {
             self.file = None;
             return Err(error);
@@ -184,11 +212,15 @@ impl Replay {
         let mut bytes = Vec::new();
         file.read_to_end(&mut bytes)?;
         let (records, torn) = bytes.as_chunks::<RECORD>();
+        // One that was cut off was not granted.
         let mut damaged = usize::from(!torn.is_empty());
         for record in records {
             match decode(record) {
                 Some((id, mark)) => self.marks.merge(id, &mark),
-                None => damaged += 1,
+                None => {
+                    damaged += 1;
+                    self.damaged = true;
+                }
             }
         }
         self.length = (records.len() * RECORD) as u64;

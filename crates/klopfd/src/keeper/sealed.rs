@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use klopf_engine::{DoorId, Refusal, Sealed, SealedRefusal, Wall};
+use klopf_engine::{DoorId, KeyRef, Millis, Refusal, Sealed, SealedRefusal, Wall};
 use klopf_spa::{HOP_STEP, PacketPort};
 use klopf_sys::clock;
 
@@ -13,6 +13,16 @@ use crate::plan::Person;
 
 /// What stands for a door that is not known.
 const NO_DOOR: &str = "-";
+
+/// A sealed knock that was accepted.
+#[derive(Debug)]
+pub(super) struct Granted {
+    id: DoorId,
+    door: String,
+    key: String,
+    address: IpAddr,
+    sealed: Sealed,
+}
 
 impl<F: Face> Keeper<'_, F> {
     /// Reads what was accepted before, as soon as there are sealed knocks.
@@ -34,8 +44,8 @@ impl<F: Face> Keeper<'_, F> {
         hops.then(|| clock::monotonic_ms().saturating_add(left))
     }
 
-    /// Opens a door to a sealed knock; false if the watch cannot rightly ask for that.
-    pub(super) fn grant_sealed(&mut self, id: DoorId, address: IpAddr, sealed: Sealed) -> bool {
+    /// Accepts a sealed knock, to be granted by [`Keeper::grant_accepted`]; false if the watch cannot rightly ask for that.
+    pub(super) fn accept_sealed(&mut self, id: DoorId, address: IpAddr, sealed: Sealed) -> bool {
         let person = self.plan.packets.as_ref().and_then(|packets| packets.person(sealed.key)).cloned();
         let door = self.plan.doors.iter().find(|(_, door)| door.id == id).map(|(name, _)| name.clone());
         // One that is not there was there when the watch wrote, before a reload.
@@ -46,8 +56,10 @@ impl<F: Face> Keeper<'_, F> {
         // A watch that was taken over has no more than the key has, but for its second factor.
         let wall = Wall { unix_ms: clock::wall_ms(), minute_of_week: clock::minute_of_week() };
         let mark = self.replay.marks().get(key.id).cloned().unwrap_or_default();
-        let permitted = key.permits(address, sealed.device, &mark, wall);
-        let sealed = Sealed { hold: key.bounded(sealed.hold), ..sealed };
+        let now = Millis(clock::boot_ms());
+        let begins = self.uses.begins(key.id, id, now);
+        let permitted = key.permits(address, sealed.device, &mark, begins, wall);
+        let sealed = Sealed { hold: key.bounded(sealed.hold, wall), ..sealed };
         let refused = |why| SealedRefusal {
             key: Some(sealed.key),
             door: Some(id),
@@ -55,31 +67,58 @@ impl<F: Face> Keeper<'_, F> {
             address: Some(address),
             why,
             clock_ahead: None,
-            burnt: None,
+            burnt: Some(sealed.counter),
         };
         if let Err(why) = permitted {
             self.refuse_sealed(&refused(why));
             return true;
         }
-        match self.replay.accept(key.id, sealed.counter, true, key.binds().then_some(sealed.device)) {
+        match self.replay.accept(key.id, sealed.counter, begins, key.binds().then_some(sealed.device)) {
             Accepted::Noted => {}
             Accepted::Not => {
                 self.refuse_sealed(&refused(Refusal::Replayed));
                 return true;
             }
-            // A disk that takes nothing must not lock anybody out.
-            Accepted::NotNoted(error) => {
-                let why = super::reason(&error);
-                self.trouble(&format!("cannot write down which sealed knocks were accepted: {why}"));
-            }
+            Accepted::NotNoted(error) => self.cannot_note(&error),
         }
-        if let Some(order) = self.face.sealed_order(id, address, &name, &sealed) {
-            self.gate.grant(clock::boot_ms(), order);
+        if begins {
+            self.uses.begin(key.id, id, now);
         }
-        let origin = sealed.origin;
-        self.face.tell(&Event::SealedGranted { door: &door, key: &name, address, origin });
-        self.tell_gate();
+        self.accepted.push(Granted { id, door, key: name, address, sealed });
         true
+    }
+
+    /// Opens the doors of all sealed knocks that were accepted, once that is on the disk.
+    pub(super) fn grant_accepted(&mut self) {
+        if self.accepted.is_empty() {
+            return;
+        }
+        if let Err(error) = self.replay.sync() {
+            self.cannot_note(&error);
+        }
+        for Granted { id, door, key, address, sealed } in std::mem::take(&mut self.accepted) {
+            if let Some(order) = self.face.sealed_order(id, address, &key, &sealed) {
+                self.gate.grant(clock::boot_ms(), order);
+            }
+            let origin = sealed.origin;
+            self.face.tell(&Event::SealedGranted { door: &door, key: &key, address, origin });
+        }
+        self.tell_gate();
+    }
+
+    /// A disk that takes nothing must not lock anybody out.
+    fn cannot_note(&mut self, error: &std::io::Error) {
+        let why = super::reason(error);
+        self.trouble(&format!("cannot write down which sealed knocks were accepted: {why}"));
+    }
+
+    /// Writes down that the counter of a refused knock is used up all the same.
+    pub(super) fn burn(&mut self, key: KeyRef, counter: u64) {
+        let id = self.plan.packets.as_ref().and_then(|packets| packets.person(key)).map(|person| person.key.id);
+        if let Some(id) = id {
+            // It opens nothing, so if that cannot be written down it is not worth more words than a grant's.
+            let _ = self.replay.accept(id, counter, false, None);
+        }
     }
 
     /// Tells of a refused one, and writes down that its counter is used up all the same.
@@ -87,10 +126,9 @@ impl<F: Face> Keeper<'_, F> {
         let person = self.plan.packets.as_ref().zip(refusal.key).and_then(|(packets, key)| packets.person(key));
         let name = |id| self.plan.doors.iter().find(|(_, door)| door.id == id).map(|(name, _)| name.clone());
         let door = refusal.door.and_then(name);
-        let (key, id) = (person.map(|person| person.name.clone()), person.map(|person| person.key.id));
-        if let (Some(id), Some(counter)) = (id, refusal.burnt) {
-            // It opens nothing, so if that cannot be written down it is not worth more words than a grant's.
-            let _ = self.replay.accept(id, counter, false, None);
+        let key = person.map(|person| person.name.clone());
+        if let (Some(key), Some(counter)) = (refusal.key, refusal.burnt) {
+            self.burn(key, counter);
         }
         self.face.tell(&Event::SealedRefused { key: key.as_deref(), door: door.as_deref(), refusal });
         let whose = key.map_or_else(String::new, |key| format!("key {key}: "));

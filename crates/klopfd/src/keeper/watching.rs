@@ -216,7 +216,7 @@ impl Watching {
                 self.counts_asked = self.counts_asked.saturating_sub(1);
                 asked
             }
-            Up::Grant { .. } | Up::Sealed { .. } => self.grants.take(now),
+            Up::Grant { .. } | Up::Sealed { .. } | Up::Burnt { .. } => self.grants.take(now),
             Up::Ready { .. }
             | Up::Stage { .. }
             | Up::TimedOut { .. }
@@ -276,7 +276,7 @@ impl Watching {
             plan.packets.iter().for_each(|packets| self.tell_packets(packets, earliest));
             // Before the keys are in force: nothing may be accepted twice for a moment.
             if std::mem::take(&mut self.fresh) {
-                self.post(marks.iter().map(|(id, mark)| Down::Mark(id, mark.clone())));
+                self.post(marks.iter().flat_map(|(id, mark)| Down::marks(id, mark)));
             }
             self.post([Down::CommitDoors]);
         }
@@ -289,7 +289,7 @@ impl Watching {
             self.post(key.doors.iter().map(|door| Down::KeyDoor(*door)));
             self.post(key.hours.iter().map(|hours| Down::Hours(*hours)));
             self.post(key.networks.iter().map(|network| Down::Network(*network)));
-            self.post(factor.iter().map(|factor| Down::Factor(factor.0.clone())));
+            self.post(factor.iter().map(|factor| Down::Factor(factor.clone())));
         }
     }
 

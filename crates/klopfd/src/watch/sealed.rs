@@ -9,6 +9,7 @@ use klopf_sys::clock;
 use zeroize::Zeroizing;
 
 use crate::message::Down;
+use crate::plan::Factor;
 
 /// What opens sealed knocks.
 #[derive(Default)]
@@ -49,7 +50,7 @@ impl Staged {
             (Down::KeyDoor(door), Some(person)) => drop(person.key.doors.insert(door)),
             (Down::Hours(hours), Some(person)) => person.key.hours.push(hours),
             (Down::Network(network), Some(person)) => person.key.networks.push(network),
-            (Down::Factor(secret), Some(person)) => person.factor = Some(secret),
+            (Down::Factor(Factor(secret)), Some(person)) => person.factor = Some(secret),
             _ => {}
         }
     }
@@ -99,7 +100,7 @@ impl Seals {
             engine.count_refusal(Refusal::UnknownKey);
             return refuse(Refusal::UnknownKey);
         }
-        if let Err(why) = engine.admit(now, origin, packet.nonce) {
+        if let Err(why) = engine.admit(now, origin, packet.id.0, packet.nonce) {
             return refuse(why);
         }
         match opener.open(&packet) {
