@@ -98,11 +98,6 @@ impl<'a> Gate<'a> {
         Ok(gate)
     }
 
-    /// What it is called.
-    pub(crate) fn name(&self) -> &'static str {
-        self.name
-    }
-
     /// The network it is in, and its files.
     pub(crate) fn lab(&self) -> &Lab {
         &self.lab
@@ -263,7 +258,7 @@ pub(crate) fn guarding(dir: &Path, door: &str) -> String {
     let dir = dir.display();
     format!(
         "[daemon]\ninterfaces = [\"{SERVER_LINK}\"]\nlog = \"stderr\"\nstate-dir = \"{dir}/state\"\n\
-         runtime-dir = \"{dir}/run\"\n[door.bench]\nguard = [\"tcp/{GUARDED}\"]\nopen-for = \"1m\"\n{door}"
+         runtime-dir = \"{dir}/run\"\n[door.bench]\nguard = [\"tcp/{GUARDED}\"]\nopen-for = \"1h\"\n{door}"
     )
 }
 

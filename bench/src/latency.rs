@@ -34,5 +34,5 @@ pub(crate) fn measure(
         tables.push(command);
         targets.extend(more);
     }
-    Ok(Measured { tables, targets })
+    Ok(Measured { tables, targets, notes: Vec::new() })
 }

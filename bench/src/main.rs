@@ -56,6 +56,8 @@ enum What {
 struct Measured {
     tables: Vec<Table>,
     targets: Vec<Target>,
+    /// What is to be said besides.
+    notes: Vec<String>,
 }
 
 fn main() -> ExitCode {
@@ -89,7 +91,9 @@ fn run(options: &Options) -> Result<bool> {
     for table in &measured.tables {
         println!("{}", report::table(table));
     }
-    Ok(report::verdict(&measured.targets))
+    let met = report::verdict(&measured.targets);
+    measured.notes.iter().for_each(|note| println!("note    {note}"));
+    Ok(met)
 }
 
 /// Where this program is.

@@ -45,6 +45,7 @@ pub(crate) fn measure(options: &Options, bin: &Path, interrupt: &Interrupt) -> R
         let more = outside::measure(options, bin, &sealer, interrupt)?;
         measured.tables.extend(more.tables);
         measured.targets.extend(more.targets);
+        measured.notes.extend(more.notes);
     }
     Ok(measured)
 }

@@ -26,8 +26,8 @@ const LOOKS: usize = 20;
 const VALID: usize = 200;
 /// Milliseconds between two packets, so that no budget is used up.
 const APART: u64 = 5;
-/// What the page of the protocol promises for a packet of a stranger, at its middle length.
-const JUNK_TARGET_NS: f64 = 500.0;
+/// What the page of the protocol promises for a packet of a stranger.
+const JUNK_TARGET_NS: f64 = 1000.0;
 
 /// All that judges packets, with so many keys.
 struct Judge {
@@ -84,15 +84,15 @@ pub(super) fn measure(options: &Options, sealer: &Sealer, interrupt: &Interrupt)
     ];
     let targets = targets(judges.iter().map(|judge| &judge.sample));
     let title = "a packet in this process, with so many keys";
-    Ok(Measured { tables: vec![Table { title, names: NAMES.to_vec(), rows }], targets })
+    Ok(Measured { tables: vec![Table { title, names: NAMES.to_vec(), rows }], targets, notes: Vec::new() })
 }
 
 fn targets<'a>(samples: impl Iterator<Item = &'a Sample>) -> Vec<Target> {
     let samples: Vec<&Sample> = samples.collect();
-    let worst = samples.iter().map(|sample| sample.junk_ns(2)).fold(0.0, f64::max);
+    let worst = samples.iter().map(|sample| sample.junk_ns(3)).fold(0.0, f64::max);
     let junk = samples.iter().map(|sample| sample.junk_ns(2)).collect::<Vec<_>>();
     let valid = samples.iter().map(|sample| percentile(&sample.valid, 50)).collect::<Vec<_>>();
-    let text = format!("junk of 512 bytes takes this process less than {JUNK_TARGET_NS} ns: {worst:.0} ns");
+    let text = format!("the longest junk takes this process less than {JUNK_TARGET_NS} ns: {worst:.0} ns");
     vec![
         Target { text, met: worst > 0.0 && worst < JUNK_TARGET_NS },
         grows("in this process, junk", &junk),
