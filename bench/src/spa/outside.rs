@@ -21,13 +21,15 @@ const STANZAS: [usize; 2] = [1, 1000];
 const PEER_NAMES: [&str; 4] = ["klopfd, 1", "fwknopd, 1", "klopfd, 1,000", "fwknopd, 1,000"];
 /// Datagrams a second for klopfd, sent at once in each of a hundred parts of it.
 const PACE: u32 = 20_000;
-/// The same for fwknopd, which takes no more than a thousand a second, and so many datagrams in all.
+/// Parts of a flood, between which the others have theirs, so that what else goes on meets all alike.
+const PIECES: u32 = 5;
+/// The pace for fwknopd, which takes no more than a thousand a second, and so many datagrams in all.
 const PEER_PACE: u32 = 800;
 const PEER_JUNK: u32 = 4000;
 /// Bytes of junk: of a length that both take for possible.
 const JUNK: usize = 512;
 /// After the last of them, all have been looked at.
-const SETTLED: Duration = Duration::from_millis(500);
+const SETTLED: Duration = Duration::from_millis(300);
 /// A knock that has not opened by then never will.
 const GIVE_UP: Duration = Duration::from_secs(1);
 /// After a reload.
@@ -80,7 +82,12 @@ pub(super) fn measure(options: &Options, bin: &Path, sealer: &Sealer, interrupt:
     }
     for round in 1..=options.rounds {
         eprintln!("junk and valid packets, round {round}/{}", options.rounds);
-        ours.iter_mut().chain(&mut theirs).try_for_each(|subject| subject.flood(options, bin, interrupt))?;
+        for _ in 0..PIECES {
+            let count = options.junk / u32::from(options.rounds) / PIECES;
+            ours.iter_mut().try_for_each(|subject| subject.flood(count, PACE, bin, interrupt))?;
+        }
+        let count = PEER_JUNK / u32::from(options.rounds);
+        theirs.iter_mut().try_for_each(|subject| subject.flood(count, PEER_PACE, bin, interrupt))?;
         ours.iter_mut().chain(&mut theirs).try_for_each(|subject| subject.knock(options.knocks))?;
     }
     for subject in ours.iter_mut().chain(&mut theirs) {
@@ -147,9 +154,7 @@ impl<'a> Subject<'a> {
     }
 
     /// Two floods: of random bytes, and of what looks like a packet of fwknopd's until it is opened.
-    fn flood(&mut self, options: &Options, bin: &Path, interrupt: &Interrupt) -> Result<()> {
-        let (all, pace) = if self.sealer.is_some() { (options.junk, PACE) } else { (PEER_JUNK, PEER_PACE) };
-        let count = (all / u32::from(options.rounds)).max(1);
+    fn flood(&mut self, count: u32, pace: u32, bin: &Path, interrupt: &Interrupt) -> Result<()> {
         let before = self.refused(bin)?;
         let noise = self.flood_of(count, pace, interrupt, |_| ())?;
         let text = self.flood_of(count, pace, interrupt, |datagram| {
@@ -162,7 +167,7 @@ impl<'a> Subject<'a> {
         Ok(())
     }
 
-    /// Microseconds of CPU for a datagram.
+    /// Microseconds of CPU for each of so many datagrams.
     fn flood_of(&self, count: u32, pace: u32, interrupt: &Interrupt, make: impl Fn(&mut [u8])) -> Result<f64> {
         let mut chance = Chance(u64::from(count));
         let before = self.gate.usage()?.running_time();
@@ -180,7 +185,7 @@ impl<'a> Subject<'a> {
         }
         thread::sleep(SETTLED);
         let used = self.gate.usage()?.running_time().saturating_sub(before);
-        Ok(used.as_secs_f64() * 1e6 / f64::from(count))
+        Ok(used.as_secs_f64() * 1e6 / f64::from(count.max(1)))
     }
 
     /// How many datagrams klopfd has refused as no packets; 0 for another program.

@@ -29,6 +29,8 @@ pub(super) struct Maker {
     outer: LessSafeKey,
     signing: Ed25519KeyPair,
     exchange: [u8; 32],
+    /// Always the same, for chance is.
+    enc: [u8; 32],
 }
 
 /// 32 bytes of their hexadecimal digits.
@@ -44,7 +46,9 @@ impl Maker {
         let public = server.public();
         let outer = UnboundKey::new(&CHACHA20_POLY1305, &derive(public.bytes(), "klopf packet 1 outer"));
         let (id, psk, outer) = (seed.public().id(), Psk::new(psk), LessSafeKey::new(outer.expect("32 bytes")));
-        Self { server, public, seed, psk, id, outer, signing, exchange }
+        let mut maker = Self { server, public, seed, psk, id, outer, signing, exchange, enc: [0; 32] };
+        maker.enc = maker.context().0;
+        maker
     }
 
     /// A datagram of a middle, filled up with zeros; none if it is too long for the shape.
@@ -71,8 +75,7 @@ impl Maker {
 
     /// A knock and what the person would sign it with.
     pub(super) fn with_signature(&self, head: &[u8]) -> Vec<u8> {
-        let (enc, _) = self.context();
-        let message = [b"klopf knock 1", &self.public.bytes()[..], &self.id.0, &enc, head].concat();
+        let message = [b"klopf knock 1", &self.public.bytes()[..], &self.id.0, &self.enc, head].concat();
         [head, self.signing.sign(&message).as_ref()].concat()
     }
 
