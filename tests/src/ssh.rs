@@ -39,7 +39,7 @@ impl Sshd {
         let config = stage.write(
             "sshd_config",
             &format!(
-                "Port 22\nSubsystem sftp internal-sftp\nHostKey {}\nAuthorizedKeysFile {}\nPidFile {}\n\
+                "Port 22\nSubsystem sftp internal-sftp\nKexAlgorithms curve25519-sha256\nHostKey {}\nAuthorizedKeysFile {}\nPidFile {}\n\
                  UsePAM no\nStrictModes no\nPermitRootLogin yes\n",
                 host_key.display(),
                 stage.path("key.pub").display(),

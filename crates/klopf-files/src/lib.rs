@@ -58,12 +58,27 @@ impl Files {
     /// # Errors
     /// The first that cannot be read.
     pub fn read(path: &Path) -> Result<Self, Unreadable> {
+        let (files, unreadable) = Self::read_some(path)?;
+        unreadable.into_iter().next().map_or(Ok(files), Err)
+    }
+
+    /// As [`Files::read`], without the files of keys that cannot be read, which are told besides.
+    ///
+    /// # Errors
+    /// `klopf.toml`, or the directory of keys, cannot be read.
+    pub fn read_some(path: &Path) -> Result<(Self, Vec<Unreadable>), Unreadable> {
         let main = File::read(path.to_owned())?;
         let beside = path.parent().unwrap_or_else(|| Path::new(""));
-        let keys = key_files(&beside.join(KEYS_DIR))?.into_iter().map(File::read).collect::<Result<_, _>>()?;
+        let (mut keys, mut unreadable) = (Vec::new(), Vec::new());
+        for read in key_files(&beside.join(KEYS_DIR))?.into_iter().map(File::read) {
+            match read {
+                Ok(file) => keys.push(file),
+                Err(error) => unreadable.push(error),
+            }
+        }
         let server_key = beside.join(SERVER_KEY);
         let exposed = fs::metadata(&server_key).is_ok_and(|metadata| is_exposed(&metadata));
-        Ok(Self { main, keys, server_key: (server_key, exposed) })
+        Ok((Self { main, keys, server_key: (server_key, exposed) }, unreadable))
     }
 
     /// Reads and checks what they say.
@@ -91,6 +106,18 @@ impl Files {
         self.take(&path);
         self.keys.push(File { shown: path.display().to_string(), path, bytes, exposed: false });
         self.keys.sort_by(|a, b| a.path.cmp(&b.path));
+    }
+
+    /// Whether there is a file of a key.
+    #[must_use]
+    pub fn has_keys(&self) -> bool {
+        !self.keys.is_empty()
+    }
+
+    /// Whether a file of a key is among them, by the name that faults have.
+    #[must_use]
+    pub fn key_named(&self, shown: &str) -> Option<PathBuf> {
+        self.keys.iter().find(|file| file.shown == shown).map(|file| file.path.clone())
     }
 
     /// Takes the file of a key away from them, to see what would be. Nothing is written.

@@ -304,7 +304,8 @@ impl Gate {
         // The connection it was granted for is still to come.
         (lease.why, lease.connected, lease.opened) = (Why::Time, false, Some(now));
         lease.order = Order { close: lease.order.close.take().or_else(|| order.close.clone()), ..order.clone() };
-        let due = now.saturating_add(order.hold);
+        // Who has a lease for an hour keeps it when ssh knocks for half a minute.
+        let due = now.saturating_add(order.hold).max(lease.due);
         if order.pass.is_some() && !self.serve(now, &door) && !self.let_in(id, &order, due, now) {
             // It stands as long as before.
             return self.events.push(Event::Refused { door, address, why: Refusal::NotTaken });
@@ -312,7 +313,7 @@ impl Gate {
         if address != SERVICE {
             self.events.push(Event::Renewed { door, address });
         }
-        self.reschedule(id, due, order.hold);
+        self.reschedule(id, due, due.saturating_sub(now));
         let again = again && self.run(&order, true, Some(id));
         if let Some(lease) = self.leases.get_mut(&id).filter(|_| again) {
             (lease.phase, lease.failed) = (Phase::Opening, false);

@@ -119,6 +119,17 @@ fn a_second_knock_renews_a_native_lease_and_is_a_second_opening_for_knockd() {
 }
 
 #[test]
+fn a_shorter_renewal_takes_nothing_from_a_lease() {
+    let (_serial, scratch) = (serial(), Scratch::new("shorter"));
+    let mut gate = gate(None);
+    for (now, hold) in [(100, 60_000), (900, 1000), (1000, 61_000)] {
+        gate.grant(now, Order { hold, renews: true, ..order(&scratch.file("log")) });
+        settle(&mut gate, now);
+    }
+    assert_eq!((gate.leases(), gate.next_due()), (1, Some(62_000)));
+}
+
+#[test]
 fn a_renewal_tries_a_failed_opening_again() {
     let (_serial, scratch) = (serial(), Scratch::new("again"));
     let (log, mut gate) = (scratch.file("log"), gate(None));

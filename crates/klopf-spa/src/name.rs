@@ -14,6 +14,12 @@ impl Name {
         let fits = |byte: u8| byte.is_ascii_alphanumeric() || b"_.-".contains(&byte);
         ((1..=64).contains(&text.len()) && text.bytes().all(fits)).then(|| Self(text.to_owned()))
     }
+
+    /// Whether it can name a file that is not hidden, and is not taken for an option.
+    #[must_use]
+    pub fn is_plain(&self) -> bool {
+        !self.0.starts_with(['.', '-'])
+    }
 }
 
 impl Deref for Name {

@@ -6,7 +6,7 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use klopf_config::Check;
-use klopf_files::{Files, Unreadable};
+use klopf_files::{Files, NoServerKey, Unreadable};
 
 use crate::cli::fail;
 use crate::say;
@@ -36,7 +36,24 @@ fn check(path: &Path) -> ExitCode {
         };
     }
     match Files::read(path) {
-        Ok(files) => report(&name, files.check(), &files.exposed()),
+        Ok(files) => {
+            let found = files.check();
+            let server_key = klopf_files::server_key(path);
+            if found.keys > 0 && !matches!(server_key, Ok(Some(_))) {
+                let why = match server_key {
+                    Err(NoServerKey::Unreadable(error)) => format!("cannot be read ({error})"),
+                    Err(NoServerKey::Wrong(error)) => format!("is none ({error})"),
+                    Ok(_) => "is not there".to_owned(),
+                };
+                let key = path.with_file_name(klopf_files::SERVER_KEY);
+                say(format_args!(
+                    "warning: the server's key, {}, {why}: no sealed knock opens anything",
+                    key.display()
+                ));
+                say("  help: put it back from a copy; `klopf invite` makes one where there are no keys yet\n");
+            }
+            report(&name, found, &files.exposed())
+        }
         Err(Unreadable { path, error }) => unreadable(&path, &error),
     }
 }

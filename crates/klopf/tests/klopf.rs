@@ -91,6 +91,10 @@ fn keys_beside_the_file_are_checked_too() {
     fs::create_dir(dir.path().join("keys.d")).unwrap();
     let laptop = dir.file("keys.d/laptop.toml", KEY);
     fs::set_permissions(&laptop, fs::Permissions::from_mode(0o600)).unwrap();
+    let (code, stdout, _) = klopf(&format!("check {main}"));
+    assert!(code == 0 && stdout.contains("server.key, is not there: no sealed knock opens anything"), "{stdout}");
+    let server = dir.file("server.key", "AQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQE\n");
+    fs::set_permissions(&server, fs::Permissions::from_mode(0o600)).unwrap();
     assert_eq!(klopf(&format!("check {main}")), (0, format!("{main}: fine, 1 door, 1 key\n"), String::new()));
 
     fs::set_permissions(&laptop, fs::Permissions::from_mode(0o640)).unwrap();

@@ -4,13 +4,14 @@ mod cli;
 mod doors;
 mod log;
 mod packets;
+mod start;
 
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
 
-use klopf_config::native::Config;
+use klopf_config::native::{Checked, Config};
 use klopf_engine::{DoorId, Sealed};
 use klopf_files::{Files, Unreadable};
 use klopf_gate::Order;
@@ -58,7 +59,7 @@ fn check(path: &Path) -> ExitCode {
 }
 
 fn run(path: &Path) -> ExitCode {
-    let (config, warnings) = match read(path) {
+    let (config, warnings, left_out) = match start::read(path) {
         Ok(read) => read,
         Err((code, faults)) => {
             crate::say(&faults);
@@ -72,9 +73,9 @@ fn run(path: &Path) -> ExitCode {
         Ok(server) => (server, None),
         Err(problem) => (None, Some(format!("{problem}; sealed knocks open nothing"))),
     };
-    if let Some(problem) = &problem {
-        crate::say(&format!("error: {problem}"));
-    }
+    let problems: Vec<String> = left_out.into_iter().chain(problem).collect();
+    problems.iter().for_each(|problem| crate::say(&format!("error: {problem}")));
+    let problem = Some(problems.join("; ")).filter(|all| !all.is_empty());
     if let Err(problem) = log::start(config.daemon.log.as_ref()) {
         crate::say(&problem);
         return ExitCode::from(exit::CANNOT_CREATE);
@@ -179,21 +180,27 @@ pub(crate) fn user(named: Option<&str>) -> Result<User, String> {
 
 /// Reads and checks a configuration: the rendered warnings with it, or the exit code and the rendered faults.
 fn read(path: &Path) -> Result<(Config, String), (u8, String)> {
-    let files = Files::read(path).map_err(|Unreadable { path: at, error }| {
-        let help = match error.kind() {
-            std::io::ErrorKind::PermissionDenied => "run it as root",
-            _ if at != path => "let it be a file that klopfd can read, or take it away",
-            _ => "name the file with --config; `klopfd --help` shows how one looks",
-        };
-        (exit::NO_INPUT, format!("error: cannot read {}: {}\nhelp: {help}", at.display(), reason(&error)))
-    })?;
+    let files = Files::read(path).map_err(|error| unreadable(path, &error))?;
     let checked = files.parse().map_err(|faults| (exit::CONFIG, faults.to_string()))?;
+    Ok(with_warnings(&files, checked))
+}
+
+fn unreadable(main: &Path, Unreadable { path, error }: &Unreadable) -> (u8, String) {
+    let help = match error.kind() {
+        std::io::ErrorKind::PermissionDenied => "run it as root",
+        _ if path != main => "let it be a file that klopfd can read, or take it away",
+        _ => "name the file with --config; `klopfd --help` shows how one looks",
+    };
+    (exit::NO_INPUT, format!("error: cannot read {}: {}\nhelp: {help}", path.display(), reason(error)))
+}
+
+fn with_warnings(files: &Files, checked: Checked) -> (Config, String) {
     let exposed = files.exposed().into_iter().map(|path| {
         let remedy = klopf_files::remedy(path);
         format!("warning: others may read {}, which holds secrets\nhelp: {remedy}", path.display())
     });
     let warnings: Vec<String> = checked.warnings.iter().map(ToString::to_string).chain(exposed).collect();
-    Ok((checked.config, warnings.join("\n")))
+    (checked.config, warnings.join("\n"))
 }
 
 /// The server's key, or why it cannot be had.

@@ -4,7 +4,7 @@ use std::fs;
 
 use klopf_spa::Shape;
 use klopf_tests::scene::{NEEDS, SSH, STRANGER4, STRANGER6, door};
-use klopf_tests::{CLIENT4, CLIENT6, Case, Daemon, Person, Receiver, Result, Stage, ensure};
+use klopf_tests::{CLIENT4, CLIENT6, Case, Daemon, Person, Receiver, Result, Running, Stage, ensure};
 
 use crate::play::{DOOR, Play, count};
 
@@ -18,6 +18,8 @@ pub(crate) fn cases() -> Vec<Case> {
             broken(stage, Some("not a key\n"))
         }),
         Case::new("a_broken_reload_leaves_the_keys_in_force", &NEEDS, faults),
+        Case::new("a_broken_key_at_the_start_keeps_nobody_else_out", &NEEDS, broken_at_the_start),
+        Case::new("a_key_that_is_taken_away_stays_so_when_a_trial_is_undone", &NEEDS, undone),
     ]
 }
 
@@ -63,6 +65,49 @@ fn first_and_last(stage: &Stage) -> Result {
     play.scene.says(&["reload"])?;
     play.is_refused(CLIENT4, &early, "replayed")?;
     play.opens(CLIENT4, &packet)
+}
+
+/// Neither garbage, nor nothing, nor what is no file, also where a door names it.
+fn broken_at_the_start(stage: &Stage) -> Result {
+    let config = "[door.ssh]\nguard = [\"tcp/22\"]\nopen-for = \"600s\"\nkeys = [\"ada\", \"eve\"]\n\n";
+    let (mut ada, mut eve) = (Person::new("ada")?, Person::new("eve")?);
+    let mut play = Play::set(stage, config, &[(&ada, ""), (&eve, "")])?;
+    fs::write(stage.path("keys.d/eve.toml"), "public = \"abc\"\n[")?;
+    fs::write(stage.path("keys.d/empty.toml"), "")?;
+    fs::create_dir(stage.path("keys.d/folder.toml"))?;
+    play.start()?;
+    let packet = play.knock(&mut ada, "ssh")?;
+    play.opens(CLIENT4, &packet)?;
+    let packet = play.knock(&mut eve, "ssh")?;
+    play.is_refused(STRANGER4, &packet, "unknown-key")?;
+    let told = play.scene.status()?.list("troubles").iter().map(ToString::to_string).collect::<String>();
+    for name in ["eve.toml", "empty.toml", "folder.toml"] {
+        ensure!(told.contains(name), "nothing of {name} in {told}");
+    }
+    // A reload is another matter: all stays as it is.
+    play.scene.ends(&["reload"], 1)?;
+    let packet = play.knock(&mut ada, "ssh")?;
+    play.opens(CLIENT6, &packet)
+}
+
+/// `klopf uninvite` while a reload is on trial.
+fn undone(stage: &Stage) -> Result {
+    let (mut ada, eve) = (Person::new("ada")?, Person::new("eve")?);
+    let mut play = Play::set(stage, &both_ways(), &[(&ada, ""), (&eve, "")])?;
+    let klopfd = play.scene.start_on_trial(5)?;
+    play.run(klopfd);
+    let packet = play.knock(&mut ada, "ssh")?;
+    play.opens(CLIENT4, &packet)?;
+    play.revoke()?;
+    let wider = both_ways().replace("\"tcp/22\"", "\"tcp/22\", \"tcp/443\"");
+    play.scene.configure(&wider)?;
+    let mut reload = Running::start(play.scene.klopf(&["reload", "--confirm"])?, &stage.path("reload.out"))?;
+    play.scene.until_status("a trial begins", |status| status.guards() == "trial")?;
+    ada.disinvite(stage)?;
+    play.scene.says(&["reload"])?;
+    ensure!(reload.until_ended()? == 1, "the trial was confirmed:\n{}", reload.log()?);
+    let packet = play.knock(&mut ada, "ssh")?;
+    play.is_refused(CLIENT4, &packet, "unknown-key").map(drop)
 }
 
 fn removed(stage: &Stage) -> Result {

@@ -53,6 +53,13 @@ impl Draft {
             Some(key) => (key, false),
             None => (ServerKey::new(*chance.server), true),
         };
+        if new && files.has_keys() {
+            let missing = main.with_file_name(SERVER_KEY);
+            let why = format!("there are keys, but not the server's own, {}", missing.display());
+            return Err(Failure::new(code::CONFIG, why).help(
+                "put it back from a copy; without one all must be invited anew: remove the files in keys.d, and try again",
+            ));
+        }
         let (seed, psk) = (Seed::new(*chance.seed), Psk::new(*chance.psk));
         let own = options.public.as_deref().map(own).transpose()?;
         let public = own.unwrap_or_else(|| seed.public());

@@ -12,7 +12,7 @@ use crate::times::duration;
 #[derive(Args)]
 pub(crate) struct Options {
     /// What the key is called: the device, or the person
-    #[arg(value_parser = name)]
+    #[arg(value_parser = key_name)]
     pub(super) name: Name,
     /// A door it may open; may be given more than once
     #[arg(short, long = "door", value_name = "DOOR", required = true, value_delimiter = ',', value_parser = name)]
@@ -74,7 +74,12 @@ pub(super) enum End {
     At(String),
 }
 
-/// The name of a key or door.
+/// The name of a key, and of its file.
+pub(super) fn key_name(text: &str) -> Result<Name, &'static str> {
+    name(text).and_then(|name| if name.is_plain() { Ok(name) } else { Err("the name of a key begins with no . or -") })
+}
+
+/// The name of a door.
 pub(super) fn name(text: &str) -> Result<Name, &'static str> {
     Name::new(text).ok_or("a name has 1 to 64 characters of A-Z a-z 0-9 _ . -")
 }

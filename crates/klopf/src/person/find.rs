@@ -40,10 +40,16 @@ pub(super) fn profile_for(store: &Store, name: Option<&Name>, host: &str) -> Res
 /// Whether a host is one of a profile's, or its name.
 pub(super) fn knows(kept: &Kept, host: &str) -> bool {
     let host = host.strip_suffix('.').unwrap_or(host);
-    *kept.name == *host || is_endpoint(kept, host)
+    is_called(kept, host) || is_endpoint(kept, host)
 }
 
-fn is_endpoint(kept: &Kept, host: &str) -> bool {
+/// Whether a host is meant by a profile's name. One with a dot could be that of another host, and who invites chooses it.
+pub(super) fn is_called(kept: &Kept, host: &str) -> bool {
+    *kept.name == *host && !host.contains('.')
+}
+
+/// Whether a host is one of a profile's.
+pub(super) fn is_endpoint(kept: &Kept, host: &str) -> bool {
     kept.profile.endpoints.iter().any(|endpoint| endpoint.trim_end_matches('.').eq_ignore_ascii_case(host))
 }
 
@@ -55,7 +61,7 @@ pub(super) fn endpoints(kept: &Kept, host: &str) -> Vec<String> {
     if is_endpoint(kept, host) {
         let others = all.iter().filter(|endpoint| !endpoint.trim_end_matches('.').eq_ignore_ascii_case(host));
         [host.to_owned()].into_iter().chain(others.cloned()).collect()
-    } else if *kept.name == *host {
+    } else if is_called(kept, host) {
         all.clone()
     } else {
         vec![host.to_owned()]

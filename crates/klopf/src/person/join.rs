@@ -56,6 +56,10 @@ pub(super) fn run(options: Options) -> Result<ExitCode, Failure> {
         return Err(Failure::new(code::DATA, why));
     }
     let name = options.name.unwrap_or_else(|| invitation.name.clone());
+    if !name.is_plain() {
+        let why = format_args!("a profile cannot be called {name}; call it otherwise with --name. Nothing was stored.");
+        return Err(Failure::new(code::DATA, why));
+    }
     if !options.force {
         store.must_be_free(&name)?;
     }
@@ -74,7 +78,10 @@ pub(super) fn run(options: Options) -> Result<ExitCode, Failure> {
         say(format_args!("It must be used once before {}.", date(until)));
     }
     if typed {
-        complain("The line holds a private key, and may be in your shell's history: remove it there.");
+        complain(
+            "The line holds a private key. It may be in your shell's history: remove it there. While this ran, others on \
+             this machine could see it among its processes; without an argument klopf join asks for it.",
+        );
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -136,5 +143,7 @@ fn tell(name: &Name, profile: &Profile, path: &str) {
 }
 
 fn name(text: &str) -> Result<Name, &'static str> {
-    Name::new(text).ok_or("a name has 1 to 64 characters of A-Z a-z 0-9 _ . -")
+    Name::new(text)
+        .filter(Name::is_plain)
+        .ok_or("a name has 1 to 64 characters of A-Z a-z 0-9 _ . - and begins with no . or -")
 }

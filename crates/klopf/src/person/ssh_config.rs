@@ -43,8 +43,10 @@ fn block(kept: &Kept, profile: &str, program: &Path) -> Option<String> {
     let name = &kept.name;
     let endpoints = &kept.profile.endpoints;
     let first = endpoints.first()?;
-    let mut hosts = vec![name.to_string()];
-    hosts.extend(endpoints.iter().filter(|endpoint| **endpoint != **name).cloned());
+    // A name with a dot could be that of another host, and who invites chooses it.
+    let own = Some(name.to_string()).filter(|name| !name.contains('.'));
+    let others = endpoints.iter().filter(|endpoint| Some(*endpoint) != own.as_ref()).cloned();
+    let hosts: Vec<String> = own.iter().cloned().chain(others).collect();
     let alias =
         if hosts.len() > endpoints.len() { format!("Host {name}\n    HostName {first}\n") } else { String::new() };
     Some(format!(

@@ -9,6 +9,9 @@ use klopf_spa::KeyId;
 use super::files;
 use crate::failure::{Failure, code};
 
+/// By how many milliseconds numbers may be above the time, for knocks that follow each other faster.
+const FAR_AHEAD: u64 = 3_600_000;
+
 /// The counter of a key on this device. Several programs may use it at once.
 #[derive(Clone, Debug)]
 pub(crate) struct Counter {
@@ -84,7 +87,12 @@ impl Counter {
 
     fn after(&self, last: Option<u64>, unix_ms: u64) -> Option<u64> {
         let next = last.unwrap_or(0).checked_add(1)?;
-        Some(if self.clock { next.max(unix_ms) } else { next })
+        if !self.clock {
+            return Some(next);
+        }
+        // The clock was far ahead once. No server took those knocks, nor does it take numbers so far above the time.
+        let far_ahead = next > unix_ms.saturating_add(FAR_AHEAD);
+        Some(if far_ahead { unix_ms } else { next.max(unix_ms) })
     }
 
     fn last(&self) -> Result<Option<u64>, Trouble> {
@@ -151,6 +159,14 @@ mod tests {
         let got = [(1, 1000), (2, 1000), (1, 1000), (1, 5), (1, 2000)].map(|(many, now)| first(&counter, many, now));
         assert_eq!(got, [1000, 1001, 1003, 1004, 2000]);
         assert_eq!((counter.next(0), counter.next(9000)), (2001, 9000));
+    }
+
+    #[test]
+    fn a_clock_that_was_far_ahead_once_leaves_no_number_that_no_server_takes() {
+        let scratch = Scratch::new();
+        let counter = counter(&scratch, true);
+        let got = [10_000_000_000, 5000, 5000].map(|now| first(&counter, 1, now));
+        assert_eq!(got, [10_000_000_000, 5000, 5001]);
     }
 
     #[test]

@@ -141,8 +141,8 @@ impl<F: Face> Keeper<'_, F> {
 pub(crate) fn in_words(refusal: &SealedRefusal) -> String {
     match (refusal.clock_ahead, refusal.why, refusal.address) {
         (Some(ms), _, _) => {
-            let (seconds, which) = (ms.unsigned_abs().div_ceil(1000), if ms > 0 { "ahead" } else { "behind" });
-            format!("its clock is {seconds} s {which} of this host's")
+            let (seconds, which) = (ms.unsigned_abs().div_ceil(1000), if ms > 0 { "ahead of" } else { "behind" });
+            format!("its clock is {seconds} s {which} this host's")
         }
         (None, Refusal::WrongNetwork, Some(address)) => format!("{}: {address}", refusal.why.text()),
         _ => refusal.why.text().to_owned(),

@@ -149,7 +149,7 @@ fn tell_gate(event: &Gate) {
             info!(door, ip = %address, "door {door}: {address} knocked while it closes; it opens again after that");
         }
         Gate::Renewed { door, address } => {
-            info!(door, ip = %address, "door {door}: {address} knocked again; it stays open for longer");
+            info!(door, ip = %address, "door {door}: {address} knocked again; it stays open as long as the longest of its knocks says");
         }
         Gate::Due { door, address, why } => {
             let why = match why {
