@@ -33,6 +33,7 @@ impl Wrong {
 pub(super) struct Report<'s> {
     file: &'s str,
     source: &'s str,
+    is_key: bool,
     found: Vec<(usize, Fault)>,
     /// How much of each line may be shown.
     shown: Vec<Option<usize>>,
@@ -49,7 +50,7 @@ impl<'s> Report<'s> {
     pub(super) fn new(file: &'s str, source: &'s str, is_key: bool) -> Self {
         let shown = secrets::shown_of_lines(source, is_key);
         let (found, broken, astray) = (Vec::new(), Vec::new(), Vec::new());
-        Self { file, source, found, shown, broken, astray, unclosed: None }
+        Self { file, source, is_key, found, shown, broken, astray, unclosed: None }
     }
 
     /// The file's name as given.
@@ -278,7 +279,8 @@ impl<'s> Report<'s> {
             Some(shown) => secrets::masked(&excerpt, shown, column, width),
             None => (column, excerpt, width),
         };
-        let (text, help, file) = (escaped(&wrong.text), escaped(&wrong.help), escaped(self.file));
+        let message = |text: &str| escaped(&secrets::without_secrets(text, self.is_key));
+        let (text, help, file) = (message(&wrong.text), message(&wrong.help), escaped(self.file));
         self.found.push((span.start, Fault { level, file, line, column, text, help, excerpt, width }));
     }
 }

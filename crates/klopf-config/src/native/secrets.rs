@@ -9,6 +9,10 @@ use crate::suggest::nearest;
 
 /// A word that is longer may be a secret in the place of a key: no key is so long, and no secret so short.
 pub(super) const LONGEST_WORD: usize = 14;
+/// So many characters have keys.
+const KEY_LENGTHS: [usize; 2] = [43, 86];
+/// So many characters of base32 has the shortest secret of a second factor.
+const SHORTEST_FACTOR: usize = 16;
 /// A run of as many characters of base64url looks like a secret.
 const LOOKS_SECRET: usize = 40;
 
@@ -36,6 +40,21 @@ pub(super) fn masked(line: &str, shown: usize, column: usize, width: usize) -> (
     let length = mask.chars().count();
     let column = column.min(shown + 1);
     (column, format!("{begin}{mask}"), width.clamp(1, shown + 1 + length - column))
+}
+
+/// A message without words that look like a secret which stands in the wrong place; in a key's file those of base32 do, too.
+pub(super) fn without_secrets(message: &str, is_key: bool) -> String {
+    let base32 = |word: &str| word.bytes().all(|byte| byte.is_ascii_alphabetic() || (b'2'..=b'7').contains(&byte));
+    let looks_secret =
+        |word: &str| KEY_LENGTHS.contains(&word.len()) || is_key && word.len() >= SHORTEST_FACTOR && base32(word);
+    let mut shown = String::new();
+    for part in message.split_inclusive(|c: char| !c.is_ascii_alphanumeric() && c != '-' && c != '_') {
+        let word = part.trim_end_matches(|c: char| !c.is_ascii_alphanumeric() && c != '-' && c != '_');
+        let (word, rest) = part.split_at_checked(word.len()).unwrap_or((part, ""));
+        shown.push_str(if looks_secret(word) { "…" } else { word });
+        shown.push_str(rest);
+    }
+    shown
 }
 
 struct Reader {

@@ -190,3 +190,24 @@ proptest! {
         prop_assert!(!said(&text, &[("keys.d/a.toml", &text)]).contains(PSK), "{}", said(&text, &[]));
     }
 }
+
+/// Somebody pastes a secret into the wrong place.
+#[test]
+fn a_secret_in_the_place_of_another_value_is_not_repeated() {
+    const FACTOR: &str = "JBSWY3DPEHPK3PXPJBSWY3DPEHPK3PXP";
+    let main = Source { name: "klopf.toml", bytes: b"[door.ssh]\nguard = [\"tcp/22\"]\nkeys = [\"*\"]\n" };
+    for line in
+        ["doors = [\"{}\"]", "hours = [\"{}\"]", "networks = [\"{}\"]", "max-open-for = \"{}\"", "expires = \"{}\""]
+    {
+        for secret in [sealed::PSK, FACTOR, &FACTOR.to_lowercase()] {
+            let line = line.replace("{}", secret);
+            let text = format!("public = \"{}\"\npsk = \"{}\"\n{line}\n", sealed::PUBLIC[0], sealed::PSK);
+            let key = Source { name: "keys.d/laptop.toml", bytes: text.as_bytes() };
+            let faults = parse_files(main, &[key]).unwrap_err();
+            for fault in faults.iter() {
+                let (text, help) = (&fault.text, &fault.help);
+                assert!(!text.contains(secret) && !help.contains(secret), "{line}: {text}; {help}");
+            }
+        }
+    }
+}
