@@ -117,7 +117,11 @@ fn own(text: &str) -> Result<Public, Failure> {
 
 /// Reads klopf.toml and keys.d.
 pub(super) fn read(main: &Path) -> Result<Files, Failure> {
-    Files::read(main).map_err(|Unreadable { path, error }| unusable("read", &path, &error, code::NO_INPUT))
+    Files::read(main).map_err(|error| unread(&error))
+}
+
+pub(super) fn unread(Unreadable { path, error }: &Unreadable) -> Failure {
+    unusable("read", path, error, code::NO_INPUT)
 }
 
 /// What the files say together. A fault in the file at `new`, which is not written yet, is one of the command line.

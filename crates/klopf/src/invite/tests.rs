@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::Parser;
 use klopf_config::native::Config;
 use klopf_control::KeyStatus;
-use klopf_files::Files;
+use klopf_files::{Files, key_path};
 use klopf_spa::{Invitation, InvitedKey, PacketPort, Public, Seed, ServerKey, Shape};
 use zeroize::Zeroizing;
 
@@ -255,6 +255,19 @@ fn a_server_key_that_is_none_is_not_written_over() {
     let failure = host.draft("a -d ssh").err().unwrap();
     assert!(failure.code == 78 && failure.to_string().contains("copy"));
     assert_eq!(fs::read(host.0.join("server.key")).unwrap(), b"abc\n");
+}
+
+#[test]
+fn a_key_is_taken_back_whatever_else_is_broken() {
+    let host = Host::new("broken", DOORS);
+    host.invite("laptop -d ssh");
+    let name = options::name("laptop").unwrap();
+    let laptop = key_path(&host.main(), &name);
+    fs::write(laptop.with_file_name("other.toml"), "public = 5\n").unwrap();
+    fs::create_dir(laptop.with_file_name("folder.toml")).unwrap();
+    let done = uninvite::take_back(&name, &host.place()).unwrap();
+    assert!(done.contains("is removed. But") && done.contains("other.toml"), "{done}");
+    assert!(!laptop.exists());
 }
 
 #[test]

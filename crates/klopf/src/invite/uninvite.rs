@@ -42,7 +42,9 @@ pub(super) fn run(name: &Name, cut: bool, place: &Place) -> Result<ExitCode, Fai
 /// Changes the files; what was done.
 pub(super) fn take_back(name: &Name, place: &Place) -> Result<String, Failure> {
     let main = &place.config;
-    let (mut files, path) = (draft::read(main)?, key_path(main, name));
+    // Another file that cannot be read must not keep a stolen key in force.
+    let (mut files, _) = Files::read_some(main).map_err(|error| draft::unread(&error))?;
+    let path = key_path(main, name);
     let shown = path.display();
     let Some(before) = files.key(&path).map(|bytes| Zeroizing::new(bytes.to_vec())) else {
         return Err(not_in_keys_d(name, &files, place));
@@ -55,9 +57,16 @@ pub(super) fn take_back(name: &Name, place: &Place) -> Result<String, Failure> {
             written.remove(&path, &before)?;
             format!("{name} opens nothing any more: {shown} is removed.")
         }
-        Err(failure) => {
+        Err(failure) if ended.is_none() => {
+            written.remove(&path, &before)?;
+            format!(
+                "{shown} is removed. But the configuration has other faults: until they are mended, a klopfd that runs goes \
+                 on with what it has read, {name} among it. One that is started anew does without {name}.\n\n{failure}"
+            )
+        }
+        Err(_) => {
             // A door names it. The key must end now, and not when somebody has changed klopf.toml.
-            let Some(ended) = ended else { return Err(failure) };
+            let ended = ended.unwrap_or_default();
             files.put(path.clone(), Zeroizing::new(ended.as_bytes().to_vec()));
             draft::checked(&files, &path)?;
             written.replace(&path, ended.as_bytes(), &before)?;
