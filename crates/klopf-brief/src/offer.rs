@@ -76,6 +76,18 @@ pub enum Verdict {
 
 impl Verdict {
     const ALL: [Self; 6] = [Self::Taken, Self::Spent, Self::Waits, Self::Refused, Self::Nothing, Self::Later];
+
+    /// Its number, for messages of fixed size.
+    #[must_use]
+    pub const fn number(self) -> u8 {
+        self as u8
+    }
+
+    /// The verdict with this number.
+    #[must_use]
+    pub fn of(number: u8) -> Option<Self> {
+        Self::ALL.get(usize::from(number)).copied()
+    }
 }
 
 impl Offer {
@@ -104,7 +116,7 @@ impl Answer {
     pub fn encode(self) -> [u8; ANSWER_SIZE] {
         let mut out = Writer::<ANSWER_SIZE>::new();
         match self {
-            Self::To(number, verdict) => drop(out.put(&[1, verdict as u8]).put(&number.to_le_bytes())),
+            Self::To(number, verdict) => drop(out.put(&[1, verdict.number()]).put(&number.to_le_bytes())),
             Self::Again => drop(out.put(&[2])),
         }
         out.bytes
@@ -116,7 +128,7 @@ impl Answer {
         let mut from = Reader::of::<ANSWER_SIZE>(bytes)?;
         let (kind, verdict, number) = (from.u8()?, from.u8()?, from.u32()?);
         match kind {
-            1 => Some(Self::To(number, *Verdict::ALL.get(usize::from(verdict))?)),
+            1 => Some(Self::To(number, Verdict::of(verdict)?)),
             2 => Some(Self::Again),
             _ => None,
         }

@@ -99,8 +99,27 @@ troubles! {
     TooMuch = "too-much", "there is too much in it; the newest was looked at";
 }
 
+impl Trouble {
+    /// In plain words, with its detail.
+    #[must_use]
+    pub fn in_words(self, detail: u16) -> String {
+        if detail == 0 { self.text().to_owned() } else { format!("{} ({detail})", self.text()) }
+    }
+}
+
 impl State {
     const ALL: [Self; 4] = [Self::Starting, Self::Listening, Self::Waiting, Self::Failing];
+
+    /// A stable name.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Starting => "starting",
+            Self::Listening => "listening",
+            Self::Waiting => "waiting",
+            Self::Failing => "failing",
+        }
+    }
 }
 
 impl Report {

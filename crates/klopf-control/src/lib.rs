@@ -16,7 +16,8 @@ pub use client::{AskError, Client};
 pub use lines::{Lines, TooLong};
 pub use request::{Reply, Request, TrialNews};
 pub use status::{
-    Closed, DoorStatus, Guards, IfKlopfdDies, KeyStatus, LeaseStatus, OpenedBy, RefusalStatus, Status, Table,
+    Closed, DoorStatus, Guards, IfKlopfdDies, KeyStatus, LeaseStatus, OpenedBy, RefusalStatus, SourceStatus, Status,
+    Table,
 };
 
 /// The socket's name in the runtime directory.

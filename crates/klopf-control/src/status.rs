@@ -36,6 +36,9 @@ pub struct Status {
     /// The keys of sealed knocks; none of a daemon that does not tell.
     #[serde(default)]
     pub keys: Vec<KeyStatus>,
+    /// The mailboxes and guestbooks.
+    #[serde(default)]
+    pub sources: Vec<SourceStatus>,
 }
 
 /// What is closed.
@@ -140,6 +143,30 @@ pub struct KeyStatus {
     pub joined: bool,
 }
 
+/// A mailbox or guestbook.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct SourceStatus {
+    /// Its name.
+    pub name: String,
+    /// `imap`, `maildir` or `guestbook`.
+    pub kind: String,
+    /// `starting`, `listening`, `waiting` or `failing`.
+    pub state: String,
+    /// The stable name of what is wrong.
+    pub trouble: Option<String>,
+    /// The same for a person.
+    pub text: Option<String>,
+    /// Time since it was last looked at with success.
+    pub last_good_ms_ago: Option<u64>,
+    /// Time until it is looked at next; nothing if that is when something comes.
+    pub next_ms: Option<u64>,
+    /// How many mails or entries were looked at.
+    pub looked_at: u32,
+    /// How many tokens were taken.
+    pub taken: u32,
+}
+
 /// What opened a lease.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -148,6 +175,10 @@ pub enum OpenedBy {
     Sequence,
     /// A sealed packet.
     Packet,
+    /// A token in a mail.
+    Mail,
+    /// A token in a guestbook, or shares in several.
+    Guestbook,
     /// `klopf grant`.
     Hand,
     /// An earlier daemon; it was found in the kernel.
@@ -160,8 +191,11 @@ pub enum OpenedBy {
 pub struct RefusalStatus {
     /// The door's name.
     pub door: String,
-    /// From where.
-    pub origin: IpAddr,
+    /// From where; of a token for whom, if that is known.
+    pub origin: Option<IpAddr>,
+    /// The mailbox or guestbook that it came by, as `mail NAME`; nothing of packets.
+    #[serde(default)]
+    pub via: Option<String>,
     /// The reason's stable name.
     pub why: String,
     /// The reason for a person.
@@ -232,6 +266,7 @@ mod tests {
             counters: [("knocks".into(), 3)].into(),
             troubles: Vec::new(),
             keys: vec![KeyStatus { name: "laptop".into(), uses: 3, joined: true }],
+            sources: Vec::new(),
         }
     }
 
@@ -247,7 +282,7 @@ mod tests {
                 r#""leases":[{"door":"ssh","address":"192.0.2.0/24","who":null,"origin":"192.0.2.7","by":"sequence","#,
                 r#""opened-ms-ago":1000,"left-ms":29000,"connections":1}],"#,
                 r#""refusals":[],"counters":{"knocks":3},"troubles":[],"#,
-                r#""keys":[{"name":"laptop","uses":3,"joined":true}]}"#
+                r#""keys":[{"name":"laptop","uses":3,"joined":true}],"sources":[]}"#
             )
         );
     }

@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use crate::{DoorId, Hold, KeyRef, Refusal};
+use crate::{DoorId, Form, Hold, KeyRef, Refusal, Source};
 
 /// A sealed knock that was opened: its key made it, whatever it says. Whether that is granted is the engine's to say.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -11,27 +11,22 @@ pub struct Claim {
     pub key: KeyRef,
     /// The door; none if there is no door with the name it gives.
     pub door: Option<DoorId>,
-    /// Where the packet came from.
-    pub origin: IpAddr,
-    /// Whom to let in; none: the origin.
-    pub address: Option<IpAddr>,
-    /// When it was made, milliseconds since 1970 by the client's clock.
+    /// Where it came from.
+    pub source: Source,
+    /// In what form.
+    pub form: Form,
+    /// Whom to let in.
+    pub address: IpAddr,
+    /// When it was made, milliseconds since 1970 by the client's clock; 0 of a code, which does not say.
     pub time: u64,
-    /// Its counter.
+    /// Its counter; of a code its place on the sheet, from 1.
     pub counter: u64,
-    /// The device that made it.
+    /// The device that made it, or what stands for one where the key is for any.
     pub device: [u8; 16],
     /// For how long, in seconds; 0: as long as the door says.
     pub hold: u32,
     /// Its second factor.
     pub code: Code,
-}
-
-impl Claim {
-    /// Whom it lets in.
-    pub(crate) fn lets_in(&self) -> IpAddr {
-        self.address.unwrap_or(self.origin)
-    }
 }
 
 /// The second factor of a sealed knock, once it was checked.
@@ -50,8 +45,10 @@ pub enum Code {
 pub struct Sealed {
     /// Whose key it was.
     pub key: KeyRef,
-    /// Where the packet came from.
-    pub origin: IpAddr,
+    /// Where it came from.
+    pub source: Source,
+    /// In what form.
+    pub form: Form,
     /// Its counter, which must be accepted and on the disk before anything opens.
     pub counter: u64,
     /// Its device.
@@ -67,9 +64,11 @@ pub struct SealedRefusal {
     pub key: Option<KeyRef>,
     /// The door.
     pub door: Option<DoorId>,
-    /// Where the packet came from.
-    pub origin: IpAddr,
-    /// Whom it was to let in; none: the origin.
+    /// Where it came from.
+    pub source: Source,
+    /// In what form.
+    pub form: Form,
+    /// Whom it was to let in; none if that is not known.
     pub address: Option<IpAddr>,
     /// Why not.
     pub why: Refusal,

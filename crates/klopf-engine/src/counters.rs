@@ -74,6 +74,6 @@ mod tests {
         let names: BTreeSet<_> = named.iter().map(|(name, _)| *name).filter(|name| !name.is_empty()).collect();
         assert_eq!(names.len(), named.len());
         assert!(named.contains(&("granted", 100)) && named.contains(&("no-packet", 1)));
-        assert_eq!(named.last(), Some(&("too-many-grants", 18)));
+        assert_eq!(named.last(), Some(&("sheet-revoked", 23)));
     }
 }

@@ -4,6 +4,8 @@ use std::net::IpAddr;
 
 use klopf_wire::{FlagMask, Knock, Port, Proto};
 
+use crate::Ways;
+
 /// Names one definition of a door. A door that is defined anew gets a new id, so that an attempt or a grant can
 /// never pass from the old definition to the new one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -28,8 +30,10 @@ pub struct Door {
     /// Whether a hit on any closed port, too, ends an attempt (`klopf.toml`), or only hits on ports of doors
     /// (`knockd.conf`).
     pub strict: bool,
-    /// Whether a sealed knock must bring a code, too. A sequence has none.
+    /// Whether a sealed knock must bring a code, too. A sequence has none, and neither has a token.
     pub second_factor: bool,
+    /// The ways in which sealed knocks may open it.
+    pub ways: Ways,
 }
 
 impl Door {

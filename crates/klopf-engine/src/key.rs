@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::net::IpAddr;
 
-use crate::{DoorId, Mark, Refusal, Wall};
+use crate::{DoorId, Form, Mark, Refusal, Wall};
 
 /// Names one definition of a key. A key that is defined anew gets a new one, so that a knock can never be judged by
 /// terms that it was not checked for.
@@ -37,6 +37,8 @@ pub struct Key {
     pub join_before: Option<u64>,
     /// Whether it is for one device: the first that opens a door with it.
     pub once: bool,
+    /// Sheets of codes that count no more.
+    pub revoked_sheets: BTreeSet<u16>,
 }
 
 impl Key {
@@ -56,6 +58,7 @@ impl Key {
             no_clock: false,
             join_before: None,
             once: false,
+            revoked_sheets: BTreeSet::new(),
         }
     }
 
@@ -94,19 +97,27 @@ impl Key {
         self.networks.is_empty() || self.networks.iter().any(|network| network.contains(address))
     }
 
-    /// Whether it may open a door of its own now, for an address and on a device: all of its terms, but for the second
-    /// factor; `begins` says whether that would be another use of it. For who does not take the engine's word for it.
+    /// Whether it knocks in this form.
+    pub(crate) fn knows(&self, form: Form) -> Result<(), Refusal> {
+        let revoked = matches!(form, Form::Code(sheet) if self.revoked_sheets.contains(&sheet));
+        if revoked { Err(Refusal::SheetRevoked) } else { Ok(()) }
+    }
+
+    /// Whether it may open a door of its own now, in this form, for an address and on a device: all of its terms, but for the
+    /// second factor; `begins` says whether that would be another use of it. For who does not take the engine's word for it.
     ///
     /// # Errors
     /// The first term that it does not meet.
     pub fn permits(
         &self,
+        form: Form,
         address: IpAddr,
         device: [u8; 16],
         mark: &Mark,
         begins: bool,
         wall: Wall,
     ) -> Result<(), Refusal> {
+        self.knows(form)?;
         self.invites(device, mark, wall)?;
         self.is_good(mark, begins, wall)?;
         if self.may_let_in(address) { Ok(()) } else { Err(Refusal::WrongNetwork) }

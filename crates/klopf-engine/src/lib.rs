@@ -28,6 +28,7 @@ mod marks;
 mod recognise;
 mod refusal;
 mod sealed;
+mod source;
 #[cfg(test)]
 mod tests;
 mod time;
@@ -43,5 +44,6 @@ pub use key::{Hold, Hours, Key, KeyRef, Network};
 pub use marks::{Mark, Marks};
 pub use recognise::Recognised;
 pub use refusal::Refusal;
+pub use source::{Books, Form, Source, SourceId, Ways};
 pub use time::{Millis, Wall};
 pub use uses::Uses;

@@ -40,11 +40,21 @@ pub enum Refusal {
     WrongCode,
     /// More doors were opened in a short time than the host should take.
     TooManyGrants,
+    /// It was found in a text and is no token, share or code.
+    NoToken,
+    /// The token was made longer ago than the door takes.
+    TooOld,
+    /// The door does not open this way, or not by this guestbook.
+    WrongWay,
+    /// The door takes tokens from guestbooks in shares only, or more of them.
+    NeedsShares,
+    /// The sheet of the code was revoked.
+    SheetRevoked,
 }
 
 impl Refusal {
     /// All there are, each at the place of its number.
-    pub const ALL: [Self; 18] = [
+    pub const ALL: [Self; 23] = [
         Self::NoPacket,
         Self::Replayed,
         Self::UnknownKey,
@@ -63,6 +73,11 @@ impl Refusal {
         Self::NoCode,
         Self::WrongCode,
         Self::TooManyGrants,
+        Self::NoToken,
+        Self::TooOld,
+        Self::WrongWay,
+        Self::NeedsShares,
+        Self::SheetRevoked,
     ];
 
     /// A stable name for logs and counters.
@@ -87,6 +102,11 @@ impl Refusal {
             Self::NoCode => "no-code",
             Self::WrongCode => "wrong-code",
             Self::TooManyGrants => "too-many-grants",
+            Self::NoToken => "no-token",
+            Self::TooOld => "too-old",
+            Self::WrongWay => "wrong-way",
+            Self::NeedsShares => "needs-shares",
+            Self::SheetRevoked => "sheet-revoked",
         }
     }
 
@@ -112,6 +132,11 @@ impl Refusal {
             Self::NoCode => "the door asks for a code, and none was given",
             Self::WrongCode => "the code was wrong, or too many wrong codes were given lately",
             Self::TooManyGrants => "too many doors were opened in a short time",
+            Self::NoToken => "no token, share or code for this server",
+            Self::TooOld => "the token is older than the door takes",
+            Self::WrongWay => "the door does not open this way",
+            Self::NeedsShares => "the door takes tokens in shares, from more guestbooks than this one",
+            Self::SheetRevoked => "the sheet of this code was revoked",
         }
     }
 
@@ -137,7 +162,7 @@ mod tests {
         for (number, why) in (0..).zip(Refusal::ALL) {
             assert_eq!((why.number(), Refusal::of(number)), (number, Some(why)));
         }
-        assert_eq!((Refusal::of(18), Refusal::of(u8::MAX)), (None, None));
+        assert_eq!((Refusal::of(23), Refusal::of(u8::MAX)), (None, None));
     }
 
     #[test]

@@ -8,7 +8,10 @@ use std::collections::{BTreeSet, HashMap};
 use crate::codes::Codes;
 use crate::hash::Keyed;
 use crate::recognise::Doors;
-use crate::{Budget, Claim, Door, Grant, Key, KeyRef, Mark, Marks, Millis, Refusal, Sealed, SealedRefusal, Uses, Wall};
+use crate::{
+    Budget, Claim, Door, Form, Grant, Key, KeyRef, Mark, Marks, Millis, Refusal, Sealed, SealedRefusal, Uses, Wall,
+    Ways,
+};
 
 /// By how many milliseconds a counter may be above the time of its knock. One far above would stand in the way of all
 /// that come after it.
@@ -56,19 +59,27 @@ impl Keys {
             return Err(SealedRefusal { key: None, ..refuse(claim, Refusal::UnknownKey) });
         };
         let ahead = wall.ahead(claim.time);
-        let in_time = key.no_clock || ahead.unsigned_abs() <= *window;
+        let by_packet = claim.form == Form::Packet;
+        // A token would be lost for good that had come at a bad time.
+        if !by_packet && !grants.take(now) {
+            return Err(refuse(claim, Refusal::TooManyGrants));
+        }
+        let in_time = if key.no_clock { Ok(()) } else { in_time(claim, ahead, *window, doors) };
         // Before the terms, so that what they refuse now cannot be played again when they would not.
-        let sound = key.no_clock || claim.counter <= claim.time.saturating_add(AHEAD);
-        let burns = in_time && sound && claim.time >= *earliest && marks.accept(key.id, claim.counter);
-        let answer = match marks.get(key.id).filter(|_| burns) {
-            _ if !in_time => Err(Refusal::WrongClock),
-            _ if !sound => Err(Refusal::Forged),
-            None => Err(Refusal::Replayed),
-            Some(mark) => permit(key, mark, uses, (now, wall), claim, doors).and_then(|door| {
+        let has_time = !key.no_clock && !matches!(claim.form, Form::Code(_));
+        let sound = !has_time || claim.counter <= claim.time.saturating_add(AHEAD);
+        let own = claim.form.mark_of(key.id);
+        let burns = in_time.is_ok() && sound && claim.time >= *earliest && marks.accept(own, claim.counter);
+        let mark = marks.get(key.id).cloned().unwrap_or_default();
+        let answer = match in_time {
+            Err(why) => Err(why),
+            Ok(()) if !sound => Err(Refusal::Forged),
+            Ok(()) if !burns => Err(Refusal::Replayed),
+            Ok(()) => permit(key, &mark, uses, (now, wall), claim, doors).and_then(|door| {
                 if door.second_factor {
                     codes.check(key.id, claim.code, now)?;
                 }
-                if grants.take(now) { Ok(door) } else { Err(Refusal::TooManyGrants) }
+                if !by_packet || grants.take(now) { Ok(door) } else { Err(Refusal::TooManyGrants) }
             }),
         };
         match answer {
@@ -80,9 +91,9 @@ impl Keys {
                 if key.binds() {
                     marks.bind_device(key.id, claim.device);
                 }
-                let (counter, device, hold) = (claim.counter, claim.device, key.hold(claim.hold));
-                let sealed = Some(Sealed { key: key.key, origin: claim.origin, counter, device, hold });
-                Ok(Grant { door: door.id, address: claim.lets_in(), uses_up: None, sealed })
+                let &Claim { source, form, counter, device, .. } = claim;
+                let sealed = Some(Sealed { key: key.key, source, form, counter, device, hold: key.hold(claim.hold) });
+                Ok(Grant { door: door.id, address: claim.address, uses_up: None, sealed })
             }
             Err(why) => Err(SealedRefusal {
                 clock_ahead: (why == Refusal::WrongClock).then_some(ahead),
@@ -90,6 +101,22 @@ impl Keys {
                 ..refuse(claim, why)
             }),
         }
+    }
+}
+
+/// Whether it was made at a time that counts; `ahead` is by how much the client's clock seems to be.
+fn in_time(claim: &Claim, ahead: i64, window: u64, doors: &Doors) -> Result<(), Refusal> {
+    let within = |most: u64| ahead.unsigned_abs() <= most;
+    match claim.form {
+        Form::Code(_) => Ok(()),
+        Form::Packet if within(window) => Ok(()),
+        Form::Token | Form::Shares(_) if ahead < 0 => {
+            let door = claim.door.and_then(|door| doors.named(door));
+            let most = door.map_or_else(|| Ways::default().valid_for, |door| door.ways.valid_for);
+            if within(most) { Ok(()) } else { Err(Refusal::TooOld) }
+        }
+        Form::Token | Form::Shares(_) if within(window) => Ok(()),
+        _ => Err(Refusal::WrongClock),
     }
 }
 
@@ -102,13 +129,15 @@ fn permit<'a>(
     claim: &Claim,
     doors: &'a Doors,
 ) -> Result<&'a Door, Refusal> {
+    key.knows(claim.form)?;
     key.invites(claim.device, mark, wall)?;
     let door = claim.door.and_then(|door| doors.named(door)).ok_or(Refusal::UnknownDoor)?;
     if !key.doors.contains(&door.id) {
         return Err(Refusal::WrongDoor);
     }
+    door.ways.take(&claim.source, claim.form)?;
     key.is_good(mark, uses.begins(key.id, door.id, now), wall)?;
-    if !key.may_let_in(claim.lets_in()) {
+    if !key.may_let_in(claim.address) {
         return Err(Refusal::WrongNetwork);
     }
     Ok(door)
@@ -118,8 +147,9 @@ fn refuse(claim: &Claim, why: Refusal) -> SealedRefusal {
     SealedRefusal {
         key: Some(claim.key),
         door: claim.door,
-        origin: claim.origin,
-        address: claim.address,
+        source: claim.source,
+        form: claim.form,
+        address: Some(claim.address),
         why,
         clock_ahead: None,
         burnt: None,

@@ -19,6 +19,7 @@ fn door(id: u32, ports: &[u16]) -> Door {
         within: 10_000,
         strict: false,
         second_factor: false,
+        ways: crate::Ways::default(),
     }
 }
 

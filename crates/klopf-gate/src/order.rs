@@ -44,6 +44,10 @@ pub enum By {
     Sequence,
     /// By a sealed packet.
     Packet,
+    /// By a token in a mail.
+    Mail,
+    /// By a token in a guestbook, or shares in several.
+    Guestbook,
     /// By the administrator.
     Hand,
     /// It was found in the kernel at the start, and in no journal.
@@ -57,6 +61,8 @@ impl By {
         match self {
             Self::Sequence => "sequence",
             Self::Packet => "packet",
+            Self::Mail => "mail",
+            Self::Guestbook => "guestbook",
             Self::Hand => "hand",
             Self::Adopted => "adopted",
         }
@@ -64,7 +70,8 @@ impl By {
 
     /// From its name.
     pub(crate) fn named(name: &str) -> Option<Self> {
-        [Self::Sequence, Self::Packet, Self::Hand, Self::Adopted].into_iter().find(|by| by.name() == name)
+        let all = [Self::Sequence, Self::Packet, Self::Mail, Self::Guestbook, Self::Hand, Self::Adopted];
+        all.into_iter().find(|by| by.name() == name)
     }
 }
 

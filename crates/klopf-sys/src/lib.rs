@@ -26,7 +26,7 @@ pub use output::{Output, Outputs, PassOn, lock};
 pub use pair::{Pair, Received, Wait, wait};
 pub use process::{
     Background, Ended, Environment, Reaped, close_stderr, inherited, keep_descriptors, kill, reap, set_name,
-    start_command, start_helper, to_background,
+    start_command, start_helper, start_program, to_background,
 };
 pub use ring::{Depth, Frame, PacketSocket, Ring};
 pub use sandbox::{Confined, SandboxError, User, confine, drop_privileges, keep_secrets, landlock_version};

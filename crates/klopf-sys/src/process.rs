@@ -5,6 +5,7 @@ use std::io;
 use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::process::CommandExt;
+use std::path::Path;
 use std::process::{Command, Stdio};
 
 use rustix::process::{Pid, WaitOptions, WaitStatus};
@@ -114,14 +115,22 @@ fn spawn(
     }
 }
 
-/// Starts this program again as one of its helpers, with an empty environment, a name of its own and the descriptors
-/// it is to have; their numbers are its last arguments.
+/// Starts this program again as one of its helpers, as [`start_program`] does.
 ///
 /// # Errors
 /// There is no room for a process, or the program's file cannot be run.
 pub fn start_helper(name: &OsStr, arguments: &[&OsStr], pass: &[BorrowedFd<'_>]) -> io::Result<u32> {
+    start_program(Path::new("/proc/self/exe"), name, arguments, pass)
+}
+
+/// Starts a program of the daemon's own, with an empty environment, a name of its own and the descriptors it is to have;
+/// their numbers are its last arguments.
+///
+/// # Errors
+/// There is no room for a process, or the program's file cannot be run.
+pub fn start_program(program: &Path, name: &OsStr, arguments: &[&OsStr], pass: &[BorrowedFd<'_>]) -> io::Result<u32> {
     let numbers: Vec<RawFd> = pass.iter().map(AsRawFd::as_raw_fd).collect();
-    let mut command = Command::new("/proc/self/exe");
+    let mut command = Command::new(program);
     command.arg0(name).args(arguments).args(numbers.iter().map(RawFd::to_string)).env_clear();
     command.stdin(Stdio::null()).stdout(Stdio::null());
     let keep = move || {

@@ -132,12 +132,12 @@ pub fn keep_secrets(raise: bool) {
 }
 
 /// Closes the file system, all TCP ports and other processes to this one (landlock), and all system calls but those
-/// of a loop that waits, reads and writes messages by `messages` alone (seccomp). Where the kernel has no landlock
+/// of a loop that waits, reads and writes messages by the pairs `messages` alone (seccomp). Where the kernel has no landlock
 /// that is reported; without seccomp it is an error unless `seccomp_optional`.
 ///
 /// # Errors
 /// See [`SandboxError`]; then the process must end.
-pub fn confine(messages: BorrowedFd<'_>, seccomp_optional: bool) -> Result<Confined, SandboxError> {
+pub fn confine(messages: &[BorrowedFd<'_>], seccomp_optional: bool) -> Result<Confined, SandboxError> {
     let landlock = close_files().map_err(|e| SandboxError::Step("set landlock rules", io::Error::other(e)))?;
     if landlock && std::fs::File::open("/").is_ok() {
         return Err(SandboxError::Regained("the file system"));
@@ -166,8 +166,8 @@ fn close_files() -> Result<bool, landlock::RulesetError> {
     Ok(rules.create()?.restrict_self()?.ruleset != RulesetStatus::NotEnforced)
 }
 
-/// Waiting, reading, messages to the keeper, memory, time, and ending. Anything else ends the process.
-fn system_calls(messages: BorrowedFd<'_>) -> Result<seccompiler::BpfProgram, seccompiler::BackendError> {
+/// Waiting, reading, messages by the pairs, memory, time, and ending. Anything else ends the process.
+fn system_calls(messages: &[BorrowedFd<'_>]) -> Result<seccompiler::BpfProgram, seccompiler::BackendError> {
     let free = [
         libc::SYS_ppoll,
         libc::SYS_recvfrom,
@@ -193,9 +193,13 @@ fn system_calls(messages: BorrowedFd<'_>) -> Result<seccompiler::BpfProgram, sec
     #[cfg(target_arch = "x86_64")]
     rules.insert(libc::SYS_poll, Vec::new());
 
-    let number = u64::try_from(messages.as_raw_fd()).unwrap_or(u64::MAX);
-    let to_keeper = SeccompCondition::new(0, SeccompCmpArgLen::Dword, SeccompCmpOp::Eq, number)?;
-    rules.insert(libc::SYS_sendto, vec![SeccompRule::new(vec![to_keeper])?]);
+    let mut by_pairs = Vec::new();
+    for pair in messages {
+        let number = u64::try_from(pair.as_raw_fd()).unwrap_or(u64::MAX);
+        let by_pair = SeccompCondition::new(0, SeccompCmpArgLen::Dword, SeccompCmpOp::Eq, number)?;
+        by_pairs.push(SeccompRule::new(vec![by_pair])?);
+    }
+    rules.insert(libc::SYS_sendto, by_pairs);
     // abort() signals its own process, and nobody else's may be.
     let own = u64::from(std::process::id());
     let itself = SeccompCondition::new(0, SeccompCmpArgLen::Dword, SeccompCmpOp::Eq, own)?;

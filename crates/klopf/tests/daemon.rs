@@ -82,6 +82,7 @@ fn status() -> Status {
         counters: [("knocks".into(), 3)].into(),
         troubles: vec![],
         keys: vec![],
+        sources: vec![],
     }
 }
 

@@ -3,6 +3,7 @@
 use std::net::IpAddr;
 use std::os::fd::BorrowedFd;
 
+use klopf_brief::Trouble;
 use klopf_control::DoorStatus;
 use klopf_engine::{DoorId, Sealed, SealedRefusal};
 use klopf_gate::{JournalError, Order};
@@ -36,10 +37,12 @@ pub(crate) enum Event<'a> {
     Granted { door: &'a str, address: IpAddr },
     /// A completed sequence was refused.
     Refused { door: &'a str, origin: IpAddr, why: &'static str },
-    /// A door is opened to a sealed knock.
-    SealedGranted { door: &'a str, key: &'a str, address: IpAddr, origin: IpAddr },
+    /// A door is opened to a sealed knock; `via` says from where that came.
+    SealedGranted { door: &'a str, key: &'a str, address: IpAddr, via: &'a str },
     /// A sealed knock was refused, of a key and at a door as far as those are known.
-    SealedRefused { key: Option<&'a str>, door: Option<&'a str>, refusal: &'a SealedRefusal },
+    SealedRefused { key: Option<&'a str>, door: Option<&'a str>, via: &'a str, refusal: &'a SealedRefusal },
+    /// A mailbox or guestbook has another trouble than before, with its detail, or none any more.
+    Source { name: &'a str, trouble: Option<(Trouble, u16)> },
     /// So many stages and time-outs were not told.
     Silenced(u64),
     /// What the gate tells.

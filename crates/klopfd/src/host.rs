@@ -82,6 +82,7 @@ fn ports(plan: &Plan, services: Option<&PortSet>) -> PortSet {
 
 #[cfg(test)]
 mod tests {
+    use klopf_brief::Brief;
     use klopf_engine::{Door, DoorId};
 
     use super::*;
@@ -101,10 +102,20 @@ mod tests {
             within: 1,
             strict,
             second_factor: false,
+            ways: klopf_engine::Ways::default(),
         };
         let interfaces = interfaces.map(|names| names.iter().map(ToString::to_string).collect());
         let (doors, services) = (vec![("ssh".into(), door)], PortSet::default());
-        Plan { doors, interfaces, only_ipv4: false, services, guards: Vec::new(), share_table: false, packets: None }
+        Plan {
+            doors,
+            interfaces,
+            only_ipv4: false,
+            services,
+            guards: Vec::new(),
+            share_table: false,
+            packets: None,
+            brief: Brief::default(),
+        }
     }
 
     fn host() -> Vec<Interface> {

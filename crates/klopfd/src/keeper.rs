@@ -2,6 +2,7 @@
 //! own doors, and runs the gate. It parses nothing that comes from outside.
 
 mod answers;
+mod courier;
 mod guarding;
 mod hearing;
 mod lock;
@@ -22,6 +23,7 @@ use klopf_gate::{Gate, Journal, JournalError};
 use klopf_sys::{Background, Changes, Ended, Reaped, Signal, Signals, User, Wait, clock, interfaces, wait};
 
 use self::answers::Memory;
+use self::courier::Courier;
 use self::lock::State;
 pub(crate) use self::lock::TRIAL;
 use self::rehearsal::Rehearsal;
@@ -49,6 +51,8 @@ pub(crate) struct Means {
     pub(crate) journals: Vec<PathBuf>,
     /// Whom the watch becomes.
     pub(crate) user: User,
+    /// Whom the courier becomes.
+    pub(crate) courier_user: User,
     /// Whether the watch may do without seccomp.
     pub(crate) seccomp_optional: bool,
     /// Whether every packet is told.
@@ -122,6 +126,7 @@ struct Keeper<'a, F: Face> {
     signals: Signals,
     changes: Changes,
     watching: Watching,
+    courier: Courier,
     gate: Gate,
     /// Interfaces that could not be used when last looked, and why.
     unusable: Vec<(String, &'static str)>,
@@ -190,6 +195,7 @@ impl<'a, F: Face> Keeper<'a, F> {
             signals,
             changes,
             watching,
+            courier: Courier::new(means.courier_user)?,
             gate,
             unusable: Vec::new(),
             services_read: 0,
@@ -265,6 +271,8 @@ impl<'a, F: Face> Keeper<'a, F> {
             if self.services_stale && now.saturating_sub(self.services_read) >= SERVICES_PAUSE {
                 self.look_anew();
             }
+            self.hear_courier();
+            self.start_courier(now);
             self.watching.kill_overdue(now);
             if self.watching.due(now) {
                 self.start_watch_again();
@@ -291,7 +299,8 @@ impl<'a, F: Face> Keeper<'a, F> {
         let (now, boot) = (clock::monotonic_ms(), clock::boot_ms());
         let services = self.services_stale.then(|| self.services_read + SERVICES_PAUSE);
         let watchdog = self.watchdog.map(|_| self.next_watchdog);
-        let others = [self.face.next(), self.watching.next(), services, watchdog, self.next_hop];
+        let (watch, courier) = (self.watching.next(), self.courier.next());
+        let others = [self.face.next(), watch, courier, services, watchdog, self.next_hop];
         let monotonic = others.into_iter().flatten().min();
         // Leases end by a clock that goes on while the host sleeps, which waiting does not: look up in between.
         let gate = [self.gate.next_due(), self.state.next(), self.memory.next()].into_iter().flatten().min();
@@ -303,6 +312,7 @@ impl<'a, F: Face> Keeper<'a, F> {
             Wait { fd: self.changes.as_fd(), write: false },
             Wait { fd: self.watching.fd().unwrap_or(fallback), write: self.watching.unsent() },
             Wait { fd: self.face.waits_for().unwrap_or(fallback), write: false },
+            Wait { fd: self.courier.fd().unwrap_or(fallback), write: false },
             Wait { fd: self.gate.fd(), write: false },
             Wait { fd: self.gate.news().unwrap_or(fallback), write: false },
             Wait { fd: self.gate.looking().unwrap_or(fallback), write: false },
@@ -316,6 +326,7 @@ impl<'a, F: Face> Keeper<'a, F> {
         while let Some(reaped) = klopf_sys::reap() {
             match reaped {
                 Reaped::Ended(pid, how) if self.watching.reaped(pid) => self.watch_ended(how),
+                Reaped::Ended(pid, how) if self.courier.is(pid) => self.courier_ended(how),
                 Reaped::Ended(pid, how) => self.gate.ended(clock::boot_ms(), pid, how),
                 Reaped::Stopped(pid) if self.watching.is(pid) => {
                     self.trouble("the watch was stopped; it is started again");
@@ -351,7 +362,8 @@ impl<'a, F: Face> Keeper<'a, F> {
     }
 
     fn start_watch(&mut self) {
-        if let Err(error) = self.watching.start(&self.packets, clock::monotonic_ms()) {
+        let (packets, letters) = (&self.packets, self.courier.letters());
+        if let Err(error) = self.watching.start(packets, letters, clock::monotonic_ms()) {
             self.face.tell(&Event::Trouble(&format!("cannot start the watch: {error}")));
         }
         self.apply_anew();
@@ -391,6 +403,7 @@ impl<'a, F: Face> Keeper<'a, F> {
             if self.tell_unguarded(done) && matches!(self.state, State::Locked) && self.rehearsal.is_none() {
                 self.note_guards();
             }
+            self.engage_courier();
         }
         self.look_anew();
     }

@@ -13,6 +13,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
+use klopf_brief::Brief;
 use klopf_config::knockd::{self as config, Config};
 use klopf_engine::DoorId;
 use klopf_gate::Event as Gate;
@@ -89,6 +90,7 @@ fn run(cli: Cli) -> Result<ExitCode, ()> {
         packets,
         journals: journals(&path, &interface),
         user,
+        courier_user: user,
         seccomp_optional: cli.without_seccomp,
         debug: cli.debug,
         share_journals: true,
@@ -190,7 +192,7 @@ impl Face for Knockd {
     fn plan(&mut self) -> Plan {
         let interfaces = (self.interface != ANY_INTERFACE).then(|| vec![self.interface.clone()]);
         let (doors, only_ipv4, services) = (self.doors.plan(), self.cli.only_ipv4, PortSet::default());
-        Plan { doors, interfaces, only_ipv4, services, guards: Vec::new(), share_table: false, packets: None }
+        Plan { doors, interfaces, only_ipv4, services, guards: Vec::new(), share_table: false, packets: None, brief: Brief::default() }
     }
 
     fn order(&mut self, door: DoorId, address: IpAddr, uses_up: Option<u16>) -> Option<Ordered> {

@@ -5,7 +5,11 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-use klopf_engine::{Door, DoorId, Hold, Hours, Key, KeyRef, Mark, Network, Refusal, Sealed, SealedRefusal};
+use klopf_brief::Verdict;
+use klopf_engine::{
+    Books, Door, DoorId, Form, Hold, Hours, Key, KeyRef, Mark, Network, Refusal, Sealed, SealedRefusal, Source,
+    SourceId, Ways,
+};
 use klopf_spa::{Name, Psk, Public, ServerKey, Shape};
 use klopf_wire::{FlagMask, Knock, Port, Proto, TcpFlags};
 use zeroize::Zeroizing;
@@ -21,6 +25,8 @@ const RECENT_AT_ONCE: usize = 11;
 /// Bytes of a second factor's secret at most.
 const LONGEST_SECRET: usize = 64;
 
+/// Guestbooks of a door at most.
+const MOST_BOOKS: usize = 32;
 /// Ports of a sequence at most.
 const MOST_PORTS: usize = 32;
 
@@ -29,8 +35,10 @@ const MOST_PORTS: usize = 32;
 pub(crate) enum Down {
     /// Forget what was collected and is not in force.
     Begin,
-    /// A door, without its sequences.
+    /// A door, without its sequences and ways.
     Door(Door),
+    /// How sealed knocks may open the door before.
+    Ways(Ways),
     /// A sequence of the door before.
     Sequence(Vec<Port>),
     /// What sealed knocks call the door before.
@@ -50,6 +58,10 @@ pub(crate) enum Down {
     Network(Network),
     /// The secret of the key's second factor.
     Factor(Factor),
+    /// A sheet of the key before that was revoked.
+    Sheet(u16),
+    /// A mailbox, or with `true` a guestbook, and its name.
+    Source(SourceId, bool, Name),
     /// What was accepted of a key, by its id: some of its counters, see [`Down::marks`].
     Mark([u8; 8], Mark),
     /// The doors and keys are complete.
@@ -68,6 +80,8 @@ pub(crate) enum Down {
     Count,
     /// Say this number back, to show that all is well.
     Ping(u64),
+    /// What became of what was offered under this number and was told by [`Up::Sealed`].
+    Judged(u32, Verdict),
 }
 
 /// To the keeper.
@@ -85,12 +99,12 @@ pub(crate) enum Up {
     Grant { door: DoorId, address: IpAddr, uses_up: Option<u16> },
     /// A completed sequence that was not granted.
     Refused { door: DoorId, origin: IpAddr },
-    /// Open a door to a sealed knock.
-    Sealed { door: DoorId, address: IpAddr, sealed: Sealed },
+    /// Open a door to a sealed knock; of one that the courier offered, the number of that.
+    Sealed { door: DoorId, address: IpAddr, sealed: Sealed, offer: Option<u32> },
     /// A sealed knock that was not granted.
     SealedRefused(SealedRefusal),
     /// The counter of one of which no more is told: it is used up all the same.
-    Burnt { key: KeyRef, counter: u64 },
+    Burnt { key: KeyRef, form: Form, counter: u64 },
     /// So many stages, time-outs and wrong hits were not told, because there were too many.
     Silenced(u64),
     /// There was a wrong hit: the services may have changed.
@@ -162,6 +176,17 @@ impl Down {
             Self::Begin => drop(out.u8(9)),
             Self::Interface(interface) => drop(out.u8(10).u32(*interface)),
             Self::Ping(number) => drop(out.u8(11).u64(*number)),
+            Self::Ways(Ways { packet, mail, guestbooks, quorum, share_within, valid_for }) => {
+                out.u8(21).bool(*packet).bool(*mail).u8(*quorum).u64(*share_within).u64(*valid_for);
+                let guestbooks = guestbooks.get(..MOST_BOOKS).unwrap_or(guestbooks);
+                out.u8(u8::try_from(guestbooks.len()).unwrap_or(0));
+                for book in guestbooks {
+                    out.u16(book.0);
+                }
+            }
+            Self::Sheet(sheet) => drop(out.u8(22).u16(*sheet)),
+            Self::Source(id, book, name) => drop(out.u8(23).u16(id.0).bool(*book).text(name.as_bytes())),
+            Self::Judged(offer, verdict) => drop(out.u8(24).u32(*offer).u8(verdict.number())),
         }
         Zeroizing::new(out.bytes)
     }
@@ -173,8 +198,8 @@ impl Down {
                 let (id, within) = (DoorId(from.u32()?), from.u64()?);
                 let flags = FlagMask { set: from.u8()?, clear: from.u8()? };
                 let (strict, one_time, second_factor) = (from.bool()?, from.bool()?, from.bool()?);
-                let (target, sequences) = (from.maybe_address()?, Vec::new());
-                Self::Door(Door { id, sequences, one_time, flags, target, within, strict, second_factor })
+                let (target, sequences, ways) = (from.maybe_address()?, Vec::new(), Ways::default());
+                Self::Door(Door { id, sequences, one_time, flags, target, within, strict, second_factor, ways })
             }
             2 => {
                 let count = usize::from(from.u8()?);
@@ -193,7 +218,7 @@ impl Down {
             9 => Self::Begin,
             10 => Self::Interface(from.u32()?),
             11 => Self::Ping(from.u64()?),
-            12 => Self::Called(Name::new(std::str::from_utf8(from.text(64)?).ok()?)?),
+            12 => Self::Called(from.name()?),
             13 => Self::Server(ServerKey::new(from.take()?), Shape::of(from.u8()?)?, from.u64()?, from.u64()?),
             14 => Self::Key(Key {
                 key: KeyRef(from.u32()?),
@@ -219,6 +244,16 @@ impl Down {
                 let recent: Vec<u64> = (0..count).map(|_| from.u64()).collect::<Option<_>>()?;
                 Self::Mark(id, Mark::new(floor, recent, uses, bound.then_some(device)))
             }
+            21 => {
+                let (packet, mail, quorum) = (from.bool()?, from.bool()?, from.u8()?);
+                let (share_within, valid_for, count) = (from.u64()?, from.u64()?, usize::from(from.u8()?));
+                let books = (0..count).map(|_| from.u16().map(SourceId));
+                let guestbooks = books.collect::<Option<Vec<_>>>().filter(|_| count <= MOST_BOOKS)?;
+                Self::Ways(Ways { packet, mail, guestbooks, quorum, share_within, valid_for })
+            }
+            22 => Self::Sheet(from.u16()?),
+            23 => Self::Source(SourceId(from.u16()?), from.bool()?, from.name()?),
+            24 => Self::Judged(from.u32()?, Verdict::of(from.u8()?)?),
             _ => return None,
         })
     }
@@ -246,21 +281,23 @@ impl Up {
                 out.u8(10).u32(door.0).address(origin).u8(stage).port(at);
             }
             Self::Pong(number) => drop(out.u8(11).u64(number)),
-            Self::Sealed { door, address, sealed: Sealed { key, origin, counter, device, hold } } => {
-                out.u8(12).u32(door.0).address(address).address(origin).u32(key.0).u64(counter).put(&device);
+            Self::Sealed { door, address, sealed, offer } => {
+                let Sealed { key, source, form, counter, device, hold } = sealed;
+                out.u8(12).u32(door.0).address(address).source(&source).form(form);
+                out.u32(key.0).u64(counter).put(&device);
                 let (kind, ms) = match hold {
                     Hold::AsDoor => (0, 0),
                     Hold::AtMost(ms) => (1, ms),
                     Hold::Exactly(ms) => (2, ms),
                 };
-                out.u8(kind).u64(ms);
+                out.u8(kind).u64(ms).bool(offer.is_some()).u32(offer.unwrap_or(0));
             }
-            Self::SealedRefused(SealedRefusal { key, door, origin, address, why, clock_ahead, burnt }) => {
+            Self::SealedRefused(SealedRefusal { key, door, source, form, address, why, clock_ahead, burnt }) => {
                 out.u8(13).maybe_u64(key.map(|key| key.0.into())).maybe_u64(door.map(|door| door.0.into()));
-                out.address(origin).maybe_address(address).u8(why.number());
+                out.source(&source).form(form).maybe_address(address).u8(why.number());
                 out.maybe_u64(clock_ahead.map(i64::cast_unsigned)).maybe_u64(burnt);
             }
-            Self::Burnt { key, counter } => drop(out.u8(14).u32(key.0).u64(counter)),
+            Self::Burnt { key, form, counter } => drop(out.u8(14).u32(key.0).form(form).u64(counter)),
         }
         out.bytes
     }
@@ -290,29 +327,32 @@ impl Up {
             }
             11 => Self::Pong(from.u64()?),
             12 => {
-                let (door, address, origin) = (DoorId(from.u32()?), from.address()?, from.address()?);
-                let (key, counter, device) = (KeyRef(from.u32()?), from.u64()?, from.take()?);
+                let (door, address, source) = (DoorId(from.u32()?), from.address()?, from.source()?);
+                let (form, key, counter, device) = (from.form()?, KeyRef(from.u32()?), from.u64()?, from.take()?);
                 let hold = match (from.u8()?, from.u64()?) {
                     (0, 0) => Hold::AsDoor,
                     (1, ms) => Hold::AtMost(ms),
                     (2, ms) => Hold::Exactly(ms),
                     _ => return None,
                 };
-                Self::Sealed { door, address, sealed: Sealed { key, origin, counter, device, hold } }
+                let (offered, offer) = (from.bool()?, from.u32()?);
+                let sealed = Sealed { key, source, form, counter, device, hold };
+                Self::Sealed { door, address, sealed, offer: Some(offer).filter(|_| offered) }
             }
             13 => {
                 let number = |value: Option<u64>| value.map(u32::try_from).transpose().ok();
                 Self::SealedRefused(SealedRefusal {
                     key: number(from.maybe_u64()?)?.map(KeyRef),
                     door: number(from.maybe_u64()?)?.map(DoorId),
-                    origin: from.address()?,
+                    source: from.source()?,
+                    form: from.form()?,
                     address: from.maybe_address()?,
                     why: Refusal::of(from.u8()?)?,
                     clock_ahead: from.maybe_u64()?.map(u64::cast_signed),
                     burnt: from.maybe_u64()?,
                 })
             }
-            14 => Self::Burnt { key: KeyRef(from.u32()?), counter: from.u64()? },
+            14 => Self::Burnt { key: KeyRef(from.u32()?), form: from.form()?, counter: from.u64()? },
             _ => return None,
         })
     }
@@ -368,6 +408,29 @@ impl<const N: usize> Writer<N> {
     /// At most 127 bytes.
     fn text(&mut self, text: &[u8]) -> &mut Self {
         self.u8(u8::try_from(text.len()).unwrap_or(0)).put(text)
+    }
+
+    fn source(&mut self, source: &Source) -> &mut Self {
+        match source {
+            Source::Packet(origin) => return self.u8(0).address(*origin),
+            Source::Mail(mail) => self.u8(1).u16(mail.0).put(&[0; 15]),
+            Source::Guestbooks(books) => {
+                self.u8(2).u8(u8::try_from(books.all().len()).unwrap_or(0));
+                for place in 0..Books::MOST {
+                    self.u16(books.all().get(place).map_or(0, |book| book.0));
+                }
+                self
+            }
+        }
+    }
+
+    fn form(&mut self, form: Form) -> &mut Self {
+        match form {
+            Form::Packet => self.u8(0).u16(0),
+            Form::Token => self.u8(1).u16(0),
+            Form::Shares(count) => self.u8(2).u16(count.into()),
+            Form::Code(sheet) => self.u8(3).u16(sheet),
+        }
     }
 
     fn port(&mut self, port: Port) -> &mut Self {
@@ -434,6 +497,36 @@ impl<'a> Reader<'a> {
         (length <= most).then_some(text)
     }
 
+    fn name(&mut self) -> Option<Name> {
+        Name::new(std::str::from_utf8(self.text(64)?).ok()?)
+    }
+
+    fn source(&mut self) -> Option<Source> {
+        match self.u8()? {
+            0 => Some(Source::Packet(self.address()?)),
+            1 => {
+                let mail = SourceId(self.u16()?);
+                self.take::<15>().map(|_| Source::Mail(mail))
+            }
+            2 => {
+                let count = usize::from(self.u8()?);
+                let books: Vec<_> = (0..Books::MOST).map(|_| self.u16().map(SourceId)).collect::<Option<_>>()?;
+                Some(Source::Guestbooks(Books::new(books.get(..count)?.iter().copied())))
+            }
+            _ => None,
+        }
+    }
+
+    fn form(&mut self) -> Option<Form> {
+        match (self.u8()?, self.u16()?) {
+            (0, 0) => Some(Form::Packet),
+            (1, 0) => Some(Form::Token),
+            (2, count) => u8::try_from(count).ok().map(Form::Shares),
+            (3, sheet) => Some(Form::Code(sheet)),
+            _ => None,
+        }
+    }
+
     fn port(&mut self) -> Option<Port> {
         let proto = if self.bool()? { Proto::Udp } else { Proto::Tcp };
         Some(Port { proto, number: self.u16()? })
@@ -458,7 +551,8 @@ mod tests {
     fn door(target: Option<IpAddr>) -> Door {
         let flags = FlagMask { set: 2, clear: 16 };
         let (id, second_factor) = (DoorId(7), true);
-        Door { id, sequences: vec![], one_time: true, flags, target, within: 5000, strict: true, second_factor }
+        let ways = Ways::default();
+        Door { id, sequences: vec![], one_time: true, flags, target, within: 5000, strict: true, second_factor, ways }
     }
 
     fn key() -> Key {
@@ -473,8 +567,8 @@ mod tests {
     }
 
     fn sealed(hold: Hold) -> Sealed {
-        let origin = IpAddr::from([9_u16; 8]);
-        Sealed { key: KeyRef(7), origin, counter: u64::MAX, device: [6; 16], hold }
+        let source = Source::Packet(IpAddr::from([9_u16; 8]));
+        Sealed { key: KeyRef(7), source, form: Form::Packet, counter: u64::MAX, device: [6; 16], hold }
     }
 
     /// With all that may be there, or nothing.
@@ -483,7 +577,8 @@ mod tests {
         SealedRefusal {
             key: some.map(KeyRef),
             door: some.map(DoorId),
-            origin,
+            source: Source::Mail(SourceId(7)),
+            form: Form::Code(2047),
             address: some.map(|_| origin),
             why: Refusal::WrongClock,
             clock_ahead: some.map(|_| -5),
@@ -517,6 +612,10 @@ mod tests {
             Down::Factor(Factor(Zeroizing::new(vec![1; LONGEST_SECRET]))),
             Down::Mark([5; 8], Mark::new(9, 10..21, 3, Some([7; 16]))),
             Down::Mark([5; 8], Mark::new(0, [], 0, None)),
+            Down::Ways(Ways { mail: true, guestbooks: (0..32).map(SourceId).collect(), quorum: 8, ..Ways::default() }),
+            Down::Sheet(2047),
+            Down::Source(SourceId(u16::MAX), true, Name::new(&"x".repeat(64)).unwrap()),
+            Down::Judged(u32::MAX, Verdict::Later),
         ] {
             assert_eq!(Down::decode(&*down.encode()), Some(down));
         }
@@ -526,6 +625,7 @@ mod tests {
     fn every_message_to_the_keeper_comes_through() {
         let (door, origin) = (DoorId(9), IpAddr::from([192, 0, 2, 7]));
         let v6 = IpAddr::from([1u16, 2, 3, 4, 5, 6, 7, 8]);
+        let books = Source::Guestbooks(Books::new((0..8).map(|number| SourceId(u16::MAX - number))));
         let knock = Knock { origin, from_port: 1, to: origin, port: Port::udp(53), flags: TcpFlags(0) };
         for up in [
             Up::Ready { landlock: true, seccomp: false },
@@ -540,11 +640,17 @@ mod tests {
             Up::Packet(knock),
             Up::Broken { door, origin, stage: 2, at: Port::udp(65535) },
             Up::Pong(1 << 63),
-            Up::Sealed { door, address: v6, sealed: sealed(Hold::Exactly(u64::MAX)) },
-            Up::Sealed { door, address: origin, sealed: sealed(Hold::AsDoor) },
+            Up::Sealed { door, address: v6, sealed: sealed(Hold::Exactly(u64::MAX)), offer: None },
+            Up::Sealed { door, address: origin, sealed: sealed(Hold::AsDoor), offer: Some(u32::MAX) },
+            Up::Sealed {
+                door,
+                address: v6,
+                sealed: Sealed { source: books, form: Form::Shares(8), ..sealed(Hold::AsDoor) },
+                offer: Some(0),
+            },
             Up::SealedRefused(refused(None)),
             Up::SealedRefused(refused(Some(1))),
-            Up::Burnt { key: KeyRef(5), counter: u64::MAX },
+            Up::Burnt { key: KeyRef(5), form: Form::Token, counter: u64::MAX },
         ] {
             assert_eq!(Up::decode(&up.encode()), Some(up));
         }
@@ -557,7 +663,7 @@ mod tests {
         }
 
         #[test]
-        fn any_message_of_the_right_size_is_decoded_without_panic(tag in 0u8..23, rest: [u8; 32]) {
+        fn any_message_of_the_right_size_is_decoded_without_panic(tag in 0u8..27, rest: [u8; 32]) {
             let fill = |size| [tag].into_iter().chain(rest.into_iter().cycle()).take(size).collect::<Vec<u8>>();
             if let Some(up) = Up::decode(&fill(UP_SIZE)) {
                 prop_assert_eq!(Up::decode(&up.encode()), Some(up));

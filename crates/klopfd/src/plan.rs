@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 
+use klopf_brief::Brief;
 use klopf_engine::{Door, DoorId, Key, KeyRef};
 use klopf_gate::Guarded;
 use klopf_spa::{HOP_STEP, PacketPort, Psk, Public, ServerKey, Way};
@@ -25,6 +26,8 @@ pub(crate) struct Plan {
     pub(crate) share_table: bool,
     /// Sealed knocks, if there are any.
     pub(crate) packets: Option<Packets>,
+    /// What the courier is to do; nothing without sealed knocks.
+    pub(crate) brief: Brief,
 }
 
 /// How sealed knocks come, and from whom.
@@ -148,6 +151,7 @@ mod tests {
             within: 1,
             strict: false,
             second_factor: false,
+            ways: klopf_engine::Ways::default(),
         };
         (name.to_owned(), door)
     }

@@ -38,8 +38,9 @@ fn start(role: &str, arguments: &[&str]) -> Option<ExitCode> {
     }
     let packets = PacketSocket::inherited(descriptors.next()??, Depth::Headers);
     let datagrams = PacketSocket::inherited(descriptors.next()??, Depth::Whole);
+    let letters = Pair::from(descriptors.next()??);
     let [seccomp_optional, debug] = flags;
-    Some(watch::main(watch::Handed { messages, packets, datagrams, user, seccomp_optional, debug }))
+    Some(watch::main(watch::Handed { messages, packets, datagrams, letters, user, seccomp_optional, debug }))
 }
 
 /// The watch's packet sockets.
@@ -61,9 +62,10 @@ impl Sockets {
     }
 }
 
-/// Starts the watch; its process id and the pair to speak with it.
+/// Starts the watch; its process id and the pair to speak with it. `letters` is its end of the pair that goes to the courier.
 pub(crate) fn start_watch(
     packets: &Sockets,
+    letters: &Pair,
     user: User,
     seccomp_optional: bool,
     debug: bool,
@@ -71,7 +73,7 @@ pub(crate) fn start_watch(
     let (mine, theirs) = Pair::new()?;
     let settings = encode(user, [seccomp_optional, debug]);
     let arguments = [OsStr::new(watch::ROLE), OsStr::new(&settings)];
-    let descriptors = [theirs.as_fd(), packets.headers.as_fd(), packets.whole.as_fd()];
+    let descriptors = [theirs.as_fd(), packets.headers.as_fd(), packets.whole.as_fd(), letters.as_fd()];
     let pid = klopf_sys::start_helper("klopf: watch".as_ref(), &arguments, &descriptors)?;
     Ok((pid, mine))
 }

@@ -1,18 +1,23 @@
 //! The watch: reads packets, recognises knocks and tells the keeper. No rights, no files, no way out but the pair.
 
+mod letters;
 mod sealed;
+mod shares;
 mod sight;
 mod telling;
+mod tokens;
 
 use std::collections::{BTreeSet, VecDeque};
 use std::os::fd::AsFd;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use klopf_engine::{Door, DoorId, Effect, Engine, Grant, Limits, Millis, SealedRefusal};
+use klopf_brief::{Offer, Verdict};
+use klopf_engine::{Claim, Door, DoorId, Effect, Engine, Grant, Limits, Millis, Refusal, SealedRefusal, Source, Wall};
 use klopf_sys::{PacketSocket, Pair, Received, Ring, SandboxError, User, Wait, clock, wait};
 use klopf_wire::{Malformed, parse_datagram, parse_packet};
 
+use self::letters::Letters;
 use self::sealed::{Seals, Staged};
 use self::sight::Sight;
 use self::telling::Telling;
@@ -25,6 +30,8 @@ pub(crate) const ROLE: &str = "@watch";
 const PACKETS_AT_ONCE: usize = 512;
 /// The same for what may be sealed knocks, each of which may cost a tenth of a millisecond.
 const DATAGRAMS_AT_ONCE: usize = 64;
+/// The same for what the courier offers.
+const OFFERS_AT_ONCE: usize = 64;
 /// Messages of the keeper that are taken in before packets are looked at again.
 const MESSAGES_AT_ONCE: usize = 1024;
 /// Messages to the keeper that wait while it is busy; with more waiting, grants are dropped and counted.
@@ -38,6 +45,8 @@ pub(crate) struct Handed {
     pub(crate) packets: PacketSocket,
     /// For sealed knocks.
     pub(crate) datagrams: PacketSocket,
+    /// The way to the courier.
+    pub(crate) letters: Pair,
     pub(crate) user: User,
     pub(crate) seccomp_optional: bool,
     pub(crate) debug: bool,
@@ -67,6 +76,7 @@ fn prepare(handed: Handed) -> Result<Watch, Box<dyn std::error::Error>> {
     let engine = Engine::new(Limits::default(), clock::random()?);
     let mut watch = Watch {
         messages: handed.messages,
+        letters: Letters::new(handed.letters),
         ring,
         datagrams,
         engine,
@@ -88,7 +98,7 @@ fn prepare(handed: Handed) -> Result<Watch, Box<dyn std::error::Error>> {
     let _ = (clock::monotonic_ms(), clock::minute_of_week());
     klopf_sys::keep_secrets(true);
     klopf_sys::drop_privileges(handed.user)?;
-    let confined = klopf_sys::confine(watch.messages.as_fd(), handed.seccomp_optional)?;
+    let confined = klopf_sys::confine(&[watch.messages.as_fd(), watch.letters.as_fd()], handed.seccomp_optional)?;
     klopf_sys::close_stderr();
     watch.ready = Some(Up::Ready { landlock: confined.landlock, seccomp: confined.seccomp });
     Ok(watch)
@@ -96,6 +106,7 @@ fn prepare(handed: Handed) -> Result<Watch, Box<dyn std::error::Error>> {
 
 struct Watch {
     messages: Pair,
+    letters: Letters,
     ring: Ring,
     datagrams: Ring,
     engine: Engine,
@@ -134,12 +145,13 @@ struct Strange {
 impl Watch {
     fn run(&mut self) {
         loop {
-            let [packets, datagrams, messages] = {
+            let [packets, datagrams, messages, letters] = {
                 let write = !self.outbox.is_empty();
+                let letters = Wait { fd: self.letters.as_fd(), write: self.letters.unsent() };
                 let [ring, datagrams] =
                     [&self.ring, &self.datagrams].map(|ring| Wait { fd: ring.as_fd(), write: false });
-                let fds = [ring, datagrams, Wait { fd: self.messages.as_fd(), write }];
-                wait(fds, self.until_next()).unwrap_or([true, true, true])
+                let fds = [ring, datagrams, Wait { fd: self.messages.as_fd(), write }, letters];
+                wait(fds, self.until_next()).unwrap_or([true; 4])
             };
             if messages && !self.listen() {
                 return;
@@ -151,6 +163,9 @@ impl Watch {
             }
             if datagrams {
                 self.look_at_datagrams(now);
+            }
+            if letters {
+                self.look_at_letters(now);
             }
             self.tell(now);
             self.flush();
@@ -200,6 +215,52 @@ impl Watch {
         });
     }
 
+    /// Takes in what the courier offers, a bounded number of them.
+    fn look_at_letters(&mut self, now: u64) {
+        self.letters.flush();
+        for _ in 0..OFFERS_AT_ONCE {
+            // What is accepted here must get to the keeper, or a token would be lost.
+            if self.outbox.len() >= OUTBOX / 2 {
+                return;
+            }
+            let Some(offer) = self.letters.receive() else { return };
+            let read = self.seals.letters.as_mut().map(|letters| letters.read(&self.engine, now, &offer));
+            match read {
+                None => self.letters.answer(offer.number, Verdict::Nothing),
+                Some(Err((verdict, why))) => {
+                    why.into_iter().for_each(|why| self.engine.count_refusal(why));
+                    self.letters.answer(offer.number, verdict);
+                }
+                Some(Ok(claim)) => self.judge(now, &offer, &claim),
+            }
+        }
+    }
+
+    /// Decides on what a token, some shares or a code claim.
+    fn judge(&mut self, now: u64, offer: &Offer, claim: &Claim) {
+        let wall = Wall { unix_ms: clock::wall_ms(), minute_of_week: clock::minute_of_week() };
+        let mut effects = Vec::new();
+        self.engine.observe_claim(Millis(now), wall, claim, &mut effects);
+        for effect in effects {
+            match effect {
+                Effect::Grant(Grant { door, address, sealed: Some(sealed), .. }) => {
+                    // It is answered when it is on the disk.
+                    self.post(Up::Sealed { door, address, sealed, offer: Some(offer.number) });
+                }
+                Effect::RefuseSealed(refusal) => {
+                    self.letters.answer(offer.number, tokens::verdict(refusal.why));
+                    // A guestbook keeps its entries for ever, and shows them anew to each new courier.
+                    let old = matches!(refusal.why, Refusal::Replayed | Refusal::TooOld)
+                        && matches!(refusal.source, Source::Guestbooks(_));
+                    if !old && refusal.why != Refusal::TooManyGrants {
+                        self.effects.push(effect);
+                    }
+                }
+                _ => {}
+            }
+        }
+    }
+
     /// Turns effects into messages.
     fn tell(&mut self, now: u64) {
         let mut effects = std::mem::take(&mut self.effects);
@@ -222,7 +283,7 @@ impl Watch {
                 Effect::Grant(grant) => {
                     if let Some(sealed) = grant.sealed {
                         let Grant { door, address, .. } = grant;
-                        self.post(Up::Sealed { door, address, sealed });
+                        self.post(Up::Sealed { door, address, sealed, offer: None });
                         continue;
                     }
                     self.post(Up::Grant { door: grant.door, address: grant.address, uses_up: grant.uses_up });
@@ -232,8 +293,8 @@ impl Watch {
                 }
                 Effect::RefuseSealed(refusal) if self.telling.may(now) => self.post(Up::SealedRefused(refusal)),
                 // A flood must not keep it from being known.
-                Effect::RefuseSealed(SealedRefusal { key: Some(key), burnt: Some(counter), .. }) => {
-                    self.post(Up::Burnt { key, counter });
+                Effect::RefuseSealed(SealedRefusal { key: Some(key), form, burnt: Some(counter), .. }) => {
+                    self.post(Up::Burnt { key, form, counter });
                 }
                 Effect::Refuse { .. } | Effect::RefuseSealed(_) => {}
             }
@@ -288,6 +349,11 @@ impl Watch {
     fn obey(&mut self, message: Down) {
         match message {
             Down::Door(door) => self.staged_doors.push(door),
+            Down::Ways(ways) => {
+                if let Some(door) = self.staged_doors.last_mut() {
+                    door.ways = ways;
+                }
+            }
             Down::Sequence(ports) => {
                 if let Some(door) = self.staged_doors.last_mut() {
                     door.sequences.push(ports);
@@ -295,8 +361,10 @@ impl Watch {
             }
             Down::CommitDoors => {
                 self.strict = self.staged_doors.iter().filter(|door| door.strict).map(|door| door.id).collect();
-                self.engine.reload(std::mem::take(&mut self.staged_doors));
-                self.seals = std::mem::take(&mut self.staged_seals).commit(&mut self.engine);
+                let (doors, staged) = (std::mem::take(&mut self.staged_doors), std::mem::take(&mut self.staged_seals));
+                self.seals = staged.commit(&mut self.engine, &doors, std::mem::take(&mut self.seals));
+                self.engine.reload(doors);
+                self.letters.again();
                 self.ready.take().into_iter().for_each(|ready| self.post(ready));
             }
             Down::Called(_)
@@ -306,7 +374,9 @@ impl Watch {
             | Down::KeyDoor(_)
             | Down::Hours(_)
             | Down::Network(_)
-            | Down::Factor(_) => self.staged_seals.add(message, self.staged_doors.last()),
+            | Down::Factor(_)
+            | Down::Sheet(_)
+            | Down::Source(..) => self.staged_seals.add(message, self.staged_doors.last()),
             Down::Mark(id, mark) => self.engine.restore(id, &mark),
             Down::CommitSight(services_known) => {
                 self.sight = std::mem::take(&mut self.staged_sight);
@@ -320,6 +390,7 @@ impl Watch {
                 self.staged_seals = Staged::default();
                 self.staged_sight = Sight::default();
             }
+            Down::Judged(offer, verdict) => self.letters.answer(offer, verdict),
             Down::Count => self.post_counts(),
             // However much waits to be said, this must not: the keeper would take the watch for hung.
             Down::Ping(number) => self.outbox.push_front(Up::Pong(number).encode()),

@@ -1,14 +1,16 @@
 //! Sealed knocks through the whole engine, in virtual time.
 
+mod tokens;
+
 use std::collections::BTreeSet;
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr};
 
 use klopf_wire::FlagMask;
 use proptest::prelude::*;
 
 use crate::{
-    Claim, Code, Door, DoorId, Effect, Engine, Grant, Hold, Hours, Key, KeyRef, Limits, Mark, Millis, Network, Refusal,
-    Sealed, SealedRefusal, Wall,
+    Claim, Code, Door, DoorId, Effect, Engine, Form, Grant, Hold, Hours, Key, KeyRef, Limits, Mark, Millis, Network,
+    Refusal, Sealed, SealedRefusal, Source, Wall, Ways,
 };
 
 /// A Wednesday, 12:34 in local time.
@@ -16,6 +18,9 @@ const WALL: Wall = Wall { unix_ms: 1_800_000_000_000, minute_of_week: 2 * 1440 +
 const NOW_S: u64 = WALL.unix_ms / 1000;
 const NOW: Millis = Millis(5_000_000);
 const WINDOW: u64 = 30_000;
+
+/// From where packets come.
+const HERE: IpAddr = IpAddr::V4(Ipv4Addr::new(192, 0, 2, 9));
 
 const ID: [u8; 8] = [3; 8];
 const KEY: KeyRef = KeyRef(3);
@@ -33,6 +38,7 @@ fn door(id: DoorId) -> Door {
         within: 0,
         strict: true,
         second_factor: id == VAULT,
+        ways: Ways::default(),
     }
 }
 
@@ -46,8 +52,9 @@ fn claim(counter: u64) -> Claim {
     Claim {
         key: KEY,
         door: Some(SSH),
-        origin: IpAddr::from([192, 0, 2, 9]),
-        address: None,
+        source: Source::Packet(HERE),
+        form: Form::Packet,
+        address: HERE,
         time: WALL.unix_ms,
         counter,
         device: [8; 16],
@@ -98,7 +105,8 @@ fn a_claim_with_nothing_wrong_is_granted_with_all_that_it_says() {
     let mut engine = engine(key());
     let sealed = Some(Sealed {
         key: KEY,
-        origin: IpAddr::from([192, 0, 2, 9]),
+        source: Source::Packet(HERE),
+        form: Form::Packet,
         counter: 41,
         device: [8; 16],
         hold: Hold::AsDoor,
@@ -106,7 +114,7 @@ fn a_claim_with_nothing_wrong_is_granted_with_all_that_it_says() {
     let grant = Grant { door: SSH, address: IpAddr::from([192, 0, 2, 9]), uses_up: None, sealed };
     assert_eq!(ask_at(&mut engine, NOW, WALL, claim(41)), Ok(grant));
     let address = "2001:db8::7".parse().unwrap();
-    let other = ask_at(&mut engine, NOW, WALL, Claim { address: Some(address), ..claim(42) });
+    let other = ask_at(&mut engine, NOW, WALL, Claim { address, ..claim(42) });
     assert_eq!(other.map(|grant| grant.address), Ok(address));
     assert_eq!((engine.counters().sealed, engine.counters().granted), (2, 2));
 }
@@ -144,7 +152,7 @@ fn each_refusal_has_its_name_and_its_count() {
         let refusal = ask_at(&mut engine, NOW, WALL, claim).unwrap_err();
         assert_eq!(refusal.why.name(), name);
         assert_eq!(refusal.key, Some(KEY).filter(|_| name != "unknown-key"), "{name}");
-        assert_eq!((refusal.door, refusal.origin), (claim.door, claim.origin), "{name}");
+        assert_eq!((refusal.door, refusal.source), (claim.door, claim.source), "{name}");
         let before = ["unknown-key", "wrong-clock", "replayed"].contains(&name);
         assert_eq!(refusal.burnt, Some(7).filter(|_| !before), "{name}");
         assert_eq!(refusal.clock_ahead.is_some(), name == "wrong-clock", "{name}");
@@ -260,12 +268,11 @@ fn a_key_is_good_in_any_of_its_hours() {
 fn a_key_may_let_in_its_networks_wherever_the_packet_comes_from() {
     let network = |address: &str, prefix| Network { address: address.parse().unwrap(), prefix };
     let key = Key { networks: vec![network("198.51.100.0", 24), network("2001:db8::", 32)], ..key() };
-    let letting_in = |address: &str| asked(key.clone(), Claim { address: address.parse().ok(), ..claim(1) });
+    let letting_in = |address: &str| asked(key.clone(), Claim { address: address.parse().unwrap(), ..claim(1) });
     assert_eq!([letting_in("198.51.100.255"), letting_in("2001:db8:1::1")], [Ok(()), Ok(())]);
     assert_eq!(letting_in("198.51.101.0"), Err(Refusal::WrongNetwork));
-    let from_inside = Claim { origin: IpAddr::from([198, 51, 100, 1]), ..claim(1) };
-    assert_eq!(asked(key.clone(), from_inside), Ok(()));
-    let to_outside = Claim { address: "203.0.113.1".parse().ok(), ..from_inside };
+    let from_inside = Claim { source: Source::Packet(IpAddr::from([198, 51, 100, 1])), ..claim(1) };
+    let to_outside = Claim { address: "203.0.113.1".parse().unwrap(), ..from_inside };
     assert_eq!(asked(key.clone(), to_outside), Err(Refusal::WrongNetwork));
 }
 

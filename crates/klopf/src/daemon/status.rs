@@ -108,6 +108,10 @@ fn shown(status: &Status) -> String {
     } else {
         table(&mut text, ["LEASE", "WHO", "ADDRESS", "LEFT", "CONNECTIONS"], leases(status));
     }
+    if !status.sources.is_empty() {
+        table(&mut text, ["READS", "NAME", "NOW", "LAST WELL", "NEXT", "TAKEN"], sources(status));
+        source_troubles(&mut text, status);
+    }
     refusals(&mut text, status);
     let counts = counts(status);
     if !counts.is_empty() {
@@ -179,6 +183,8 @@ fn leases(status: &Status) -> Vec<[String; 5]> {
             match lease.by {
                 OpenedBy::Sequence => "a sequence",
                 OpenedBy::Packet => "a sealed knock",
+                OpenedBy::Mail => "a mail",
+                OpenedBy::Guestbook => "a guestbook",
                 OpenedBy::Hand => "by hand",
                 OpenedBy::Adopted => "an earlier klopfd",
             }
@@ -197,6 +203,34 @@ fn leases(status: &Status) -> Vec<[String; 5]> {
         ]
     };
     status.leases.iter().map(row).collect()
+}
+
+fn sources(status: &Status) -> Vec<[String; 6]> {
+    let row = |source: &klopf_control::SourceStatus| {
+        let reads = if source.kind == "guestbook" { "guestbook" } else { "mail" };
+        [
+            reads.to_owned(),
+            source.name.clone(),
+            source.trouble.clone().unwrap_or_else(|| source.state.clone()),
+            source.last_good_ms_ago.map_or_else(|| "never".to_owned(), |ms| format!("{} ago", span(ms))),
+            source.next_ms.map_or_else(|| "-".to_owned(), |ms| format!("in {}", span(ms))),
+            source.taken.to_string(),
+        ]
+    };
+    status.sources.iter().map(row).collect()
+}
+
+/// What is wrong with mailboxes and guestbooks.
+fn source_troubles(text: &mut String, status: &Status) {
+    let mut any = false;
+    for (source, words) in status.sources.iter().filter_map(|source| Some((source, source.text.as_ref()?))) {
+        let lines = wrapped(&format!("{}: {words}", source.name), WIDTH - INDENT.len());
+        let _ = writeln!(text, "{}", lines.join(&format!("\n{INDENT}")));
+        any = true;
+    }
+    if any {
+        text.push('\n');
+    }
 }
 
 /// The counts that are not zero, in words: the most telling ones first.
@@ -226,7 +260,9 @@ fn refusals(text: &mut String, status: &Status) {
     let _ = writeln!(text, "Refused lately: {}", counts.join(", "));
     for refusal in status.refusals.iter().take(REFUSALS) {
         let ago = span(refusal.ms_ago);
-        let line = format!("{} at {}, {ago} ago: {}", refusal.origin, refusal.door, refusal.text);
+        let origin = refusal.origin.map_or_else(|| "somebody".to_owned(), |origin| origin.to_string());
+        let via = refusal.via.as_ref().map(|via| format!(" by {via}")).unwrap_or_default();
+        let line = format!("{origin}{via} at {}, {ago} ago: {}", refusal.door, refusal.text);
         let lines = wrapped(&line, WIDTH - 2 * INDENT.len());
         let _ = writeln!(text, "{INDENT}{}", lines.join(&format!("\n{INDENT}{INDENT}")));
     }

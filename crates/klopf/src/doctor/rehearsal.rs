@@ -165,7 +165,7 @@ fn elsewhere(host: &Host, stage: &mut Stage, port: u16) -> Option<Outcome> {
 /// The knock has not opened: as far as klopfd knows why.
 fn unopened(place: &Place, stage: &Stage, ends: Ends, port: u16) -> Outcome {
     let refusals = status(place).map(|status| status.refusals).unwrap_or_default();
-    if let Some(refusal) = refusals.iter().find(|refusal| refusal.origin == ends.there) {
+    if let Some(refusal) = refusals.iter().find(|refusal| refusal.origin == Some(ends.there)) {
         let text = format!("the knock was refused: {}", refusal.text);
         return Outcome::Wrong(text, "what klopfd says of it is in: klopf status".to_owned());
     }

@@ -43,7 +43,19 @@ struct Waiting {
 
 impl Memory {
     pub(super) fn refused(&mut self, door: &str, origin: IpAddr, why: &str, text: String) {
-        let refusal = RefusalStatus { door: door.to_owned(), origin, why: why.to_owned(), text, ms_ago: 0 };
+        self.refused_via(door, Some(origin), None, why, text);
+    }
+
+    /// As [`Memory::refused`], of what came by a mailbox or guestbook.
+    pub(super) fn refused_via(
+        &mut self,
+        door: &str,
+        origin: Option<IpAddr>,
+        via: Option<String>,
+        why: &str,
+        text: String,
+    ) {
+        let refusal = RefusalStatus { door: door.to_owned(), origin, via, why: why.to_owned(), text, ms_ago: 0 };
         self.refusals.push_front((clock::boot_ms(), refusal));
         self.refusals.truncate(MOST_REMEMBERED);
     }
@@ -348,6 +360,7 @@ impl<F: Face> Keeper<'_, F> {
             counters: self.memory.counters.clone(),
             troubles: self.memory.troubles.iter().cloned().chain(self.face.problem().map(str::to_owned)).collect(),
             keys: self.key_status(),
+            sources: self.source_status(),
         }
     }
 
@@ -377,6 +390,8 @@ impl<F: Face> Keeper<'_, F> {
                 by: match by {
                     By::Sequence => OpenedBy::Sequence,
                     By::Packet => OpenedBy::Packet,
+                    By::Mail => OpenedBy::Mail,
+                    By::Guestbook => OpenedBy::Guestbook,
                     By::Hand => OpenedBy::Hand,
                     By::Adopted => OpenedBy::Adopted,
                 },

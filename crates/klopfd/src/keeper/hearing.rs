@@ -94,8 +94,8 @@ impl<F: Face> Keeper<'_, F> {
                 }
             }
             Up::Sealed { address, .. } if !is_somebodys(address) => {}
-            Up::Sealed { door, address, sealed } => return self.accept_sealed(door, address, sealed),
-            Up::Burnt { key, counter } => self.burn(key, counter),
+            Up::Sealed { door, address, sealed, offer } => return self.accept_sealed(door, address, sealed, offer),
+            Up::Burnt { key, form, counter } => self.burn(key, form, counter),
             Up::SealedRefused(refusal) => self.refuse_sealed(&refusal),
             Up::Silenced(count) => self.face.tell(&Event::Silenced(count)),
             Up::Strange => self.services_stale = true,
@@ -142,6 +142,7 @@ impl<F: Face> Keeper<'_, F> {
             self.face.tell(&Event::Trouble(&format!("cannot leave the foreground: {error}")));
         }
         self.face.tell(&Event::Ready);
+        self.engage_courier();
     }
 
     /// How many hits a door takes.

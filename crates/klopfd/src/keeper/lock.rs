@@ -191,7 +191,10 @@ impl Trial {
         let known = gate.known_connections();
         let mut news = Vec::new();
         let by_knock = |lease: &klopf_gate::Lease| {
-            let knocked = lease.pass.as_ref().is_some_and(|pass| matches!(pass.by, By::Sequence | By::Packet));
+            let knocked = lease
+                .pass
+                .as_ref()
+                .is_some_and(|pass| matches!(pass.by, By::Sequence | By::Packet | By::Mail | By::Guestbook));
             knocked && lease.opened.is_some_and(|opened| opened >= self.began) && self.prove.contains(&lease.door)
         };
         let leases: Vec<_> = gate.in_force().filter(by_knock).collect();

@@ -10,7 +10,7 @@ use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
-use klopf_engine::{Mark, Marks};
+use klopf_engine::{Form, Mark, Marks};
 use rustix::fs::FallocateFlags;
 use rustix::io::Errno;
 use siphasher::sip::SipHasher13;
@@ -18,6 +18,8 @@ use siphasher::sip::SipHasher13;
 /// Bytes of a record: key id, floor, counter, uses, whether a device is bound, that device, nothing, and a checksum.
 const RECORD: usize = 64;
 const CHECKED: usize = RECORD - 8;
+/// Never above a floor, so that it accepts nothing.
+const NO_COUNTER: u64 = 0;
 /// Bytes that are set aside for what is to come: a thousand records.
 const AHEAD: u64 = 1 << 16;
 /// The same where there is no room for that: a block.
@@ -100,9 +102,18 @@ impl Replay {
         &self.marks
     }
 
-    /// Accepts a counter of a key, once, and writes it down; with a grant its use, too, and the device to bind it to.
-    pub(super) fn accept(&mut self, id: [u8; 8], counter: u64, grants: bool, binds: Option<[u8; 16]>) -> Accepted {
-        if !self.marks.accept(id, counter) {
+    /// Accepts a counter of a key, once, and writes it down; with a grant its use, too, and the device to bind it to. Counters of
+    /// packets, tokens and codes are apart, uses and devices are not.
+    pub(super) fn accept(
+        &mut self,
+        id: [u8; 8],
+        form: Form,
+        counter: u64,
+        grants: bool,
+        binds: Option<[u8; 16]>,
+    ) -> Accepted {
+        let own = form.mark_of(id);
+        if !self.marks.accept(own, counter) {
             return Accepted::Not;
         }
         if grants {
@@ -111,7 +122,8 @@ impl Replay {
         if let Some(device) = binds {
             self.marks.bind_device(id, device);
         }
-        match self.note(id, counter) {
+        let more = (own != id && (grants || binds.is_some())).then(|| self.note(id, NO_COUNTER));
+        match self.note(own, counter).and(more.unwrap_or(Ok(()))) {
             Ok(()) => Accepted::Noted,
             Err(error) => Accepted::NotNoted(error),
         }
@@ -241,7 +253,9 @@ impl Replay {
     fn write_all(&mut self, path: &Path) -> io::Result<()> {
         let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(path)?;
         let of = |(id, mark): ([u8; 8], &Mark)| {
-            mark.recent().iter().map(|counter| encode(id, mark, *counter)).collect::<Vec<_>>()
+            // One of which only uses or a device are known has no counter.
+            let recent = if mark.recent().is_empty() { &[NO_COUNTER] } else { mark.recent() };
+            recent.iter().map(|counter| encode(id, mark, *counter)).collect::<Vec<_>>()
         };
         let all: Vec<u8> = self.marks.iter().flat_map(of).flatten().collect();
         file.write_all(&all)?;
@@ -296,6 +310,8 @@ fn checksum(bytes: &[u8]) -> [u8; 8] {
 mod tests {
     use super::*;
 
+    const PACKET: Form = Form::Packet;
+
     const ID: [u8; 8] = [1; 8];
     const DEVICE: [u8; 16] = [9; 16];
 
@@ -321,15 +337,15 @@ mod tests {
         let (mut replay, trouble) = open(&path);
         assert!(trouble.is_none() && !replay.forgets());
         for counter in (10..90).rev() {
-            assert_eq!(is_noted(&replay.accept(ID, counter, true, Some(DEVICE))), counter >= 57, "{counter}");
+            assert_eq!(is_noted(&replay.accept(ID, PACKET, counter, true, Some(DEVICE))), counter >= 57, "{counter}");
         }
-        assert!(is_noted(&replay.accept([2; 8], 7, false, None)));
+        assert!(is_noted(&replay.accept([2; 8], PACKET, 7, false, None)));
         let before = replay.marks().get(ID).cloned();
         drop(replay);
         let (mut replay, trouble) = open(&path);
         assert_eq!((trouble, replay.marks().get(ID).cloned()), (None, before));
         assert_eq!(replay.marks().get([2; 8]).map(|mark| (mark.uses(), mark.device())), Some((0, None)));
-        assert!(matches!(replay.accept(ID, 60, true, None), Accepted::Not));
+        assert!(matches!(replay.accept(ID, PACKET, 60, true, None), Accepted::Not));
         let _ = fs::remove_dir_all(path.parent().unwrap());
     }
 
@@ -337,7 +353,7 @@ mod tests {
     fn a_record_that_was_cut_or_changed_takes_no_other_with_it() {
         let path = path("cut");
         let (mut replay, _) = open(&path);
-        assert!((1..=5).all(|counter| is_noted(&replay.accept(ID, counter, true, None))));
+        assert!((1..=5).all(|counter| is_noted(&replay.accept(ID, PACKET, counter, true, None))));
         drop(replay);
         let whole = fs::read(&path).unwrap();
         for cut in whole.len() - RECORD + 1..whole.len() {
@@ -351,7 +367,7 @@ mod tests {
         changed[RECORD + 20] ^= 1;
         fs::write(&path, &changed).unwrap();
         let (mut replay, trouble) = open(&path);
-        assert!(trouble.is_some() && is_noted(&replay.accept(ID, 9, true, None)));
+        assert!(trouble.is_some() && is_noted(&replay.accept(ID, PACKET, 9, true, None)));
         assert_eq!(open(&path).0.marks().get(ID).map(Mark::recent), Some(&[1, 3, 4, 5, 9][..]));
         let _ = fs::remove_dir_all(path.parent().unwrap());
     }
@@ -362,8 +378,8 @@ mod tests {
         fs::create_dir_all(&path).unwrap();
         let (mut replay, trouble) = open(&path);
         assert!(trouble.is_some() && replay.forgets());
-        assert!(matches!(replay.accept(ID, 1, true, None), Accepted::NotNoted(_)));
-        assert!(matches!(replay.accept(ID, 1, true, None), Accepted::Not));
+        assert!(matches!(replay.accept(ID, PACKET, 1, true, None), Accepted::NotNoted(_)));
+        assert!(matches!(replay.accept(ID, PACKET, 1, true, None), Accepted::Not));
         let _ = fs::remove_dir_all(path.parent().unwrap());
     }
 
@@ -371,15 +387,17 @@ mod tests {
     fn what_could_not_be_written_is_written_with_the_next() {
         let path = path("behind");
         let (mut replay, _) = open(&path);
-        assert!(is_noted(&replay.accept(ID, 1, true, None)));
+        assert!(is_noted(&replay.accept(ID, PACKET, 1, true, None)));
         // A file that takes nothing, and then no place for another.
         replay.file = Some(File::open(&path).unwrap());
         fs::create_dir(path.with_extension("new")).unwrap();
-        assert!(matches!(replay.accept(ID, 2, true, None), Accepted::NotNoted(_)) && replay.forgets());
-        assert!(matches!(replay.accept(ID, 3, true, None), Accepted::NotNoted(_)));
+        assert!(matches!(replay.accept(ID, PACKET, 2, true, None), Accepted::NotNoted(_)) && replay.forgets());
+        assert!(matches!(replay.accept(ID, PACKET, 3, true, None), Accepted::NotNoted(_)));
         fs::remove_dir(path.with_extension("new")).unwrap();
         assert_eq!(open(&path).0.marks().get(ID).map(Mark::recent), Some(&[1][..]));
-        assert!(is_noted(&replay.accept(ID, 4, true, None)) && is_noted(&replay.accept(ID, 5, true, None)));
+        assert!(
+            is_noted(&replay.accept(ID, PACKET, 4, true, None)) && is_noted(&replay.accept(ID, PACKET, 5, true, None))
+        );
         assert_eq!(open(&path).0.marks().get(ID).map(Mark::recent), Some(&[1, 2, 3, 4, 5][..]));
         let _ = fs::remove_dir_all(path.parent().unwrap());
     }
@@ -388,12 +406,41 @@ mod tests {
     fn what_was_accepted_before_there_was_a_file_is_added_to_it() {
         let path = path("added");
         let (mut other, _) = open(&path);
-        assert!(is_noted(&other.accept(ID, 7, true, Some(DEVICE))));
+        assert!(is_noted(&other.accept(ID, PACKET, 7, true, Some(DEVICE))));
         let mut replay = Replay::nowhere([7; 16]);
-        assert!(matches!(replay.accept(ID, 8, true, None), Accepted::NotNoted(_)) && !replay.knows_before());
+        assert!(matches!(replay.accept(ID, PACKET, 8, true, None), Accepted::NotNoted(_)) && !replay.knows_before());
         assert!(replay.open(&path).is_none() && replay.knows_before());
-        assert!(matches!(replay.accept(ID, 7, true, None), Accepted::Not));
+        assert!(matches!(replay.accept(ID, PACKET, 7, true, None), Accepted::Not));
         assert_eq!(open(&path).0.marks().get(ID).map(Mark::recent), Some(&[7, 8][..]));
+        let _ = fs::remove_dir_all(path.parent().unwrap());
+    }
+
+    #[test]
+    fn tokens_and_codes_are_written_down_apart_from_packets_and_their_uses_with_them() {
+        let path = path("tokens");
+        let (mut replay, _) = open(&path);
+        let forms = [Form::Token, Form::Code(7), Form::Shares(2), PACKET];
+        let first = forms.map(|form| is_noted(&replay.accept(ID, form, 5, true, Some(DEVICE))));
+        assert_eq!(first, [true, true, false, true], "shares make a token");
+        replay.rewrite(&path).unwrap();
+        for _ in 0..2 {
+            let (mut again, trouble) = open(&path);
+            assert!(
+                trouble.is_none()
+                    && forms.iter().all(|form| { matches!(again.accept(ID, *form, 5, true, None), Accepted::Not) })
+            );
+            let mark = again.marks().get(ID).unwrap();
+            assert_eq!((mark.uses(), mark.device(), mark.recent()), (3, Some(DEVICE), &[5][..]));
+        }
+        let (mut replay, _) = open(&path);
+        let other = [8; 8];
+        assert!(is_noted(&replay.accept(other, Form::Token, 9, true, Some(DEVICE))));
+        drop(replay);
+        let (mut replay, _) = open(&path);
+        replay.rewrite(&path).unwrap();
+        let (replay, _) = open(&path);
+        let mark = replay.marks().get(other).unwrap();
+        assert_eq!((mark.uses(), mark.device(), mark.recent()), (1, Some(DEVICE), &[][..]));
         let _ = fs::remove_dir_all(path.parent().unwrap());
     }
 }

@@ -2,7 +2,8 @@
 
 use std::net::IpAddr;
 
-use klopf_engine::{DoorId, KeyRef, Millis, Refusal, Sealed, SealedRefusal, Wall};
+use klopf_brief::{Verdict, What};
+use klopf_engine::{DoorId, Form, KeyRef, Millis, Refusal, Sealed, SealedRefusal, Source, SourceId, Wall};
 use klopf_spa::{HOP_STEP, PacketPort};
 use klopf_sys::clock;
 
@@ -22,6 +23,8 @@ pub(super) struct Granted {
     key: String,
     address: IpAddr,
     sealed: Sealed,
+    /// The number of what the courier had offered.
+    offer: Option<u32>,
 }
 
 impl<F: Face> Keeper<'_, F> {
@@ -45,12 +48,12 @@ impl<F: Face> Keeper<'_, F> {
     }
 
     /// Accepts a sealed knock, to be granted by [`Keeper::grant_accepted`]; false if the watch cannot rightly ask for that.
-    pub(super) fn accept_sealed(&mut self, id: DoorId, address: IpAddr, sealed: Sealed) -> bool {
+    pub(super) fn accept_sealed(&mut self, id: DoorId, address: IpAddr, sealed: Sealed, offer: Option<u32>) -> bool {
         let person = self.plan.packets.as_ref().and_then(|packets| packets.person(sealed.key)).cloned();
-        let door = self.plan.doors.iter().find(|(_, door)| door.id == id).map(|(name, _)| name.clone());
+        let door = self.plan.doors.iter().find(|(_, door)| door.id == id).cloned();
         // One that is not there was there when the watch wrote, before a reload.
-        let (Some(Person { name, key, .. }), Some(door)) = (person, door) else { return true };
-        if !key.doors.contains(&id) {
+        let (Some(Person { name, key, .. }), Some((door, terms))) = (person, door) else { return true };
+        if !key.doors.contains(&id) || terms.ways.take(&sealed.source, sealed.form).is_err() {
             return false;
         }
         // A watch that was taken over has no more than the key has, but for its second factor.
@@ -58,12 +61,13 @@ impl<F: Face> Keeper<'_, F> {
         let mark = self.replay.marks().get(key.id).cloned().unwrap_or_default();
         let now = Millis(clock::boot_ms());
         let begins = self.uses.begins(key.id, id, now);
-        let permitted = key.permits(address, sealed.device, &mark, begins, wall);
+        let permitted = key.permits(sealed.form, address, sealed.device, &mark, begins, wall);
         let sealed = Sealed { hold: key.bounded(sealed.hold, wall), ..sealed };
         let refused = |why| SealedRefusal {
             key: Some(sealed.key),
             door: Some(id),
-            origin: sealed.origin,
+            source: sealed.source,
+            form: sealed.form,
             address: Some(address),
             why,
             clock_ahead: None,
@@ -71,12 +75,14 @@ impl<F: Face> Keeper<'_, F> {
         };
         if let Err(why) = permitted {
             self.refuse_sealed(&refused(why));
+            offer.into_iter().for_each(|offer| self.watching.judged(offer, Verdict::Refused));
             return true;
         }
-        match self.replay.accept(key.id, sealed.counter, begins, key.binds().then_some(sealed.device)) {
+        match self.replay.accept(key.id, sealed.form, sealed.counter, begins, key.binds().then_some(sealed.device)) {
             Accepted::Noted => {}
             Accepted::Not => {
                 self.refuse_sealed(&refused(Refusal::Replayed));
+                offer.into_iter().for_each(|offer| self.watching.judged(offer, Verdict::Spent));
                 return true;
             }
             Accepted::NotNoted(error) => self.cannot_note(&error),
@@ -84,7 +90,7 @@ impl<F: Face> Keeper<'_, F> {
         if begins {
             self.uses.begin(key.id, id, now);
         }
-        self.accepted.push(Granted { id, door, key: name, address, sealed });
+        self.accepted.push(Granted { id, door, key: name, address, sealed, offer });
         true
     }
 
@@ -96,12 +102,13 @@ impl<F: Face> Keeper<'_, F> {
         if let Err(error) = self.replay.sync() {
             self.cannot_note(&error);
         }
-        for Granted { id, door, key, address, sealed } in std::mem::take(&mut self.accepted) {
+        for Granted { id, door, key, address, sealed, offer } in std::mem::take(&mut self.accepted) {
             if let Some(order) = self.face.sealed_order(id, address, &key, &sealed) {
                 self.gate.grant(clock::boot_ms(), order);
             }
-            let origin = sealed.origin;
-            self.face.tell(&Event::SealedGranted { door: &door, key: &key, address, origin });
+            let via = self.via(&sealed.source);
+            self.face.tell(&Event::SealedGranted { door: &door, key: &key, address, via: &via });
+            offer.into_iter().for_each(|offer| self.watching.judged(offer, Verdict::Taken));
         }
         self.tell_gate();
     }
@@ -113,11 +120,11 @@ impl<F: Face> Keeper<'_, F> {
     }
 
     /// Writes down that the counter of a refused knock is used up all the same.
-    pub(super) fn burn(&mut self, key: KeyRef, counter: u64) {
+    pub(super) fn burn(&mut self, key: KeyRef, form: Form, counter: u64) {
         let id = self.plan.packets.as_ref().and_then(|packets| packets.person(key)).map(|person| person.key.id);
         if let Some(id) = id {
             // It opens nothing, so if that cannot be written down it is not worth more words than a grant's.
-            let _ = self.replay.accept(id, counter, false, None);
+            let _ = self.replay.accept(id, form, counter, false, None);
         }
     }
 
@@ -128,12 +135,40 @@ impl<F: Face> Keeper<'_, F> {
         let door = refusal.door.and_then(name);
         let key = person.map(|person| person.name.clone());
         if let (Some(key), Some(counter)) = (refusal.key, refusal.burnt) {
-            self.burn(key, counter);
+            self.burn(key, refusal.form, counter);
         }
-        self.face.tell(&Event::SealedRefused { key: key.as_deref(), door: door.as_deref(), refusal });
+        let via = self.via(&refusal.source);
+        self.face.tell(&Event::SealedRefused { key: key.as_deref(), door: door.as_deref(), via: &via, refusal });
         let whose = key.map_or_else(String::new, |key| format!("key {key}: "));
         let text = format!("{whose}{}", in_words(refusal));
-        self.memory.refused(door.as_deref().unwrap_or(NO_DOOR), refusal.origin, refusal.why.name(), text);
+        let (origin, via) = match refusal.source {
+            Source::Packet(origin) => (Some(origin), None),
+            Source::Mail(_) | Source::Guestbooks(_) => (refusal.address, Some(via)),
+        };
+        self.memory.refused_via(door.as_deref().unwrap_or(NO_DOOR), origin, via, refusal.why.name(), text);
+    }
+
+    /// Where a sealed knock came from, in words: an address, `mail NAME`, or `guestbook NAME`.
+    fn via(&self, source: &Source) -> String {
+        match source {
+            Source::Packet(origin) => origin.to_string(),
+            Source::Mail(mail) => self.source_name(*mail),
+            Source::Guestbooks(books) => {
+                let names: Vec<_> = books.all().iter().map(|book| self.source_name(*book)).collect();
+                names.join(", ")
+            }
+        }
+    }
+
+    fn source_name(&self, id: SourceId) -> String {
+        let source = self.plan.brief.sources.iter().find(|source| source.id == id.0);
+        source.map_or_else(
+            || "a source that is gone".to_owned(),
+            |source| {
+                let kind = if matches!(source.what, What::Guestbook(_)) { "guestbook" } else { "mail" };
+                format!("{kind} {}", source.name)
+            },
+        )
     }
 }
 

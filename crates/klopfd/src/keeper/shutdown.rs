@@ -21,6 +21,7 @@ impl<F: Face> Keeper<'_, F> {
             self.face.tell(&Event::Stopping);
         }
         self.watching.stop();
+        self.courier.dismiss();
         let begun = clock::boot_ms();
         self.gate.close_all(begun);
         let mut hanging_closed = false;
@@ -28,6 +29,7 @@ impl<F: Face> Keeper<'_, F> {
             self.reap();
             let passed = clock::boot_ms().saturating_sub(begun);
             let nothing_left = self.gate.running() == 0 && self.gate.leases() == 0 && !self.watching.alive();
+            let nothing_left = nothing_left && !self.courier.alive();
             if nothing_left || passed >= ALL {
                 break;
             }

@@ -3,7 +3,8 @@
 use std::collections::VecDeque;
 use std::os::fd::{AsFd, BorrowedFd};
 
-use klopf_engine::{Budget, Marks, Millis};
+use klopf_brief::{Verdict, What};
+use klopf_engine::{Budget, Marks, Millis, SourceId};
 use klopf_spa::Name;
 use klopf_sys::{Pair, Received, User, clock};
 use zeroize::Zeroizing;
@@ -89,13 +90,13 @@ impl Watching {
         }
     }
 
-    pub(super) fn start(&mut self, packets: &Sockets, now: u64) -> std::io::Result<()> {
+    pub(super) fn start(&mut self, packets: &Sockets, letters: &Pair, now: u64) -> std::io::Result<()> {
         (self.started, self.start_at, self.distrusted) = (now, None, false);
         (self.pinged, self.fresh) = (None, true);
         // Nobody was there to hear what was asked meanwhile.
         self.counts_asked = 0;
         self.unsent.clear();
-        match role::start_watch(packets, self.user, self.seccomp_optional, self.debug) {
+        match role::start_watch(packets, letters, self.user, self.seccomp_optional, self.debug) {
             Ok((pid, pair)) => {
                 (self.pid, self.pair) = (Some(pid), Some(pair));
                 Ok(())
@@ -229,6 +230,11 @@ impl Watching {
         }
     }
 
+    /// Tells what became of what the courier had offered.
+    pub(super) fn judged(&mut self, offer: u32, verdict: Verdict) {
+        self.post([Down::Judged(offer, verdict)]);
+    }
+
     /// Asks whether all is well.
     pub(super) fn ping(&mut self, now: u64) {
         if self.pair.is_some() && self.pinged.is_none() {
@@ -271,9 +277,14 @@ impl Watching {
             for (name, door) in &plan.doors {
                 let sequences = door.sequences.iter().map(|ports| Down::Sequence(ports.clone()));
                 let called = Name::new(name).filter(|_| plan.packets.is_some()).map(Down::Called);
-                self.post([Down::Door(door.clone())].into_iter().chain(sequences).chain(called));
+                let ways = called.is_some().then(|| Down::Ways(door.ways.clone()));
+                self.post([Down::Door(door.clone())].into_iter().chain(sequences).chain(called).chain(ways));
             }
             plan.packets.iter().for_each(|packets| self.tell_packets(packets, earliest));
+            self.post(plan.brief.sources.iter().filter_map(|source| {
+                let book = matches!(source.what, What::Guestbook(_));
+                Some(Down::Source(SourceId(source.id), book, Name::new(&source.name)?))
+            }));
             // Before the keys are in force: nothing may be accepted twice for a moment.
             if std::mem::take(&mut self.fresh) {
                 self.post(marks.iter().flat_map(|(id, mark)| Down::marks(id, mark)));
@@ -290,6 +301,7 @@ impl Watching {
             self.post(key.hours.iter().map(|hours| Down::Hours(*hours)));
             self.post(key.networks.iter().map(|network| Down::Network(*network)));
             self.post(factor.iter().map(|factor| Down::Factor(factor.clone())));
+            self.post(key.revoked_sheets.iter().map(|sheet| Down::Sheet(*sheet)));
         }
     }
 

@@ -139,6 +139,7 @@ fn recognised_by(door: &Configured, list: Option<&mut OneTime>) -> Door {
         within: door.seq_timeout_s.saturating_mul(1000),
         strict: false,
         second_factor: false,
+        ways: klopf_engine::Ways::default(),
     }
 }
 

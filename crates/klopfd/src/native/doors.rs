@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use klopf_config::native::{self as config, Config, Door as Native, PortRange};
 use klopf_control::DoorStatus;
-use klopf_engine::{Door, DoorId, Sealed};
+use klopf_engine::{Door, DoorId, Sealed, Source};
 use klopf_gate::firewall::{Guard, Hold, Network, Ports, TCP, UDP};
 use klopf_gate::{By, Command, Guarded, Order, Pass};
 use klopf_spa::ServerKey;
@@ -80,7 +80,12 @@ impl Doors {
     pub(super) fn sealed_order(&self, door: DoorId, address: IpAddr, who: &str, sealed: &Sealed) -> Option<Order> {
         let native = self.by_id.get(&door)?;
         let hold = sealed.hold.lease(milliseconds(native.open_for.unwrap_or(OPEN_FOR)));
-        Some(order(native, address, (By::Packet, Some(who)), Some(sealed.origin), Some(hold)))
+        let (by, origin) = match sealed.source {
+            Source::Packet(origin) => (By::Packet, origin),
+            Source::Mail(_) => (By::Mail, address),
+            Source::Guestbooks(_) => (By::Guestbook, address),
+        };
+        Some(order(native, address, (by, Some(who)), Some(origin), Some(hold)))
     }
 
     /// What it leads to that the administrator opens a door.

@@ -87,17 +87,21 @@ pub(super) fn tell(event: &Event<'_>) {
         Event::Refused { door, origin, why } => {
             warn!(door, ip = %origin, why, "door {door}: refused to {origin}: {why}");
         }
-        Event::SealedGranted { door, key, address, origin } => {
-            let from = if address == origin { String::new() } else { format!(", asked for by {origin}") };
+        Event::SealedGranted { door, key, address, via } => {
+            let from = if address.to_string() == via { String::new() } else { format!(", asked for by {via}") };
             info!(door, key, ip = %address, "door {door}: opened by key {key} for {address}{from}");
         }
-        Event::SealedRefused { key, door, refusal } => {
-            let (why, origin) = (refusal.why.name(), refusal.origin);
+        Event::SealedRefused { key, door, via, refusal } => {
+            let why = refusal.why.name();
             let whose = key.map_or_else(String::new, |key| format!("key {key}: "));
             let at = door.map_or_else(String::new, |door| format!("door {door}: "));
             let text = crate::keeper::in_words(refusal);
-            warn!(door, key, ip = %origin, why, "{at}{whose}refused to {origin}: {why}: {text}");
+            warn!(door, key, via, why, "{at}{whose}refused to {via}: {why}: {text}");
         }
+        Event::Source { name, trouble: Some((trouble, detail)) } => {
+            warn!(why = trouble.name(), "{name}: {}: {}", trouble.name(), trouble.in_words(detail));
+        }
+        Event::Source { name, trouble: None } => info!("{name}: all is well"),
         Event::Silenced(_) => {}
         Event::Gate(ref event) => tell_gate(event),
         Event::Reloading => info!("reading the configuration again"),

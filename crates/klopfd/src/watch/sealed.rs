@@ -3,11 +3,15 @@
 use std::collections::HashMap;
 use std::net::IpAddr;
 
-use klopf_engine::{Claim, Code, Door, DoorId, Effect, Engine, Key, KeyRef, Millis, Refusal, SealedRefusal, Wall};
+use klopf_engine::{
+    Claim, Code, Door, DoorId, Effect, Engine, Form, Key, KeyRef, Millis, Refusal, SealedRefusal, Source, SourceId,
+    Wall,
+};
 use klopf_spa::{Knock, Name, NotOpened, Opener, Psk, Public, Scratch, ServerKey, Shape, totp_fits};
 use klopf_sys::clock;
 use zeroize::Zeroizing;
 
+use super::tokens::Opens;
 use crate::message::Down;
 use crate::plan::Factor;
 
@@ -15,6 +19,8 @@ use crate::plan::Factor;
 #[derive(Default)]
 pub(super) struct Seals {
     opener: Option<Opener>,
+    /// What opens what the courier offers.
+    pub(super) letters: Option<Opens>,
     factors: HashMap<KeyRef, Zeroizing<Vec<u8>>>,
     doors: HashMap<Name, DoorId>,
     scratch: Box<Scratch>,
@@ -28,6 +34,7 @@ pub(super) struct Staged {
     earliest: u64,
     keys: Vec<Person>,
     called: HashMap<Name, DoorId>,
+    sources: HashMap<SourceId, (bool, Name)>,
 }
 
 struct Person {
@@ -51,20 +58,29 @@ impl Staged {
             (Down::Hours(hours), Some(person)) => person.key.hours.push(hours),
             (Down::Network(network), Some(person)) => person.key.networks.push(network),
             (Down::Factor(Factor(secret)), Some(person)) => person.factor = Some(secret),
+            (Down::Sheet(sheet), Some(person)) => drop(person.key.revoked_sheets.insert(sheet)),
+            (Down::Source(id, is_book, name), _) => drop(self.sources.insert(id, (is_book, name))),
             _ => {}
         }
     }
 
-    /// Puts it into force.
-    pub(super) fn commit(self, engine: &mut Engine) -> Seals {
+    /// Puts it into force, in the place of what was before.
+    pub(super) fn commit(self, engine: &mut Engine, doors: &[Door], before: Seals) -> Seals {
         let Some((server, shape)) = self.server else {
             engine.reload_keys(Vec::new());
             return Seals::default();
         };
         let mut opener = Opener::new(&server, shape);
+        let mut letters = Opens::new(server.public());
+        for (name, id) in &self.called {
+            doors.iter().filter(|door| door.id == *id).for_each(|door| letters.add_door(name, door));
+        }
         let (mut keys, mut people, mut factors) = (Vec::new(), Vec::new(), HashMap::new());
         for Person { key, secrets, factor } in self.keys {
             factors.extend(factor.map(|secret| (key.key, secret)));
+            if let Some((_, psk)) = &secrets {
+                letters.add_key(&key, psk.clone());
+            }
             people.extend(secrets.map(|(public, psk)| (key.key.0, public, psk)));
             keys.push(key);
         }
@@ -72,7 +88,9 @@ impl Staged {
         engine.reload_keys(keys);
         engine.set_window(self.window);
         engine.set_earliest(self.earliest);
-        Seals { opener: Some(opener), factors, doors: self.called, scratch: Box::default() }
+        letters.go_on(self.sources, before.letters);
+        let letters = Some(letters);
+        Seals { opener: Some(opener), letters, factors, doors: self.called, scratch: Box::default() }
     }
 }
 
@@ -94,7 +112,9 @@ impl Seals {
         let key = opener.number(packet.id).map(KeyRef);
         let mut refuse = |why| {
             let (door, address, clock_ahead, burnt) = (None, None, None, None);
-            out.push(Effect::RefuseSealed(SealedRefusal { key, door, origin, address, why, clock_ahead, burnt }));
+            let (source, form) = (Source::Packet(origin), Form::Packet);
+            let refusal = SealedRefusal { key, door, source, form, address, why, clock_ahead, burnt };
+            out.push(Effect::RefuseSealed(refusal));
         };
         if key.is_none() {
             engine.count_refusal(Refusal::UnknownKey);
@@ -125,8 +145,9 @@ impl Seals {
         Claim {
             key,
             door: self.doors.get(&knock.door).copied(),
-            origin,
-            address: knock.allow,
+            source: Source::Packet(origin),
+            form: Form::Packet,
+            address: knock.allow.unwrap_or(origin),
             time: knock.time,
             counter: knock.counter,
             device: knock.device,

@@ -33,8 +33,9 @@ fn refusal(number: u8) -> RefusalStatus {
         0 => ("too-slow", "too slow: ran out of time after hit 2"),
         _ => ("wrong-hit", "wrong hit: 23/tcp after hit 1"),
     };
-    let origin = [192, 0, 2, number].into();
-    RefusalStatus { door: "ssh".into(), origin, why: why.into(), text: text.into(), ms_ago: u64::from(number) * 61_000 }
+    let origin: std::net::IpAddr = [192, 0, 2, number].into();
+    let (origin, ms_ago) = (Some(origin), u64::from(number) * 61_000);
+    RefusalStatus { door: "ssh".into(), origin, via: None, why: why.into(), text: text.into(), ms_ago }
 }
 
 fn status() -> Status {
@@ -51,6 +52,7 @@ fn status() -> Status {
         counters: std::collections::BTreeMap::new(),
         troubles: Vec::new(),
         keys: Vec::new(),
+        sources: Vec::new(),
     }
 }
 
@@ -94,6 +96,7 @@ fn a_busy_host_reads_like_this() {
         .into(),
         troubles: vec!["the journal cannot be written: no space left on device".into()],
         keys: Vec::new(),
+        sources: Vec::new(),
         ..status()
     };
     insta::assert_snapshot!(shown(&status), @r#"

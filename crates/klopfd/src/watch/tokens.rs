@@ -1,0 +1,176 @@
+//! Tokens, shares and codes: from what the courier offers to what it claims.
+
+use std::collections::{BTreeSet, HashMap};
+use std::net::IpAddr;
+
+use klopf_brief::{Offer, Verdict};
+use klopf_engine::{Books, Claim, Code, Door, DoorId, Engine, Form, Key, KeyRef, Refusal, Source, SourceId};
+use klopf_spa::{KeyId, Name, Own, Psk, ServerPublic, Tokens, combine, is_code_of, open_share, open_token, read_code};
+
+use super::shares::{Shares, Whole};
+
+/// What opens them.
+pub(super) struct Opens {
+    server: ServerPublic,
+    tokens: Tokens,
+    keys: HashMap<KeyRef, Person>,
+    doors: HashMap<[u8; 4], DoorId>,
+    /// For how many milliseconds shares may come at a door.
+    within: HashMap<DoorId, u64>,
+    sources: HashMap<SourceId, (bool, Name)>,
+    shares: Shares,
+}
+
+struct Person {
+    id: KeyId,
+    psk: Psk,
+    /// Whether it belongs to one device.
+    once: bool,
+    doors: BTreeSet<DoorId>,
+}
+
+/// What is offered is judged without the engine, or a claim.
+pub(super) type Read = Result<Claim, (Verdict, Option<Refusal>)>;
+
+const NOTHING: (Verdict, Option<Refusal>) = (Verdict::Nothing, Some(Refusal::NoToken));
+
+impl Opens {
+    pub(super) fn new(server: ServerPublic) -> Self {
+        let tokens = Tokens::new(&server);
+        let (keys, doors, within) = (HashMap::new(), HashMap::new(), HashMap::new());
+        Self { server, tokens, keys, doors, within, sources: HashMap::new(), shares: Shares::default() }
+    }
+
+    /// A key, which may open these doors by whichever way.
+    pub(super) fn add_key(&mut self, key: &Key, psk: Psk) {
+        let person = Person { id: KeyId(key.id), psk, once: key.once, doors: key.doors.clone() };
+        self.tokens.add(key.key.0, person.id);
+        self.keys.insert(key.key, person);
+    }
+
+    pub(super) fn add_door(&mut self, name: &Name, door: &Door) {
+        self.doors.insert(klopf_spa::door_hash(name), door.id);
+        self.within.insert(door.id, door.ways.share_within);
+    }
+
+    /// Takes the sources, and what waits of before, where that is still worth something.
+    pub(super) fn go_on(&mut self, sources: HashMap<SourceId, (bool, Name)>, before: Option<Self>) {
+        if let Some(before) = before.filter(|before| before.sources == sources && before.server == self.server) {
+            self.shares = before.shares;
+        }
+        self.sources = sources;
+    }
+
+    /// Reads what was offered at a moment of the monotonic clock, in milliseconds.
+    pub(super) fn read(&mut self, engine: &Engine, now: u64, offer: &Offer) -> Read {
+        let id = SourceId(offer.source);
+        // A source that has gone with a reload is no longer asked, either.
+        let (is_book, name) = self.sources.get(&id).cloned().ok_or((Verdict::Nothing, None))?;
+        let source = if is_book { Source::Guestbooks(Books::new([id])) } else { Source::Mail(id) };
+        let body = offer.body.bytes();
+        match body.len() {
+            49 | 61 => self.token(engine, body, source, Form::Token),
+            70 | 82 if is_book => self.share(engine, now, id, &name, body),
+            11 => self.code(engine, body, source, offer.address),
+            _ => Err(NOTHING),
+        }
+    }
+
+    fn token(&self, engine: &Engine, token: &[u8], source: Source, form: Form) -> Read {
+        let mut candidates = self.tokens.of_token(token).filter_map(|number| self.person(number)).peekable();
+        if candidates.peek().is_none() {
+            return Err((Verdict::Nothing, Some(Refusal::UnknownKey)));
+        }
+        let opened = candidates.find_map(|(key, person)| {
+            let (own, device) = person.own(engine)?;
+            Some((key, device, open_token(&self.server, person.id, &own, token)?))
+        });
+        let (key, device, said) = opened.ok_or((Verdict::Nothing, Some(Refusal::Forged)))?;
+        Ok(Claim {
+            key,
+            door: self.doors.get(&said.door).copied(),
+            source,
+            form,
+            address: said.address,
+            time: u64::from(said.time) * 1000,
+            counter: said.counter,
+            device,
+            hold: u32::from(said.hold) * 60,
+            code: Code::Absent,
+        })
+    }
+
+    fn share(&mut self, engine: &Engine, now: u64, id: SourceId, book: &Name, body: &[u8]) -> Read {
+        let share = open_share(&self.server, book, body).ok_or(NOTHING)?;
+        let wholes = self.shares.add(now, id, share);
+        let claims = wholes.iter().filter_map(|whole| Some((whole, self.whole(engine, whole)?)));
+        match claims.max_by_key(|(whole, _)| std::cmp::Reverse(whole.took)) {
+            Some((whole, claim)) => {
+                self.shares.used(whole);
+                Ok(claim)
+            }
+            None => Err((Verdict::Waits, None)),
+        }
+    }
+
+    /// The token that some shares make, if they came soon enough after each other for its door.
+    fn whole(&self, engine: &Engine, whole: &Whole) -> Option<Claim> {
+        let form = Form::Shares(u8::try_from(whole.shares.len()).ok()?);
+        let token = combine(&whole.shares)?;
+        let claim = self.token(engine, &token, Source::Guestbooks(whole.books), form).ok()?;
+        let within = claim.door.and_then(|door| self.within.get(&door));
+        within.is_none_or(|within| whole.took <= *within).then_some(claim)
+    }
+
+    fn code(&self, engine: &Engine, body: &[u8], source: Source, address: Option<IpAddr>) -> Read {
+        let address = address.and_then(klopf_spa::usable).ok_or(NOTHING)?;
+        let read = read_code(&self.server, body).ok_or(NOTHING)?;
+        let mut candidates = self.tokens.of_code(&read).filter_map(|number| self.person(number)).peekable();
+        if candidates.peek().is_none() {
+            return Err((Verdict::Nothing, Some(Refusal::UnknownKey)));
+        }
+        let found = candidates.find_map(|(key, person)| {
+            let (own, device) = person.own(engine)?;
+            let fits = |hash: &[u8; 4]| is_code_of(&self.server, person.id, &own, *hash, body);
+            let mut doors = self.doors.iter().filter(|(_, door)| person.doors.contains(door));
+            doors.find(|(hash, _)| fits(hash)).map(|(_, door)| (key, device, *door))
+        });
+        let (key, device, door) = found.ok_or((Verdict::Nothing, Some(Refusal::Forged)))?;
+        Ok(Claim {
+            key,
+            door: Some(door),
+            source,
+            form: Form::Code(read.place.sheet),
+            address,
+            time: 0,
+            counter: u64::from(read.place.index) + 1,
+            device,
+            hold: 0,
+            code: Code::Absent,
+        })
+    }
+
+    fn person(&self, number: u32) -> Option<(KeyRef, &Person)> {
+        self.keys.get(&KeyRef(number)).map(|person| (KeyRef(number), person))
+    }
+}
+
+impl Person {
+    /// What its tokens are sealed with, and the device that made them; none while the device is not known.
+    fn own(&self, engine: &Engine) -> Option<(Own, [u8; 16])> {
+        if !self.once {
+            return Some((Own::psk(&self.psk), [0; 16]));
+        }
+        let device = engine.marks().get(self.id.0)?.device()?;
+        Some((Own::bound(&self.psk, device), device))
+    }
+}
+
+/// What the courier is told of what the engine has refused.
+pub(super) fn verdict(why: Refusal) -> Verdict {
+    match why {
+        Refusal::Replayed | Refusal::TooOld => Verdict::Spent,
+        Refusal::TooManyGrants => Verdict::Later,
+        _ => Verdict::Refused,
+    }
+}
