@@ -23,6 +23,7 @@ impl Default for Daemon {
             service_ports: Vec::new(),
             seccomp_optional: false,
             share_table: false,
+            courier_user: None,
         }
     }
 }

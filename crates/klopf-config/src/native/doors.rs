@@ -35,6 +35,8 @@ pub(super) const KEYS: [&str; 19] = [
 ];
 
 const WITHIN: Duration = Duration::from_secs(5);
+const SHARE_WITHIN: Duration = Duration::from_secs(3600);
+const VALID_FOR: Duration = Duration::from_secs(86400);
 const LONGEST_WITHIN: Duration = Duration::from_secs(3600);
 const LONGEST_OPEN: Duration = Duration::from_secs(30 * 86400);
 const MOST_PORTS: usize = 32;
@@ -151,6 +153,10 @@ fn unwritten(name: String) -> Door {
         second_factor: false,
         via: None,
         within: WITHIN,
+        share_within: SHARE_WITHIN,
+        valid_for: VALID_FOR,
+        guestbooks: None,
+        quorum: 1,
         on_open: None,
         on_close: None,
         open_for: None,

@@ -143,6 +143,7 @@ fn read(name: &str, file: usize, at: Range<usize>, table: &DeTable<'_>, report: 
             networks,
             no_clock,
             totp,
+            revoked_sheets: Vec::new(),
         }),
         _ => None,
     };

@@ -12,6 +12,7 @@ mod packet;
 pub mod profile;
 mod report;
 mod secrets;
+mod source;
 mod values;
 mod ways;
 
@@ -19,6 +20,7 @@ use std::fmt;
 use std::net::IpAddr;
 use std::time::Duration;
 
+use klopf_spa::Name;
 use klopf_wire::{Port, Proto};
 use toml::de::DeTable;
 
@@ -28,6 +30,7 @@ pub use self::key::{Key, KeyList, Packet, Totp, Way};
 use self::keys::Written;
 pub use self::moment::text as moment_text;
 use self::report::{Report, Wrong, in_order};
+pub use self::source::{Delivery, Format, Guestbook, Imap, Mail, Mailbox, Maildir, PageUrl, Taken};
 use crate::fault::{MAX_FAULTS, place};
 pub use crate::{Fault, Faults};
 
@@ -47,6 +50,10 @@ pub struct Config {
     pub packet: Packet,
     /// `[key.NAME]` in file order, then those of `keys.d` as they were given; at most 100,000.
     pub keys: Vec<Key>,
+    /// `[mail.NAME]`, in file order; at most 32 together with the guestbooks.
+    pub mails: Vec<Mail>,
+    /// `[guestbook.NAME]`, in file order.
+    pub guestbooks: Vec<Guestbook>,
 }
 
 /// What concerns the daemon as a whole.
@@ -68,6 +75,8 @@ pub struct Daemon {
     pub seccomp_optional: bool,
     /// Whether other programs may change Klopf's table in the kernel; it is then restored when they do.
     pub share_table: bool,
+    /// Whom the courier runs as. `None`: `klopf-courier` if there is such a user, else as `user`.
+    pub courier_user: Option<String>,
 }
 
 /// Where log lines go.
@@ -172,6 +181,15 @@ pub struct Door {
     pub via: Option<Vec<Way>>,
     /// From the first hit to the last; 5 s unless written, at most 1 h.
     pub within: Duration,
+    /// From the first share of a token to the last that is needed; 1 h unless written, and at most.
+    pub share_within: Duration,
+    /// How old a token may be, 1 min to 30 d; 1 d unless written.
+    pub valid_for: Duration,
+    /// The guestbooks that open it, each of them one of [`Config::guestbooks`], at least one. `None`: all.
+    pub guestbooks: Option<Vec<Name>>,
+    /// In how many guestbooks a share of the token must stand. 1: in one, and the whole token. More, at most 8: there are so many
+    /// `guestbooks`, which are no more than 8 either.
+    pub quorum: u8,
     /// Argument vector run at the opening; its first element is an absolute path.
     pub on_open: Option<Vec<String>>,
     /// Argument vector run at the closing.

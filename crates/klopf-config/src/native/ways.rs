@@ -9,9 +9,10 @@ use crate::suggest::{listed, nearest};
 
 pub(super) const KEYS: [&str; 3] = ["keys", "second-factor", "via"];
 
-const WAYS: [(&str, Way); 2] = [("packet", Way::Packet), ("sequence", Way::Sequence)];
+const WAYS: [(&str, Way); 4] =
+    [("packet", Way::Packet), ("sequence", Way::Sequence), ("mail", Way::Mail), ("guestbook", Way::Guestbook)];
 /// Ways that are known and not yet there.
-const LATER: [&str; 4] = ["encoded", "log", "mail", "guestbook"];
+const LATER: [&str; 2] = ["encoded", "log"];
 
 /// Reads the value of one of [`KEYS`] into the door; nothing if there is a fault in it.
 pub(super) fn read(

@@ -85,6 +85,7 @@ fn every_key_of_sealed_knocks_is_read() {
         networks: vec![network("192.0.2.0", 24), network("2001:db8::", 32)],
         no_clock: true,
         totp: config.keys[0].totp.clone(),
+        revoked_sheets: Vec::new(),
     };
     assert_eq!(config.keys, [expected]);
     assert_eq!(config.keys[0].totp.as_ref().unwrap().bytes(), b"Hello!\xde\xad\xbe\xef");
