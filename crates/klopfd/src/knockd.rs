@@ -192,7 +192,16 @@ impl Face for Knockd {
     fn plan(&mut self) -> Plan {
         let interfaces = (self.interface != ANY_INTERFACE).then(|| vec![self.interface.clone()]);
         let (doors, only_ipv4, services) = (self.doors.plan(), self.cli.only_ipv4, PortSet::default());
-        Plan { doors, interfaces, only_ipv4, services, guards: Vec::new(), share_table: false, packets: None, brief: Brief::default() }
+        Plan {
+            doors,
+            interfaces,
+            only_ipv4,
+            services,
+            guards: Vec::new(),
+            share_table: false,
+            packets: None,
+            brief: Brief::default(),
+        }
     }
 
     fn order(&mut self, door: DoorId, address: IpAddr, uses_up: Option<u16>) -> Option<Ordered> {

@@ -2,6 +2,7 @@
 
 mod cli;
 mod doors;
+mod letters;
 mod log;
 mod packets;
 mod start;
@@ -20,7 +21,8 @@ use klopf_spa::ServerKey;
 use klopf_sys::User;
 use sd_notify::NotifyState;
 
-use self::doors::Doors;
+use self::doors::{Doors, Read};
+use self::letters::Letters;
 pub(crate) use self::log::{escaped, last_line};
 use crate::exit;
 use crate::face::{Described, Event, Face, Ordered};
@@ -73,7 +75,8 @@ fn run(path: &Path) -> ExitCode {
         Ok(server) => (server, None),
         Err(problem) => (None, Some(format!("{problem}; sealed knocks open nothing"))),
     };
-    let problems: Vec<String> = left_out.into_iter().chain(problem).collect();
+    let (letters, unread) = Letters::read(path, &config);
+    let problems: Vec<String> = left_out.into_iter().chain(problem).chain(unread).collect();
     problems.iter().for_each(|problem| crate::say(&format!("error: {problem}")));
     let problem = Some(problems.join("; ")).filter(|all| !all.is_empty());
     if let Err(problem) = log::start(config.daemon.log.as_ref()) {
@@ -85,6 +88,13 @@ fn run(path: &Path) -> ExitCode {
         Err(error) => return cannot_listen(&error),
     };
     let user = match user(config.daemon.user.as_deref()) {
+        Ok(user) => user,
+        Err(problem) => {
+            crate::say(&problem);
+            return ExitCode::from(exit::CONFIG);
+        }
+    };
+    let courier_user = match courier_user(config.daemon.courier_user.as_deref(), user) {
         Ok(user) => user,
         Err(problem) => {
             crate::say(&problem);
@@ -110,6 +120,7 @@ fn run(path: &Path) -> ExitCode {
         packets,
         journals: vec![journal],
         user,
+        courier_user,
         seccomp_optional: config.daemon.seccomp_optional,
         debug: false,
         share_journals: false,
@@ -118,7 +129,8 @@ fn run(path: &Path) -> ExitCode {
         pid_file: None,
         guarding: Some(guarding),
     };
-    let mut native = Native { path: path.to_owned(), doors: Doors::new((config, server)), before: None, problem };
+    let mut native =
+        Native { path: path.to_owned(), doors: Doors::new((config, server, letters)), before: None, problem };
     match keeper::run(&mut native, means) {
         Finished::Terminated | Finished::Interrupted => ExitCode::SUCCESS,
         Finished::Failed => ExitCode::from(exit::OS_ERROR),
@@ -178,6 +190,16 @@ pub(crate) fn user(named: Option<&str>) -> Result<User, String> {
     }
 }
 
+/// Whom the courier becomes: the user of the configuration, else `klopf-courier`, else the one whom the watch becomes.
+fn courier_user(named: Option<&str>, watch: User) -> Result<User, String> {
+    match named {
+        Some(name) => User::named(name).filter(|user| user.uid != 0).ok_or_else(|| {
+            format!("error: [daemon] courier-user = \"{name}\": there is no such user, or it is root\nhelp: make one with `useradd --system --shell /usr/sbin/nologin {name}`, or leave `courier-user` out")
+        }),
+        None => Ok(User::named("klopf-courier").unwrap_or(watch)),
+    }
+}
+
 /// Reads and checks a configuration: the rendered warnings with it, or the exit code and the rendered faults.
 fn read(path: &Path) -> Result<(Config, String), (u8, String)> {
     let files = Files::read(path).map_err(|error| unreadable(path, &error))?;
@@ -212,7 +234,7 @@ struct Native {
     path: PathBuf,
     doors: Doors,
     /// The configuration before the reloads that are not yet kept.
-    before: Option<(Config, Option<ServerKey>)>,
+    before: Option<Read>,
     /// What is wrong with the server's key.
     problem: Option<String>,
 }
@@ -226,7 +248,7 @@ impl Face for Native {
                 let read = server_key(&self.path, &config);
                 self.problem = None;
                 let server = read.unwrap_or_else(|problem| {
-                    let (_, before) = self.doors.config();
+                    let (_, before, _) = self.doors.config();
                     let now =
                         before.as_ref().map_or("sealed knocks open nothing", |_| "the key from before stays in force");
                     let problem = format!("{problem}; {now}");
@@ -234,7 +256,13 @@ impl Face for Native {
                     self.problem = Some(problem);
                     before
                 });
-                for key in self.doors.replace((config, server)) {
+                let (letters, unread) = Letters::read(&self.path, &config);
+                for problem in unread {
+                    tracing::error!("{problem}");
+                    let before = self.problem.take().map(|before| format!("{before}; ")).unwrap_or_default();
+                    self.problem = Some(before + &problem);
+                }
+                for key in self.doors.replace((config, server, letters)) {
                     tracing::warn!("[daemon] {key} has changed; that takes effect with a restart");
                 }
                 true
@@ -273,12 +301,11 @@ impl Face for Native {
     }
 
     fn undo_reload(&mut self) {
-        if let Some((mut before, _)) = self.before.take() {
+        if let Some((mut before, _, letters)) = self.before.take() {
             // What was undone are doors. A key that was taken away meanwhile stays so.
-            let (now, server) = self.doors.config();
+            let (now, server, _) = self.doors.config();
             before.keys = now.keys;
-            let before = (before, server);
-            self.doors.replace(before);
+            self.doors.replace((before, server, letters));
         }
     }
 

@@ -7,12 +7,13 @@ use std::time::Duration;
 
 use klopf_config::native::{self as config, Config, Door as Native, PortRange};
 use klopf_control::DoorStatus;
-use klopf_engine::{Door, DoorId, Sealed, Source};
+use klopf_engine::{Door, DoorId, Sealed, Source, Ways};
 use klopf_gate::firewall::{Guard, Hold, Network, Ports, TCP, UDP};
 use klopf_gate::{By, Command, Guarded, Order, Pass};
 use klopf_spa::ServerKey;
 use klopf_wire::{FlagMask, Port, PortSet, Proto};
 
+use super::letters::{Letters, SourceIds};
 use super::packets;
 use crate::face::Described;
 use crate::plan::{Ids, Plan};
@@ -21,38 +22,48 @@ use crate::unit::{self, Wish};
 /// How long a door is open that has something to close and says no time.
 const OPEN_FOR: Duration = Duration::from_secs(30);
 
+/// A configuration, what opens sealed knocks if there are to be any, and what mailboxes and guestbooks need.
+pub(super) type Read = (Config, Option<ServerKey>, Letters);
+
 /// The doors of a configuration with their ids.
 pub(super) struct Doors {
     config: Config,
     server: Option<ServerKey>,
     ids: Ids,
+    sources: SourceIds,
+    letters: Letters,
     by_id: HashMap<DoorId, Native>,
 }
 
 impl Doors {
-    /// `server` opens sealed knocks, if there are to be any.
-    pub(super) fn new((config, server): (Config, Option<ServerKey>)) -> Self {
-        Self { config, server, ids: Ids::default(), by_id: HashMap::new() }
+    pub(super) fn new((config, server, letters): Read) -> Self {
+        let (ids, sources, by_id) = (Ids::default(), SourceIds::default(), HashMap::new());
+        Self { config, server, letters, ids, sources, by_id }
     }
 
     /// Takes another configuration; the keys whose change takes a restart.
-    pub(super) fn replace(&mut self, (config, server): (Config, Option<ServerKey>)) -> Vec<&'static str> {
+    pub(super) fn replace(&mut self, (config, server, letters): Read) -> Vec<&'static str> {
         let (old, new) = (&self.config.daemon, &config.daemon);
         let changes = [
             ("state-dir", old.state_dir != new.state_dir),
             ("user", old.user != new.user),
+            ("courier-user", old.courier_user != new.courier_user),
             ("log", old.log != new.log),
             ("seccomp", old.seccomp_optional != new.seccomp_optional),
             ("runtime-dir", old.runtime_dir != new.runtime_dir),
             ("share-table", old.share_table != new.share_table),
         ];
-        (self.config, self.server) = (config, server);
+        (self.config, self.server, self.letters) = (config, server, letters);
         changes.into_iter().filter(|(_, changed)| *changed).map(|(key, _)| key).collect()
     }
 
     pub(super) fn plan(&mut self) -> Plan {
-        let mut doors: Vec<(String, Door)> =
-            self.config.doors.iter().map(|native| (native.name.clone(), recognised_by(native))).collect();
+        let mut doors: Vec<(String, Door)> = self
+            .config
+            .doors
+            .iter()
+            .map(|native| (native.name.clone(), recognised_by(native, self.sources.ways(&self.config, native))))
+            .collect();
         self.ids.assign(&mut doors);
         let ids = doors.iter().map(|(_, door)| door.id);
         self.by_id = ids.zip(self.config.doors.iter().cloned()).collect();
@@ -69,7 +80,8 @@ impl Doors {
         let interfaces = Some(daemon.interfaces.clone()).filter(|names| !names.is_empty());
         let guards = self.config.doors.iter().filter(|door| !door.guard.is_empty()).map(guarded).collect();
         let share_table = daemon.share_table;
-        Plan { doors, interfaces, only_ipv4: false, services, guards, share_table, packets }
+        let brief = packets.as_ref().map(|_| self.sources.brief(&self.config, &self.letters)).unwrap_or_default();
+        Plan { doors, interfaces, only_ipv4: false, services, guards, share_table, packets, brief }
     }
 
     pub(super) fn order(&self, door: DoorId, address: IpAddr) -> Option<Order> {
@@ -94,9 +106,9 @@ impl Doors {
         Some(order(native, address, (By::Hand, None), None, hold))
     }
 
-    /// The configuration in force, and the server's key.
-    pub(super) fn config(&self) -> (Config, Option<ServerKey>) {
-        (self.config.clone(), self.server.clone())
+    /// The configuration in force, and what was read with it.
+    pub(super) fn config(&self) -> Read {
+        (self.config.clone(), self.server.clone(), self.letters.clone())
     }
 
     /// The doors, for who asks.
@@ -191,7 +203,7 @@ fn described(native: &Native) -> Described {
 }
 
 /// What the engine knows of a door.
-fn recognised_by(native: &Native) -> Door {
+fn recognised_by(native: &Native, ways: Ways) -> Door {
     Door {
         id: DoorId(0),
         sequences: Some(native.sequence.clone()).filter(|ports| !ports.is_empty()).into_iter().collect(),
@@ -201,6 +213,7 @@ fn recognised_by(native: &Native) -> Door {
         within: milliseconds(native.within),
         strict: true,
         second_factor: native.second_factor,
+        ways,
     }
 }
 
@@ -232,7 +245,7 @@ mod tests {
     use super::*;
 
     fn doors(text: &str) -> Doors {
-        Doors::new((klopf_config::native::parse("klopf.toml", text).unwrap().config, None))
+        Doors::new((klopf_config::native::parse("klopf.toml", text).unwrap().config, None, Letters::default()))
     }
 
     fn order(text: &str, address: &str) -> Order {

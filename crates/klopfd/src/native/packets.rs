@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use klopf_config::native::{self as config, Config};
+use klopf_config::native::{self as config, Config, Way};
 use klopf_engine::{Door, Hours, Key, KeyRef, Network};
 use klopf_files::{NoServerKey, SERVER_KEY};
 use klopf_spa::ServerKey;
@@ -38,7 +38,8 @@ pub(super) fn packets(config: &Config, server: &ServerKey, doors: &[(String, Doo
 }
 
 fn person(config: &Config, key: &config::Key, doors: &[(String, Door)]) -> Person {
-    let may = |door: &&config::Door| Config::may_open(key, door) && door.takes(config::Way::Packet);
+    let by_key = [Way::Packet, Way::Mail, Way::Guestbook];
+    let may = |door: &&config::Door| Config::may_open(key, door) && by_key.iter().any(|way| door.takes(*way));
     let names: Vec<&str> = config.doors.iter().filter(may).map(|door| door.name.as_str()).collect();
     let allowed = doors.iter().filter(|(name, _)| names.contains(&name.as_str())).map(|(_, door)| door.id).collect();
     let hours = |hours: &config::Hours| {
@@ -61,6 +62,7 @@ fn person(config: &Config, key: &config::Key, doors: &[(String, Door)]) -> Perso
             no_clock: key.no_clock,
             join_before: key.join_before,
             once: key.once,
+            revoked_sheets: key.revoked_sheets.iter().copied().collect(),
         },
         public: key.public,
         psk: key.psk.clone(),

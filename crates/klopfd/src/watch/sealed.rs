@@ -76,11 +76,9 @@ impl Staged {
             doors.iter().filter(|door| door.id == *id).for_each(|door| letters.add_door(name, door));
         }
         let (mut keys, mut people, mut factors) = (Vec::new(), Vec::new(), HashMap::new());
+        letters.keys(self.keys.iter().filter_map(|person| Some((&person.key, person.secrets.as_ref()?.1.clone()))));
         for Person { key, secrets, factor } in self.keys {
             factors.extend(factor.map(|secret| (key.key, secret)));
-            if let Some((_, psk)) = &secrets {
-                letters.add_key(&key, psk.clone());
-            }
             people.extend(secrets.map(|(public, psk)| (key.key.0, public, psk)));
             keys.push(key);
         }

@@ -5,7 +5,7 @@ use std::net::IpAddr;
 
 use klopf_brief::{Offer, Verdict};
 use klopf_engine::{Books, Claim, Code, Door, DoorId, Engine, Form, Key, KeyRef, Refusal, Source, SourceId};
-use klopf_spa::{KeyId, Name, Own, Psk, ServerPublic, Tokens, combine, is_code_of, open_share, open_token, read_code};
+use klopf_spa::{KeyId, Known, Name, Own, Psk, ServerPublic, Tokens, combine, is_code_of, open_share, open_token};
 
 use super::shares::{Shares, Whole};
 
@@ -41,11 +41,13 @@ impl Opens {
         Self { server, tokens, keys, doors, within, sources: HashMap::new(), shares: Shares::default() }
     }
 
-    /// A key, which may open these doors by whichever way.
-    pub(super) fn add_key(&mut self, key: &Key, psk: Psk) {
-        let person = Person { id: KeyId(key.id), psk, once: key.once, doors: key.doors.clone() };
-        self.tokens.add(key.key.0, person.id);
-        self.keys.insert(key.key, person);
+    /// Takes the keys.
+    pub(super) fn keys<'a>(&mut self, keys: impl IntoIterator<Item = (&'a Key, Psk)>) {
+        for (key, psk) in keys {
+            let person = Person { id: KeyId(key.id), psk, once: key.once, doors: key.doors.clone() };
+            self.keys.insert(key.key, person);
+        }
+        self.tokens.keys(self.keys.iter().map(|(key, person)| Known { id: person.id, number: key.0 }));
     }
 
     pub(super) fn add_door(&mut self, name: &Name, door: &Door) {
@@ -77,11 +79,12 @@ impl Opens {
     }
 
     fn token(&self, engine: &Engine, token: &[u8], source: Source, form: Form) -> Read {
-        let mut candidates = self.tokens.of_token(token).filter_map(|number| self.person(number)).peekable();
-        if candidates.peek().is_none() {
+        let candidates = self.tokens.of_token(token);
+        if candidates.is_empty() {
             return Err((Verdict::Nothing, Some(Refusal::UnknownKey)));
         }
-        let opened = candidates.find_map(|(key, person)| {
+        let opened = candidates.iter().find_map(|known| {
+            let (key, person) = self.person(*known)?;
             let (own, device) = person.own(engine)?;
             Some((key, device, open_token(&self.server, person.id, &own, token)?))
         });
@@ -124,12 +127,12 @@ impl Opens {
 
     fn code(&self, engine: &Engine, body: &[u8], source: Source, address: Option<IpAddr>) -> Read {
         let address = address.and_then(klopf_spa::usable).ok_or(NOTHING)?;
-        let read = read_code(&self.server, body).ok_or(NOTHING)?;
-        let mut candidates = self.tokens.of_code(&read).filter_map(|number| self.person(number)).peekable();
-        if candidates.peek().is_none() {
+        let (read, candidates) = self.tokens.of_code(body).ok_or(NOTHING)?;
+        if candidates.is_empty() {
             return Err((Verdict::Nothing, Some(Refusal::UnknownKey)));
         }
-        let found = candidates.find_map(|(key, person)| {
+        let found = candidates.iter().find_map(|known| {
+            let (key, person) = self.person(*known)?;
             let (own, device) = person.own(engine)?;
             let fits = |hash: &[u8; 4]| is_code_of(&self.server, person.id, &own, *hash, body);
             let mut doors = self.doors.iter().filter(|(_, door)| person.doors.contains(door));
@@ -150,8 +153,9 @@ impl Opens {
         })
     }
 
-    fn person(&self, number: u32) -> Option<(KeyRef, &Person)> {
-        self.keys.get(&KeyRef(number)).map(|person| (KeyRef(number), person))
+    fn person(&self, known: Known) -> Option<(KeyRef, &Person)> {
+        let key = KeyRef(known.number);
+        self.keys.get(&key).map(|person| (key, person))
     }
 }
 
