@@ -103,7 +103,8 @@ fn allowed(kind: u8, address: [u8; 16]) -> Option<Option<IpAddr>> {
 }
 
 /// The address, if a lease can be for it.
-pub(crate) fn usable(address: IpAddr) -> Option<IpAddr> {
+#[must_use]
+pub fn usable(address: IpAddr) -> Option<IpAddr> {
     let wrong = match address {
         IpAddr::V4(v4) => v4.is_broadcast(),
         IpAddr::V6(v6) => v6.to_ipv4_mapped().is_some(),

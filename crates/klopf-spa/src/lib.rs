@@ -22,7 +22,7 @@ mod vectors;
 pub use code::{CodePlace, ReadCode, is_code_of, make_code, read_code};
 pub use invitation::{Invitation, InvitationError, InvitedKey};
 pub use keys::{KeyError, KeyId, Psk, Public, Seed, ServerKey, ServerPublic};
-pub use knock::{Knock, PacketPort, Way};
+pub use knock::{Knock, PacketPort, Way, usable};
 pub use name::Name;
 pub use own::Own;
 pub use packet::{Checked, LONGEST, NotOpened, Opener, Random, Scratch, seal};

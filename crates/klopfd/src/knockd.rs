@@ -233,7 +233,7 @@ impl Face for Knockd {
             // Its doors are not strict.
             Event::Reloaded | Event::Broken { .. } => {}
             // It has no sealed knocks.
-            Event::SealedGranted { .. } | Event::SealedRefused { .. } => {}
+            Event::SealedGranted { .. } | Event::SealedRefused { .. } | Event::Source { .. } => {}
             Event::Warning(what) | Event::Notice(what) => log.write(&Line::text(what.to_owned())),
             Event::WatchEnded(how) => {
                 log.write(&Line::text(format!("the watch has ended ({}) and is started again", Ending(how))));

@@ -45,6 +45,7 @@ impl Rehearsal {
             within: HOLD,
             strict: true,
             second_factor: false,
+            ways: klopf_engine::Ways::default(),
         };
         plan.doors.push((NAME.to_owned(), door));
         plan.interfaces.iter_mut().for_each(|interfaces| interfaces.push(self.interface.clone()));

@@ -160,7 +160,7 @@ impl<F: Face> Keeper<'_, F> {
         }
     }
 
-    fn source_name(&self, id: SourceId) -> String {
+    pub(super) fn source_name(&self, id: SourceId) -> String {
         let source = self.plan.brief.sources.iter().find(|source| source.id == id.0);
         source.map_or_else(
             || "a source that is gone".to_owned(),
