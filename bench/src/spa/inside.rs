@@ -6,7 +6,7 @@ use std::hint::black_box;
 use std::net::{IpAddr, Ipv4Addr};
 use std::time::Instant;
 
-use klopf_engine::{Claim, Code, Door, DoorId, Effect, Engine, Key, KeyRef, Limits, Millis, Wall};
+use klopf_engine::{Claim, Code, Door, DoorId, Effect, Engine, Form, Key, KeyRef, Limits, Millis, Source, Wall, Ways};
 use klopf_spa::{NotOpened, Opener, Scratch, Shape};
 
 use super::sealer::{Chance, unix_ms};
@@ -187,8 +187,9 @@ impl Judge {
         let claim = Claim {
             key: KeyRef(number),
             door: (&*knock.door == "bench").then_some(DOOR),
-            origin,
-            address: knock.allow,
+            source: Source::Packet(origin),
+            form: Form::Packet,
+            address: knock.allow.unwrap_or(origin),
             time: knock.time,
             counter: knock.counter,
             device: knock.device,
@@ -204,24 +205,12 @@ const DOOR: DoorId = DoorId(1);
 
 fn door() -> Door {
     let (sequences, flags, target) = (Vec::new(), Default::default(), None);
-    Door { id: DOOR, sequences, one_time: false, flags, target, within: 1, strict: false, second_factor: false }
+    let ways = Ways::default();
+    Door { id: DOOR, sequences, one_time: false, flags, target, within: 1, strict: false, second_factor: false, ways }
 }
 
 fn key(number: u32, id: [u8; 8]) -> Key {
-    Key {
-        key: KeyRef(number),
-        id,
-        doors: BTreeSet::from([DOOR]),
-        not_before: None,
-        expires: None,
-        hours: Vec::new(),
-        max_uses: None,
-        max_open_for: None,
-        networks: Vec::new(),
-        no_clock: false,
-        join_before: None,
-        once: false,
-    }
+    Key { doors: BTreeSet::from([DOOR]), ..Key::new(KeyRef(number), id) }
 }
 
 /// Bytes of memory that this process has now (proc_pid_statm(5)).

@@ -412,7 +412,7 @@ impl<const N: usize> Writer<N> {
 
     fn source(&mut self, source: &Source) -> &mut Self {
         match source {
-            Source::Packet(origin) => return self.u8(0).address(*origin),
+            Source::Packet(origin) => self.u8(0).address(*origin),
             Source::Mail(mail) => self.u8(1).u16(mail.0).put(&[0; 15]),
             Source::Guestbooks(books) => {
                 self.u8(2).u8(u8::try_from(books.all().len()).unwrap_or(0));

@@ -67,6 +67,7 @@ fn templates() -> [Door; 11] {
         within: 5000,
         strict: false,
         second_factor: false,
+        ways: klopf_engine::Ways::default(),
     };
     let strict = |sequence: &[Port]| Door { strict: true, flags: FlagMask::OPENING, ..lax(sequence) };
     let [one, two, three] = [7000, 8000, 9000].map(Port::tcp);

@@ -233,7 +233,7 @@ impl<F: Face> Keeper<'_, F> {
     pub(super) fn source_status(&self) -> Vec<SourceStatus> {
         let unix_s = clock::wall_ms() / 1000;
         let one = |source: &klopf_brief::Source| {
-            let report = self.courier.reports.get(&source.id).copied().unwrap_or(Report::starting(source.id));
+            let report = self.courier.reports.get(&source.id).copied().unwrap_or_else(|| Report::starting(source.id));
             let kind = match source.what {
                 What::Imap(_) => "imap",
                 What::Maildir(_) => "maildir",

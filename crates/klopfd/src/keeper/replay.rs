@@ -122,8 +122,11 @@ impl Replay {
         if let Some(device) = binds {
             self.marks.bind_device(id, device);
         }
-        let more = (own != id && (grants || binds.is_some())).then(|| self.note(id, NO_COUNTER));
-        match self.note(own, counter).and(more.unwrap_or(Ok(()))) {
+        let mut noted = self.note(own, counter);
+        if own != id && (grants || binds.is_some()) {
+            noted = noted.and_then(|()| self.note(id, NO_COUNTER));
+        }
+        match noted {
             Ok(()) => Accepted::Noted,
             Err(error) => Accepted::NotNoted(error),
         }
