@@ -7,6 +7,7 @@ use crate::check;
 
 mod masked;
 mod sealed;
+mod tokens;
 
 const FULL: &str = r#"
 [daemon]
