@@ -9,9 +9,12 @@
 mod board;
 mod desk;
 mod fault;
+mod guestbook;
 mod outlet;
 mod post;
+mod seen;
 mod source;
 mod start;
+mod tls;
 
 pub use start::main;

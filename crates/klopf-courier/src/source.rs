@@ -7,6 +7,7 @@ use std::thread;
 use klopf_brief::{Brief, Trouble, What};
 
 use crate::board::Board;
+use crate::guestbook;
 use crate::outlet::{Outlet, Woken};
 
 /// Starts looking at all sources.
@@ -25,7 +26,8 @@ pub(crate) fn start(brief: Brief, board: &Arc<Board>) -> io::Result<()> {
 
 fn look_at(what: What, outlet: Outlet) {
     match what {
-        What::Imap(_) | What::Maildir(_) | What::Guestbook(_) => {
+        What::Guestbook(book) => guestbook::look_at(book, outlet),
+        What::Imap(_) | What::Maildir(_) => {
             outlet.failing(Trouble::NoAccess, std::time::Duration::ZERO);
             while outlet.rest(std::time::Duration::MAX) != Woken::Ending {}
         }
