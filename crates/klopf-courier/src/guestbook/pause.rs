@@ -25,7 +25,7 @@ mod tests {
 
     fn seconds(every: u64, failures: u32, asked: Option<u64>) -> u64 {
         let pause = pause(Duration::from_secs(every), failures, asked.map(Duration::from_secs), MIDDLE);
-        pause.as_secs_f64().round() as u64
+        (pause + Duration::from_millis(500)).as_secs()
     }
 
     #[test]

@@ -28,7 +28,7 @@ pub(crate) fn follow(from: &Uri, location: &str) -> Option<Uri> {
 }
 
 fn port(uri: &Uri) -> u16 {
-    uri.port_u16().unwrap_or(if uri.scheme() == Some(&Scheme::HTTPS) { 443 } else { 80 })
+    uri.port_u16().unwrap_or_else(|| if uri.scheme() == Some(&Scheme::HTTPS) { 443 } else { 80 })
 }
 
 /// A path seen from another. Servers resolve dots themselves.

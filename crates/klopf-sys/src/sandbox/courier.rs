@@ -7,8 +7,8 @@ use std::net::TcpListener;
 use std::path::Path;
 
 use landlock::{
-    ABI, Access, AccessFs, AccessNet, BitFlags, PathBeneath, PathFd, Ruleset, RulesetAttr, RulesetCreatedAttr,
-    RulesetError, RulesetStatus, Scope,
+    ABI, Access, AccessFs, AccessNet, PathBeneath, PathFd, Ruleset, RulesetAttr, RulesetCreatedAttr, RulesetError,
+    RulesetStatus, Scope,
 };
 use rustix::net::{AddressFamily, SocketType, listen, socket};
 use seccompiler::{
@@ -75,7 +75,7 @@ fn close_files<'a>(directories: impl Iterator<Item = &'a Path>) -> Result<bool, 
         .handle_access(AccessNet::BindTcp)?
         .scope(Scope::from_all(abi))?
         .create()?;
-    let read = READ.into_iter().map(|path| (Path::new(path), BitFlags::from(read)));
+    let read = READ.into_iter().map(|path| (Path::new(path), read));
     for (path, access) in read.chain(directories.map(|path| (path, change))) {
         if let Ok(opened) = PathFd::new(path) {
             rules = rules.add_rule(PathBeneath::new(opened, access))?;

@@ -19,12 +19,9 @@ pub(crate) fn texts(xml: &str) -> Texts {
     let mut piece = String::new();
     let mut is_feed = false;
     loop {
-        let event = match reader.read_event() {
-            Ok(event) => event,
-            Err(_) => {
-                out.broken = true;
-                break;
-            }
+        let Ok(event) = reader.read_event() else {
+            out.broken = true;
+            break;
         };
         match event {
             Event::Text(text) => piece.push_str(&text),
