@@ -29,5 +29,7 @@ pub use process::{
     start_command, start_helper, start_program, to_background,
 };
 pub use ring::{Depth, Frame, PacketSocket, Ring};
-pub use sandbox::{Confined, SandboxError, User, confine, drop_privileges, keep_secrets, landlock_version};
+pub use sandbox::{
+    Confined, SandboxError, User, confine, confine_courier, drop_privileges, keep_secrets, landlock_version,
+};
 pub use signals::{Signal, Signals};

@@ -1,5 +1,7 @@
 //! Giving up rights, once and for good.
 
+mod courier;
+
 use std::io;
 use std::os::fd::{AsRawFd, BorrowedFd};
 use std::{error, fmt};
@@ -11,6 +13,8 @@ use seccompiler::{
 };
 
 use crate::ring::check;
+
+pub use courier::confine_courier;
 
 /// A user to become.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
