@@ -154,8 +154,8 @@ KINDS = {
         None,
     ),
     "tokens": (
-        "Section 5: tokens. The server knows one key, with `id` and `psk`, and `device` where it belongs to that; null: "
-        "it belongs to none. `hidden_id` is bytes 8 to 12, `key` "
+        "Section 5: tokens. The server knows one key, with `id` and `psk`, and `device` where it belongs to one; null "
+        "where to none. `hidden_id` is bytes 8 to 12, `key` "
         "that of the seal, `data` its additional data, `plain` the claim in bytes; in a claim, time is in seconds."
         + REFUSED
         + " by this name.",

@@ -69,9 +69,8 @@ pub(super) fn token(shares: &[Share]) -> Option<Vec<u8>> {
     let value = |at: usize| {
         shares.iter().fold(0, |sum, share| {
             let others = shares.iter().filter(|other| other.x != share.x);
-            let term = others.fold(share.values[at], |term, other| {
-                times(times(term, other.x), inverse(other.x ^ share.x))
-            });
+            let term =
+                others.fold(share.values[at], |term, other| times(times(term, other.x), inverse(other.x ^ share.x)));
             sum ^ term
         })
     };
