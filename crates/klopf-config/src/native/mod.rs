@@ -1,6 +1,7 @@
 //! `klopf.toml`, Klopf's own format.
 
 mod access;
+pub mod client;
 mod daemon;
 mod doors;
 mod guard;

@@ -437,7 +437,7 @@ fn masked(mut faults: Vec<Fault>) -> Faults {
 }
 
 /// Hides all from this byte on that could be part of a key; columns stay.
-fn hidden_from(line: &str, from: usize) -> String {
+pub(super) fn hidden_from(line: &str, from: usize) -> String {
     let (before, behind) = line.split_at_checked(from).unwrap_or(("", line));
     let hide = |c: char| if c.is_alphanumeric() || c == '-' || c == '_' { '*' } else { c };
     before.chars().chain(behind.chars().map(hide)).collect()
