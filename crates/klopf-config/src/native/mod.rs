@@ -13,6 +13,7 @@ mod packet;
 pub mod profile;
 mod report;
 mod secrets;
+mod sheets;
 mod values;
 mod ways;
 
@@ -29,6 +30,7 @@ pub use self::key::{Key, KeyList, Packet, Totp, Way};
 use self::keys::Written;
 pub use self::moment::text as moment_text;
 use self::report::{Report, Wrong, in_order};
+pub use self::sheets::with_revoked_sheet;
 use crate::fault::{MAX_FAULTS, place};
 pub use crate::{Fault, Faults};
 
