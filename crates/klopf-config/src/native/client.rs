@@ -4,7 +4,7 @@
 
 use std::fmt;
 
-use klopf_spa::Name;
+use klopf_spa::{Name, is_mail_address};
 use toml::de::{DeTable, DeValue};
 
 use super::profile::{hidden_from, is_endpoint};
@@ -232,15 +232,6 @@ fn address(value: &Value<'_>, report: &mut Report<'_>) -> Option<String> {
     let text = report.string("from", value, "\"ada@example.org\"")?;
     let wrong = || Wrong::new("`from` is no mail address", "write it like ada@example.org");
     report.checked(value.span(), is_mail_address(text).then(|| text.to_owned()).ok_or_else(wrong))
-}
-
-/// Whether a text can be a mail address, as far as that is easily seen: 3 to 254 printable ASCII characters without a space,
-/// and an `@` among them.
-#[must_use]
-pub fn is_mail_address(text: &str) -> bool {
-    let sides = text.rsplit_once('@').is_some_and(|(user, host)| !user.is_empty() && !host.is_empty());
-    let fits = |byte: u8| byte.is_ascii_graphic() && !b"<>,;:\"()".contains(&byte);
-    (3..=254).contains(&text.len()) && text.bytes().all(fits) && sides
 }
 
 fn guestbooks(table: &DeTable<'_>, report: &mut Report<'_>) -> Vec<Guestbook> {
