@@ -19,6 +19,7 @@ mod hits;
 mod invite;
 mod man;
 mod open;
+mod outbox;
 mod person;
 mod profile;
 mod proxy;
@@ -28,6 +29,7 @@ mod send;
 mod shell;
 mod terminal;
 mod times;
+mod token;
 
 use std::fmt::Display;
 use std::io::Write;

@@ -23,7 +23,7 @@ const NEED_IMAP: [&str; 4] = ["password-file", "every", "ca-file", "insecure"];
 
 /// The mailboxes in file order.
 pub(super) fn read_all(table: &DeTable<'_>, report: &mut Report<'_>) -> Vec<Written<Mail>> {
-    named(table, "mail", report, |key, table, report| read(key, table, report))
+    named(table, "mail", report, read)
 }
 
 /// What is written of a mailbox, whatever is missing.

@@ -1,6 +1,7 @@
 //! `klopf.toml`, Klopf's own format.
 
 mod access;
+pub mod client;
 mod daemon;
 mod doors;
 mod guard;
@@ -14,6 +15,7 @@ mod packet;
 pub mod profile;
 mod report;
 mod secrets;
+mod sheets;
 mod source;
 mod sources;
 mod tokens;
@@ -35,6 +37,7 @@ pub use self::key::{Key, KeyList, Packet, Totp, Way};
 use self::keys::Written;
 pub use self::moment::text as moment_text;
 use self::report::{Report, Wrong, in_order};
+pub use self::sheets::with_revoked_sheet;
 pub use self::source::{Delivery, Format, Guestbook, Imap, Mail, Mailbox, Maildir, PageUrl, Taken};
 use self::sources::Sources;
 use crate::fault::{MAX_FAULTS, place};

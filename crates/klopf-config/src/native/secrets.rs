@@ -184,7 +184,7 @@ fn password_from(line: &str, from: usize, word: &str) -> Option<usize> {
 /// is one even without `://`.
 fn address_from(line: &str, from: usize, whole: bool) -> Option<usize> {
     let rest = line.get(from..)?;
-    let begin = rest.find(ADDRESS).map(|at| at + ADDRESS.len()).or(whole.then_some(0))?;
+    let begin = rest.find(ADDRESS).map(|at| at + ADDRESS.len()).or_else(|| whole.then_some(0))?;
     let address = rest.get(begin..)?;
     let password = match address.rfind('@').and_then(|at| address.get(..at)) {
         Some(user) => user.find(':'),

@@ -86,7 +86,7 @@ pub(super) fn duration_from(text: &str, least: Duration, most: Duration) -> Resu
     let duration = duration(text, most)?;
     if duration < least {
         let seconds = least.as_secs();
-        let least = if seconds % 60 == 0 { format!("{}m", seconds / 60) } else { format!("{seconds}s") };
+        let least = if seconds.is_multiple_of(60) { format!("{}m", seconds / 60) } else { format!("{seconds}s") };
         return Err(Wrong::new(format!("`{text}` is too short"), format!("write `{least}` or more")));
     }
     Ok(duration)

@@ -462,3 +462,23 @@ fn faults_of_sources_show_their_place() {
        = help: did you mean `a`?
     "#);
 }
+
+/// As they are, and with the lines that they only show.
+#[test]
+fn the_examples_are_fine_with_a_key() {
+    let key = key("");
+    let key = Source { name: "keys.d/k.toml", bytes: key.strip_prefix("[key.k]\n").unwrap().as_bytes() };
+    for (name, text, mails, books) in [
+        ("mail", include_str!("../../../../../examples/mail.toml"), 1, 0),
+        ("guestbook", include_str!("../../../../../examples/guestbook.toml"), 0, 1),
+        ("guestbooks", include_str!("../../../../../examples/guestbooks.toml"), 0, 3),
+    ] {
+        let read = parse_files(Source { name, bytes: text.as_bytes() }, &[key]).unwrap();
+        assert_eq!((read.warnings, read.config.mails.len()), (vec![], mails), "{name}");
+        assert_eq!(read.config.guestbooks.len(), books, "{name}");
+    }
+    let all = include_str!("../../../../../examples/klopf.toml").replace("\n#", "\n").replace("\n ", "\n# ");
+    let read = parse("klopf.toml", &all).unwrap();
+    assert_eq!(read.warnings.iter().map(|fault| &fault.text).collect::<Vec<_>>(), [""; 0]);
+    assert_eq!((read.config.mails.len(), read.config.guestbooks.len()), (2, 1));
+}
