@@ -9,6 +9,7 @@
 mod board;
 mod desk;
 mod fault;
+mod mail;
 mod outlet;
 mod post;
 mod source;
