@@ -7,6 +7,7 @@ use std::thread;
 use klopf_brief::{Brief, Trouble, What};
 
 use crate::board::Board;
+use crate::mail;
 use crate::outlet::{Outlet, Woken};
 
 /// Starts looking at all sources.
@@ -25,7 +26,9 @@ pub(crate) fn start(brief: Brief, board: &Arc<Board>) -> io::Result<()> {
 
 fn look_at(what: What, outlet: Outlet) {
     match what {
-        What::Imap(_) | What::Maildir(_) | What::Guestbook(_) => {
+        What::Imap(imap) => mail::look_at_imap(&imap, outlet),
+        What::Maildir(maildir) => mail::look_at_maildir(&maildir, outlet),
+        What::Guestbook(_) => {
             outlet.failing(Trouble::NoAccess, std::time::Duration::ZERO);
             while outlet.rest(std::time::Duration::MAX) != Woken::Ending {}
         }
