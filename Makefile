@@ -1,6 +1,6 @@
 # make demo     see the story of Klopf on the terminal           (root); make demo-knockd that of knockd
 # make test     all tests                                        (root, or the end-to-end tests are skipped)
-# make          build the four programs, their man pages and shell completions
+# make          build the five programs, their man pages and shell completions
 # make install  PREFIX=/usr/local DESTDIR= sysconfdir=/etc       (root)
 #
 # What is missing on Debian and Ubuntu is installed where root runs this; scripts/need.sh has the list.
@@ -10,6 +10,7 @@ DESTDIR =
 sysconfdir = /etc
 bindir = $(PREFIX)/bin
 sbindir = $(PREFIX)/sbin
+libexecdir = $(PREFIX)/libexec
 mandir = $(PREFIX)/share/man
 datadir = $(PREFIX)/share
 docdir = $(datadir)/doc/klopf
@@ -69,6 +70,7 @@ install:
 	install -d $(to)$(mandir)/man1 $(to)$(mandir)/man5 $(to)$(mandir)/man8 $(to)$(docdir)
 	install -m 0755 $(release)/klopf $(release)/knock $(to)$(bindir)
 	install -m 0755 $(release)/klopfd $(release)/knockd $(to)$(sbindir)
+	install -D -m 0755 $(release)/klopf-courier $(to)$(libexecdir)/klopf/klopf-courier
 	install -m 0644 $(generated)/man/*.1 $(to)$(mandir)/man1
 	install -m 0644 $(generated)/man/*.5 $(to)$(mandir)/man5
 	install -m 0644 $(generated)/man/*.8 $(to)$(mandir)/man8
@@ -91,6 +93,8 @@ install:
 uninstall:
 	cd $(generated)/man && for page in *; do rm -f $(to)$(mandir)/man$${page##*.}/$$page; done
 	rm -f $(to)$(bindir)/klopf $(to)$(bindir)/knock $(to)$(sbindir)/klopfd $(to)$(sbindir)/knockd
+	rm -f $(to)$(libexecdir)/klopf/klopf-courier
+	-rmdir $(to)$(libexecdir)/klopf 2>/dev/null
 	cd examples && for file in *.toml; do rm -f $(to)$(docdir)/$$file; done
 	-rmdir $(to)$(docdir) 2>/dev/null
 	rm -f $(to)$(datadir)/bash-completion/completions/klopf $(to)$(datadir)/zsh/site-functions/_klopf

@@ -99,7 +99,8 @@ impl<R> Desk<R> {
 
     fn expire(&mut self, now: u64) {
         for letters in [&mut self.under_way, &mut self.put_off] {
-            while let Some((_, letter)) = letters.pop_front_if(|(at, _)| *at <= now) {
+            while letters.front().is_some_and(|(at, _)| *at <= now) {
+                let Some((_, letter)) = letters.pop_front() else { break };
                 self.ready.entry(letter.offer.source).or_default().push_back(letter);
             }
         }

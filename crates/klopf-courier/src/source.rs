@@ -4,11 +4,11 @@ use std::io;
 use std::sync::Arc;
 use std::thread;
 
-use klopf_brief::{Brief, Trouble, What};
+use klopf_brief::{Brief, What};
 
 use crate::board::Board;
-use crate::mail;
-use crate::outlet::{Outlet, Woken};
+use crate::outlet::Outlet;
+use crate::{guestbook, mail};
 
 /// Starts looking at all sources.
 ///
@@ -28,9 +28,6 @@ fn look_at(what: What, outlet: Outlet) {
     match what {
         What::Imap(imap) => mail::look_at_imap(&imap, outlet),
         What::Maildir(maildir) => mail::look_at_maildir(&maildir, outlet),
-        What::Guestbook(_) => {
-            outlet.failing(Trouble::NoAccess, std::time::Duration::ZERO);
-            while outlet.rest(std::time::Duration::MAX) != Woken::Ending {}
-        }
+        What::Guestbook(book) => guestbook::look_at(book, outlet),
     }
 }

@@ -7,8 +7,8 @@ use std::net::TcpListener;
 use std::path::Path;
 
 use landlock::{
-    ABI, Access, AccessFs, AccessNet, BitFlags, PathBeneath, PathFd, Ruleset, RulesetAttr, RulesetCreatedAttr,
-    RulesetError, RulesetStatus, Scope,
+    ABI, Access, AccessFs, AccessNet, PathBeneath, PathFd, Ruleset, RulesetAttr, RulesetCreatedAttr, RulesetError,
+    RulesetStatus, Scope,
 };
 use rustix::net::{AddressFamily, SocketType, listen, socket};
 use seccompiler::{
@@ -75,7 +75,7 @@ fn close_files<'a>(directories: impl Iterator<Item = &'a Path>) -> Result<bool, 
         .handle_access(AccessNet::BindTcp)?
         .scope(Scope::from_all(abi))?
         .create()?;
-    let read = READ.into_iter().map(|path| (Path::new(path), BitFlags::from(read)));
+    let read = READ.into_iter().map(|path| (Path::new(path), read));
     for (path, access) in read.chain(directories.map(|path| (path, change))) {
         if let Ok(opened) = PathFd::new(path) {
             rules = rules.add_rule(PathBeneath::new(opened, access))?;
@@ -104,7 +104,6 @@ fn forbidden() -> Result<BpfProgram, BackendError> {
         libc::SYS_kill,
         libc::SYS_tkill,
         libc::SYS_setpriority,
-        libc::SYS_prlimit64,
         libc::SYS_mount,
         libc::SYS_umount2,
         libc::SYS_mount_setattr,
@@ -167,7 +166,7 @@ fn forbidden() -> Result<BpfProgram, BackendError> {
         // The same calls by the numbers of x32, and those that have numbers of their own there.
         let x32 = |number: i64| number | 0x4000_0000;
         let numbers: Vec<i64> =
-            rules.keys().copied().chain(512..548).chain([libc::SYS_bind, libc::SYS_clone]).collect();
+            rules.keys().copied().chain(512..548).chain([libc::SYS_bind, libc::SYS_clone, libc::SYS_socket]).collect();
         rules.extend(numbers.into_iter().map(|number| (x32(number), Vec::new())));
     }
 
@@ -179,6 +178,8 @@ fn forbidden() -> Result<BpfProgram, BackendError> {
     // those of IPv4 (16) and IPv6 (28) have not.
     let netlink = size_of::<libc::sockaddr_nl>() as u64;
     rules.insert(libc::SYS_bind, vec![is(2, SeccompCmpArgLen::Dword, SeccompCmpOp::Ne, netlink)?]);
+    // To read limits is fine, and needed for threads.
+    rules.insert(libc::SYS_prlimit64, vec![is(2, SeccompCmpArgLen::Qword, SeccompCmpOp::Ne, 0)?]);
     // A new thread, not a new process.
     let thread = number(libc::CLONE_THREAD);
     rules.insert(libc::SYS_clone, vec![is(0, SeccompCmpArgLen::Qword, SeccompCmpOp::MaskedEq(thread), 0)?]);
