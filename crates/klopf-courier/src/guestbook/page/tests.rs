@@ -1,3 +1,5 @@
+use klopf_wire::text::{self, Shape};
+
 use super::*;
 
 fn texts(page: &str, content_type: &str) -> Vec<String> {
@@ -101,4 +103,38 @@ fn depth_and_width_cost_no_more_than_length() {
         assert!(length <= 2 * page.len(), "{} {length}", &page[..20]);
         assert!(began.elapsed().as_secs() < 20, "{}", &page[..20]);
     }
+}
+
+#[test]
+fn a_token_is_found_however_the_page_has_cut_it() {
+    let body = [9; 61];
+    let all = text::write(&body, Shape::Plain, &mut |_| {}).unwrap();
+    let (one, two) = all.split_at(40);
+    let words = text::write(&body, Shape::Words, &mut |_| {}).unwrap();
+    let linked = words.replace(' ', "&nbsp;<a href=/x>").replacen("&nbsp;", "</a><br />", 20);
+    let pages = [
+        format!("<p>Hi! {one}<wbr>{two}.</p>"),
+        format!("<p>Hi! {one}<br>\n{two}, bye</p>"),
+        format!("<p>Hi {one}</p><p>{two}</p>"),
+        format!("<td>Ada<td>{one}<b>{two}</b><td>Bob"),
+        format!("<a href='https://e.example/{all}'>https://e.exa&hellip;</a>"),
+        format!("<p>&gt; {linked}"),
+        format!("<rss><item><description>&lt;p&gt;{one}&lt;br&gt;{two}</description></item>"),
+        format!(r#"[{{"content":"<p>{one}<br />{two}\u003c/p>"}}]"#),
+        format!("Hello\n> {one}\n> {two}\n"),
+    ];
+    for page in pages {
+        let texts = read(page.as_bytes(), None, Format::Auto).texts;
+        let found: Vec<_> = texts.iter().flat_map(|text| text::find(text)).map(|found| found.body).collect();
+        assert_eq!(found, [body], "{page}");
+    }
+}
+
+#[test]
+fn a_code_stands_beside_its_address() {
+    let code = text::write(&[7; 11], Shape::Plain, &mut |_| {}).unwrap();
+    let page = format!("<p>From {code}, for <b>192.0.2.7</b></p>");
+    let texts = read(page.as_bytes(), Some("text/html"), Format::Auto).texts;
+    let found = text::find(&texts[0]).next().unwrap();
+    assert_eq!((found.body, found.address), (vec![7; 11], Some([192, 0, 2, 7].into())));
 }
