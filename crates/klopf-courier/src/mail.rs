@@ -20,8 +20,8 @@ const MAILS: usize = 1000;
 const OLDEST: u64 = 31 * 86_400;
 
 /// What may be a token, a share or a code in a text.
-fn find(_: &str) -> Vec<(Body, Option<IpAddr>)> {
-    Vec::new() // klopf_wire::text is to come
+fn find(text: &str) -> Vec<(Body, Option<IpAddr>)> {
+    klopf_wire::text::find(text).filter_map(|found| Some((Body::new(&found.body)?, found.address))).collect()
 }
 
 #[cfg(test)]

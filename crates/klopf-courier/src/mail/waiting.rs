@@ -50,6 +50,11 @@ impl<K: Ord + Clone> Waiting<K> {
         self.seen.get(mail).is_none_or(|tries| (1..TRIES).contains(tries))
     }
 
+    /// How often it is not known what was in a mail.
+    pub(crate) fn tries(&self, mail: &K) -> u8 {
+        self.seen.get(mail).copied().unwrap_or_default()
+    }
+
     /// Only these mails are still there.
     pub(crate) fn keep(&mut self, there: impl Fn(&K) -> bool) {
         self.seen.retain(|mail, _| there(mail));

@@ -59,7 +59,7 @@ impl Link {
 
     /// As [`Link::allow`], for as many bytes as are left.
     pub(super) fn allow_time(&mut self, time: Duration) {
-        self.socket.until = Instant::now() + time;
+        self.allow(time, self.socket.left);
     }
 
     /// How many bytes may come.
@@ -112,17 +112,25 @@ impl Link {
             into.extend(piece.get(..length).unwrap_or_default());
             return Ok(());
         };
-        if tls.wants_read() {
+        // Some may have come with what was taken before.
+        if drain(tls, &mut piece, into)? == 0 {
             some(tls.read_tls(&mut self.socket)?)?;
             tls.process_new_packets().map_err(|error| io::Error::new(ErrorKind::InvalidData, error))?;
             flush(tls, &mut self.socket)?;
+            drain(tls, &mut piece, into)?;
         }
-        loop {
-            match tls.reader().read(&mut piece) {
-                Ok(length) => into.extend(piece.get(..some(length)?).unwrap_or_default()),
-                Err(error) if error.kind() == ErrorKind::WouldBlock => return Ok(()),
-                Err(error) => return Err(error),
-            }
+        Ok(())
+    }
+}
+
+/// How many bytes there were.
+fn drain(tls: &mut ClientConnection, piece: &mut [u8], into: &mut Vec<u8>) -> io::Result<usize> {
+    let before = into.len();
+    loop {
+        match tls.reader().read(piece) {
+            Ok(length) => into.extend(piece.get(..some(length)?).unwrap_or_default()),
+            Err(error) if error.kind() == ErrorKind::WouldBlock => return Ok(into.len() - before),
+            Err(error) => return Err(error),
         }
     }
 }

@@ -33,6 +33,8 @@ pub(super) enum Response {
     Fetch(Fetched),
     /// Anything else.
     Other,
+    /// What no server says.
+    Nonsense,
 }
 
 /// How a command has ended.
@@ -155,7 +157,7 @@ impl Line {
                 _ if is(first, "OK") => End::Ok,
                 _ if is(first, "NO") => End::No,
                 _ if is(first, "BAD") => End::Bad,
-                _ => return Response::Other,
+                _ => return Response::Nonsense,
             };
             return Response::Done { tag: tag.to_vec(), end, try_create: is(word(after).0, "[TRYCREATE]") };
         }
@@ -363,7 +365,25 @@ mod tests {
     }
 
     const WORDS: [&str; 20] = [
-        "* ", "1 ", "FETCH ", "(", ")", "UID ", "BODY[]<0> ", "{3}\r\n", "{0}\r\n", "abc", "\"", "\\", "\r\n", "\n", "OK ",
-        "[UIDVALIDITY ", "]", "+", "SEARCH ", "NIL ",
+        "* ",
+        "1 ",
+        "FETCH ",
+        "(",
+        ")",
+        "UID ",
+        "BODY[]<0> ",
+        "{3}\r\n",
+        "{0}\r\n",
+        "abc",
+        "\"",
+        "\\",
+        "\r\n",
+        "\n",
+        "OK ",
+        "[UIDVALIDITY ",
+        "]",
+        "+",
+        "SEARCH ",
+        "NIL ",
     ];
 }
