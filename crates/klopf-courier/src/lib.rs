@@ -10,6 +10,7 @@ mod board;
 mod desk;
 mod fault;
 mod guestbook;
+mod mail;
 mod outlet;
 mod post;
 mod seen;

@@ -4,11 +4,11 @@ use std::io;
 use std::sync::Arc;
 use std::thread;
 
-use klopf_brief::{Brief, Trouble, What};
+use klopf_brief::{Brief, What};
 
 use crate::board::Board;
-use crate::guestbook;
-use crate::outlet::{Outlet, Woken};
+use crate::outlet::Outlet;
+use crate::{guestbook, mail};
 
 /// Starts looking at all sources.
 ///
@@ -26,10 +26,8 @@ pub(crate) fn start(brief: Brief, board: &Arc<Board>) -> io::Result<()> {
 
 fn look_at(what: What, outlet: Outlet) {
     match what {
+        What::Imap(imap) => mail::look_at_imap(&imap, outlet),
+        What::Maildir(maildir) => mail::look_at_maildir(&maildir, outlet),
         What::Guestbook(book) => guestbook::look_at(book, outlet),
-        What::Imap(_) | What::Maildir(_) => {
-            outlet.failing(Trouble::NoAccess, std::time::Duration::ZERO);
-            while outlet.rest(std::time::Duration::MAX) != Woken::Ending {}
-        }
     }
 }

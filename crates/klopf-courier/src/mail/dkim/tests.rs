@@ -1,0 +1,90 @@
+//! Signatures made with a key of the tests, and a DNS without servers.
+
+use mail_auth::common::crypto::Ed25519Key;
+use mail_auth::common::headers::HeaderWriter;
+use mail_auth::common::parse::TxtRecordParser;
+use mail_auth::common::verify::DomainKey;
+use mail_auth::dkim::DkimSigner;
+use mail_auth::hickory_resolver::config::{ResolverConfig, ResolverOpts};
+use mail_auth::{DnsError, Error};
+
+use super::*;
+
+const MAIL: &str = "From: ada@example.org\r\nSubject: hello\r\nTo: bob@example.net\r\n\r\nknock abc\r\n";
+const NAME: &str = "s1._domainkey.example.org.";
+
+fn nobody() -> Option<MessageAuthenticator> {
+    MessageAuthenticator::new(ResolverConfig::from_parts(None, vec![], vec![]), ResolverOpts::default()).ok()
+}
+
+fn signer() -> (Ed25519Key, Txt) {
+    let key = Ed25519Key::from_pkcs8_der(&Ed25519Key::generate_pkcs8().unwrap()).unwrap();
+    let record = format!("v=DKIM1; k=ed25519; p={}", data_encoding::BASE64.encode(&key.public_key()));
+    (key, DomainKey::parse(record.as_bytes()).unwrap().into())
+}
+
+/// A signed mail, and who knows its key.
+fn signed(by: &str, headers: &[&str], length: bool) -> (String, Dkim) {
+    let (key, public) = signer();
+    let signer = DkimSigner::from_key(key).domain(by).selector("s1").headers(headers.iter().copied());
+    let signature = signer.body_length(length).sign(MAIL.as_bytes()).unwrap().to_header();
+    let dkim = Dkim::with(&["Example.org".to_owned()], nobody).unwrap();
+    let until = Instant::now() + Duration::from_secs(60);
+    dkim.keys.insert(NAME.into(), public.clone(), until);
+    dkim.keys.insert(format!("s1._domainkey.{by}.").into(), public, until);
+    (signature + MAIL, dkim)
+}
+
+#[test]
+fn a_mail_signed_by_the_domain_counts_and_a_changed_one_does_not() {
+    let (mail, dkim) = signed("example.org", &["From", "Subject"], false);
+    assert_eq!(dkim.check(mail.as_bytes()), Signed::Yes);
+    assert_eq!(dkim.check(mail.replace("\r\n", "\n").as_bytes()), Signed::Yes, "as it lies in a file");
+    assert_eq!(dkim.check(mail.replace("hello", "hallo").as_bytes()), Signed::No);
+    assert_eq!(dkim.check(mail.replace("knock", "knack").as_bytes()), Signed::No);
+    assert_eq!(dkim.check((mail + "more\r\n").as_bytes()), Signed::No);
+    assert_eq!(dkim.check(MAIL.as_bytes()), Signed::No);
+    assert_eq!(dkim.check(b""), Signed::No);
+}
+
+#[test]
+fn another_domain_does_not_count_not_even_one_below_it() {
+    for by in ["example.net", "mail.example.org", "notexample.org", "org"] {
+        let (mail, dkim) = signed(by, &["From", "Subject"], false);
+        assert_eq!(dkim.check(mail.as_bytes()), Signed::No, "{by}");
+    }
+}
+
+#[test]
+fn a_signature_over_less_does_not_count() {
+    let (mail, dkim) = signed("example.org", &["From"], false);
+    assert_eq!(dkim.check(mail.as_bytes()), Signed::No, "without the subject");
+    let (mail, dkim) = signed("example.org", &["From", "Subject"], true);
+    assert!(mail.contains("l="));
+    assert_eq!(dkim.check(mail.as_bytes()), Signed::No, "over the body's beginning");
+}
+
+#[test]
+fn a_dns_that_is_silent_is_no_answer_and_one_without_such_a_key_is() {
+    let (mail, dkim) = signed("example.org", &["From", "Subject"], false);
+    dkim.keys.remove::<str>(NAME);
+    assert_eq!(dkim.check(mail.as_bytes()), Signed::Unknown);
+    let until = Instant::now() + Duration::from_secs(60);
+    dkim.keys.insert(NAME.into(), Txt::Error(Error::Dns(DnsError::InvalidRecordType)), until);
+    assert_eq!(dkim.check(mail.as_bytes()), Signed::No);
+    let (.., other) = signer();
+    dkim.keys.insert(NAME.into(), other, until);
+    assert_eq!(dkim.check(mail.as_bytes()), Signed::No);
+}
+
+#[test]
+fn many_signatures_cost_few_questions_and_remembered_keys_are_few() {
+    let (mail, dkim) = signed("example.org", &["From", "Subject"], false);
+    let forged = "DKIM-Signature: v=1; a=rsa-sha256; d=example.org; s=x; h=From:Subject; bh=AA==; b=AA==\r\n";
+    assert_eq!(dkim.check((forged.repeat(5000) + &mail).as_bytes()), Signed::No, "it is not among the first");
+    let (.., key) = signer();
+    for name in 0..10_000 {
+        dkim.keys.insert(name.to_string().into(), key.clone(), Instant::now());
+    }
+    assert!(dkim.keys.0.lock().unwrap().len() <= KEYS);
+}
