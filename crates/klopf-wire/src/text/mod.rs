@@ -4,6 +4,7 @@
 mod address;
 mod check;
 mod plain;
+mod prose;
 mod words;
 
 use std::collections::BTreeSet;
@@ -30,7 +31,9 @@ pub enum Shape {
 /// A language for prose.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Language {
+    /// English.
     English,
+    /// German.
     German,
 }
 
@@ -59,10 +62,7 @@ pub fn write(body: &[u8], shape: Shape, random: Random<'_>) -> Option<String> {
     LENGTHS.contains(&body.len()).then(|| match shape {
         Shape::Plain => plain::write(body),
         Shape::Words => words::write(body),
-        Shape::Prose(_) => {
-            let _ = random;
-            plain::write(body)
-        }
+        Shape::Prose(language) => prose::write(body, language, random),
     })
 }
 
@@ -70,6 +70,7 @@ pub fn write(body: &[u8], shape: Shape, random: Random<'_>) -> Option<String> {
 pub fn find(text: &str) -> impl Iterator<Item = Found> {
     let mut places = plain::find(text);
     places.extend(words::find(text));
+    places.extend(prose::find(text));
     places.sort_by_key(|place| place.start);
     let mut seen = BTreeSet::new();
     places.into_iter().filter_map(move |Place { body, start, end }| {
