@@ -2,6 +2,8 @@
 //!
 //! No fault shows a key: whatever may be one is masked, in the line that is shown and in what is said of it.
 
+mod books;
+
 use std::fmt::Write;
 use std::net::IpAddr;
 
@@ -22,7 +24,7 @@ const STUN_PORT: u16 = 3478;
 /// Stands for a key that is kept elsewhere.
 const KEYRING: &str = "keyring";
 
-const KEYS: [&str; 13] = [
+const KEYS: [&str; 16] = [
     "endpoints",
     "doors",
     "code-doors",
@@ -32,13 +34,16 @@ const KEYS: [&str; 13] = [
     "port",
     "shape",
     "clock",
+    "bound",
+    "mail",
+    "books",
     "device",
     "server",
     "private",
     "psk",
 ];
 /// The keys whose lines hold no secret.
-const HARMLESS: usize = 9;
+const HARMLESS: usize = 12;
 
 /// All that a client knows of a server.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -59,12 +64,29 @@ pub struct Profile {
     pub way: Way,
     /// Whether this device's clock counts.
     pub clock: bool,
+    /// Whether the key belongs to one device, whose number is part of what tokens are sealed with.
+    pub bound: bool,
+    /// Where mails with tokens go: 3 to 254 printable ASCII characters with an `@` and no space.
+    pub mail: Option<String>,
+    /// The doors that take tokens from guestbooks in shares.
+    pub books: Vec<Books>,
     /// Which device this is.
     pub device: [u8; 16],
     /// The server's public key.
     pub server: ServerPublic,
     /// The secrets.
     pub keys: Keys,
+}
+
+/// How a token for a door is split.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Books {
+    /// Which door; one of [`Profile::doors`].
+    pub door: Name,
+    /// So many shares make the token whole again, 2 to as many as there are guestbooks.
+    pub shares: u8,
+    /// The guestbooks as the server calls them, in the order of the shares; 2 to 8, each once.
+    pub of: Vec<Name>,
 }
 
 /// Where the secrets are.
@@ -205,6 +227,16 @@ impl Profile {
             PacketPort::Hop => writeln!(out, "port = \"hop\"")?,
         }
         writeln!(out, "shape = \"{}\"\nclock = {}", self.way.shape.name(), self.clock)?;
+        writeln!(out, "# Whether the key belongs to one device.\nbound = {}", self.bound)?;
+        if let Some(mail) = &self.mail {
+            writeln!(out, "# Where mails with tokens go.\nmail = {}", toml_text(mail))?;
+        }
+        if !self.books.is_empty() {
+            writeln!(out, "# Doors for which a token is split, and the guestbooks for its shares.")?;
+        }
+        for Books { door, shares, of } in &self.books {
+            writeln!(out, "books.\"{door}\" = {{ shares = {shares}, of = [{}] }}", names(of))?;
+        }
         out.push_str("device = \"");
         self.device.iter().try_for_each(|byte| write!(out, "{byte:02x}"))?;
         writeln!(out, "\"\n\n# Keys. They are for nobody else.\nserver = \"{}\"", *self.server.text())?;
@@ -215,6 +247,11 @@ impl Profile {
             Keys::Keyring => writeln!(out, "private = \"{KEYRING}\"\npsk = \"{KEYRING}\""),
         }
     }
+}
+
+/// A text as TOML has it.
+fn toml_text(text: &str) -> String {
+    format!("\"{}\"", text.replace('\\', "\\\\").replace('"', "\\\""))
 }
 
 /// A secret, or the word that says where it is.
@@ -235,6 +272,9 @@ struct Read {
     port: Option<PacketPort>,
     shape: Option<Shape>,
     clock: Option<bool>,
+    bound: Option<bool>,
+    mail: Option<String>,
+    books: Vec<Books>,
     device: Option<[u8; 16]>,
     server: Option<ServerPublic>,
     private: Option<Secret<Seed>>,
@@ -269,10 +309,29 @@ impl Read {
                 "port" => self.port = port(value, report),
                 "shape" => self.shape = shape(value, report),
                 "clock" => self.clock = report.boolean(name, value),
+                "bound" => self.bound = report.boolean(name, value),
+                "mail" => self.mail = mail(value, report),
+                "books" => self.books = books::read(value, report),
                 "device" => self.device = device(value, report),
                 "server" => self.server = key_of(name, value, report, ServerPublic::parse),
                 "private" => self.private = secret(name, value, report, Seed::parse),
                 _ => self.psk = secret(name, value, report, Psk::parse),
+            }
+        }
+        self.check_books(table, report);
+    }
+
+    /// Doors that take shares must be among the doors.
+    fn check_books(&self, table: &DeTable<'_>, report: &mut Report<'_>) {
+        let Some(books) = table.get("books").and_then(|value| value.get_ref().as_table()) else { return };
+        if self.doors.is_empty() {
+            return;
+        }
+        for (key, _) in in_order(books) {
+            if Name::new(key.get_ref()).is_some_and(|door| !self.doors.contains(&door)) {
+                let known: Vec<&str> = self.doors.iter().map(|door| &**door).collect();
+                let help = format!("write one of {}", listed(&known));
+                report.fault(key.span(), Wrong::new("`books` names a door that is none of `doors`", help));
             }
         }
     }
@@ -304,6 +363,9 @@ impl Read {
             stun: self.stun,
             way: Way { port: self.port?, shape: self.shape.unwrap_or_default() },
             clock: self.clock.unwrap_or(true),
+            bound: self.bound.unwrap_or_default(),
+            mail: self.mail,
+            books: self.books,
             device: self.device?,
             server: self.server?,
             keys,
@@ -368,6 +430,19 @@ fn stun(value: &Value<'_>, report: &mut Report<'_>) -> Option<(String, u16)> {
     report.checked(value.span(), stun_server(text).ok_or_else(wrong))
 }
 
+fn mail(value: &Value<'_>, report: &mut Report<'_>) -> Option<String> {
+    let text = report.string("mail", value, r#""knock@example.org""#)?;
+    let wrong = || Wrong::new("`mail` is no address of a mailbox", "write it like `mail = \"knock@example.org\"`");
+    report.checked(value.span(), is_mail(text).then(|| text.to_owned()).ok_or_else(wrong))
+}
+
+/// Whether a text can be the address of a mailbox, as an invitation has it (PROTOCOL.md, section 7).
+#[must_use]
+pub fn is_mail(text: &str) -> bool {
+    let plain = text.bytes().all(|byte| byte.is_ascii_graphic());
+    (3..=254).contains(&text.len()) && plain && text.contains('@')
+}
+
 fn port(value: &Value<'_>, report: &mut Report<'_>) -> Option<PacketPort> {
     if value.get_ref().as_str() == Some("hop") {
         return Some(PacketPort::Hop);
@@ -422,7 +497,7 @@ fn masked(mut faults: Vec<Fault>) -> Faults {
     for fault in &mut faults {
         let line = fault.excerpt.trim_start();
         let is_harmless =
-            |key: &&str| line.strip_prefix(*key).is_some_and(|behind| behind.trim_start().starts_with('='));
+            |key: &&str| line.strip_prefix(*key).is_some_and(|behind| behind.trim_start().starts_with(['=', '.']));
         let shown = line.starts_with('#') || harmless.iter().any(is_harmless);
         let from = match fault.excerpt.find('=') {
             _ if shown => fault.excerpt.len(),
