@@ -55,9 +55,8 @@ function say(id, text) {
 
 /** Says what is wrong with a field; nothing if it is right. */
 function blame(field, text) {
-    at(field).toggleAttribute('aria-invalid', !!text);
+    at(field).setAttribute('aria-invalid', !!text);
     if (text) {
-        at(field).setAttribute('aria-invalid', 'true');
         at(field).focus();
     }
 }
@@ -102,8 +101,8 @@ at('unlock').addEventListener('submit', async (event) => {
         const sealed = fromBase64(document.body.dataset.sealed);
         key = await openSealed(sealed, at('passphrase').value, (done) => (at('progress').value = done));
     } catch (error) {
-        // What is not there cannot be had: arrays of this length.
-        trouble = error instanceof RangeError ? texts.noMemory : String(error);
+        // No array can be had that is so long.
+        trouble = error instanceof RangeError ? texts.noMemory : texts.wrong;
     }
     busy(false);
     if (!key) {

@@ -19,6 +19,7 @@ mod hits;
 mod invite;
 mod man;
 mod open;
+mod page;
 mod person;
 mod profile;
 mod proxy;
