@@ -4,8 +4,7 @@ use aes_gcm_siv::aead::{Aead as _, KeyInit as _, Payload};
 use aes_gcm_siv::{Aes256GcmSiv, Nonce};
 use zeroize::Zeroizing;
 
-use crate::keys::derive;
-use crate::{KeyId, Name, Psk, ServerPublic};
+use crate::{KeyId, Name, Own, ServerPublic};
 
 const VERSION: u8 = 1;
 /// Bytes before what is sealed.
@@ -37,8 +36,8 @@ pub struct PageKey {
 impl PageKey {
     /// Of a key; `mail` is where mails with tokens go, and the first of `doors` the usual one.
     #[must_use]
-    pub fn new(server: &ServerPublic, id: KeyId, psk: &Psk, mail: Option<&str>, doors: &[Name]) -> Self {
-        let seal = derive(psk.bytes(), "klopf token 1 seal");
+    pub fn new(server: &ServerPublic, id: KeyId, own: &Own, mail: Option<&str>, doors: &[Name]) -> Self {
+        let seal = own.derive("klopf token 1 seal");
         Self { server: *server, id, seal, mail: mail.unwrap_or_default().to_owned(), doors: doors.to_vec() }
     }
 

@@ -1,5 +1,5 @@
 use data_encoding::HEXLOWER;
-use klopf_spa::{KeyId, Name, Psk, ServerPublic};
+use klopf_spa::{KeyId, Name, Own, Psk, ServerPublic};
 use serde_json::Value;
 
 use super::*;
@@ -8,7 +8,7 @@ const SECRET: &str = "correct horse battery";
 
 fn key() -> PageKey {
     let doors = [Name::new("ssh").unwrap(), Name::new("vault-of-anna").unwrap()];
-    PageKey::new(&ServerPublic::new([1; 32]), KeyId([2; 8]), &Psk::new([3; 32]), Some("knock@example.org"), &doors)
+    PageKey::new(&ServerPublic::new([1; 32]), KeyId([2; 8]), &Own::psk(&Psk::new([3; 32])), Some("knock@example.org"), &doors)
 }
 
 #[test]
@@ -25,9 +25,12 @@ fn pages_are_sealed_as_in_the_vectors() {
         let doors: Vec<Name> = names.iter().map(|name| Name::new(name.as_str().unwrap()).unwrap()).collect();
         let server = ServerPublic::new(bytes("pkS").try_into().unwrap());
         let id = KeyId(bytes("id").try_into().unwrap());
-        let Ok(psk) = bytes("own").try_into() else { continue };
+        let own = bytes("own");
+        let (psk, device) = own.split_first_chunk().unwrap();
+        let psk = Psk::new(*psk);
+        let own = device.try_into().map_or_else(|_| Own::psk(&psk), |device| Own::bound(&psk, device));
         let mail = vector["mail"].as_str().filter(|mail| !mail.is_empty());
-        let key = PageKey::new(&server, id, &Psk::new(psk), mail, &doors);
+        let key = PageKey::new(&server, id, &own, mail, &doors);
         let head = PageHead {
             memory: number("memory").try_into().unwrap(),
             passes: small("passes"),

@@ -6,7 +6,7 @@ use std::process::ExitCode;
 
 use clap::{Args, ValueHint};
 use klopf_config::profile::Profile;
-use klopf_spa::{Name, PageKey};
+use klopf_spa::{Name, Own, PageKey};
 use zeroize::Zeroizing;
 
 use super::What;
@@ -41,7 +41,7 @@ pub(super) fn run(options: &Options) -> Result<ExitCode, Failure> {
     let doors = doors(&kept, options.what.door.as_ref())?;
     let secrets = Secrets::of(&kept)?;
     let Profile { server, .. } = &kept.profile;
-    let key = PageKey::new(server, secrets.id(), &secrets.psk, None, &doors);
+    let key = PageKey::new(server, secrets.id(), &Own::psk(&secrets.psk), None, &doors);
     let page = html(&key, &passphrase(options)?)?;
     io::stdout()
         .write_all(page.as_bytes())
