@@ -81,7 +81,7 @@ function forget() {
     at('door').replaceChildren();
     at('mail').removeAttribute('href');
     showPassphrase(false);
-    at('unlock').hidden = false;
+    at('unlock').hidden = at('about').hidden = false;
 }
 
 // --- passphrase
@@ -112,7 +112,7 @@ at('unlock').addEventListener('submit', async (event) => {
     showPassphrase(false);
     at('door').replaceChildren(...key.doors.map((door) => new Option(door)));
     at('one-of').hidden = key.doors.length < 2;
-    at('unlock').hidden = true;
+    at('unlock').hidden = at('about').hidden = true;
     at('ask').hidden = at('lock').hidden = false;
     at('address').focus();
 });

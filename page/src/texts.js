@@ -1,20 +1,20 @@
 // What the page says, in both languages.
 
 const english = {
-    title: 'Knock with a line of text',
-    about: 'Makes a token: a line that opens a door for one address. You send it by mail, or put it into a guestbook. '
-        + 'This page itself sends nothing.',
+    title: 'Knock by text',
+    about: 'Makes a line of text that opens a door for one address. You send it by mail, or put it into a guestbook; '
+        + 'this page sends nothing.',
     passphrase: 'Passphrase',
     show: 'Show',
     hide: 'Hide',
     open: 'Go on',
     opening: 'The passphrase is being checked',
     empty: 'Type the passphrase that was chosen when this page was made.',
-    wrong: 'This is not the passphrase. Look at it with “Show”: capital letters and the language of the keyboard '
-        + 'count. If it is right and the page still says so, the file is damaged: take another copy.',
+    wrong: 'This is not the passphrase. Look at it with “Show”: capital letters count, and keyboards differ. If it is '
+        + 'right, the file is damaged: take another copy.',
     noMemory: 'This browser has not enough memory for it (64 MiB). Close other tabs, or take another browser.',
     door: 'Door',
-    address: 'Whom to let in: the public address from which you will connect',
+    address: 'Public address to let in',
     find: 'How do I find it?',
     findHow: 'On the device that you will connect from, in the network that it will use, search the web for '
         + '“what is my IP”, or open a page that shows it, as icanhazip.com. The settings of a phone or computer often '
@@ -28,7 +28,7 @@ const english = {
     inside: 'Careful: this address counts within a private network only. It is right only if the server is in the '
         + 'same network. Otherwise see “How do I find it?”.',
     time: 'For how long',
-    usual: 'As long as the door says',
+    usual: 'As the door says',
     minutes: (many) => `${many} minutes`,
     hours: (many) => (many === 1 ? '1 hour' : `${many} hours`),
     clock: 'This device’s clock:',
@@ -46,20 +46,20 @@ const english = {
 };
 
 const german = {
-    title: 'Anklopfen mit einer Zeile Text',
-    about: 'Macht ein Token: eine Zeile, die eine Tür für eine Adresse öffnet. Sie geht per Mail oder in ein Gästebuch. '
-        + 'Diese Seite selbst sendet nichts.',
+    title: 'Anklopfen per Text',
+    about: 'Macht eine Zeile Text, die eine Tür für eine Adresse öffnet. Sie geht per Mail oder in ein Gästebuch; diese '
+        + 'Seite sendet nichts.',
     passphrase: 'Passphrase',
     show: 'Zeigen',
     hide: 'Verbergen',
     open: 'Weiter',
     opening: 'Die Passphrase wird geprüft',
     empty: 'Hier gehört die Passphrase hin, die beim Erstellen dieser Seite gewählt wurde.',
-    wrong: 'Das ist nicht die Passphrase. Mit „Zeigen“ nachsehen: Großbuchstaben und die Sprache der Tastatur zählen. '
-        + 'Stimmt sie trotzdem, ist die Datei beschädigt: eine andere Kopie nehmen.',
+    wrong: 'Das ist nicht die Passphrase. Mit „Zeigen“ nachsehen: Großbuchstaben zählen, und Tastaturen sind '
+        + 'verschieden. Stimmt sie, ist die Datei beschädigt: eine andere Kopie nehmen.',
     noMemory: 'Dieser Browser hat dafür nicht genug Speicher (64 MiB). Andere Tabs schließen oder einen anderen nehmen.',
     door: 'Tür',
-    address: 'Wer hinein darf: die öffentliche Adresse, von der aus verbunden wird',
+    address: 'Öffentliche Adresse, die hinein darf',
     find: 'Wie finde ich sie?',
     findHow: 'Auf dem Gerät, das sich verbinden soll, und in dessen Netz im Web nach „meine IP“ suchen oder eine Seite '
         + 'öffnen, die sie zeigt, etwa icanhazip.com. Die Einstellungen von Telefon oder Rechner zeigen oft eine andere '
@@ -74,7 +74,7 @@ const german = {
     inside: 'Vorsicht: Diese Adresse gilt nur in einem privaten Netz. Sie passt nur, wenn der Server im selben Netz ist. '
         + 'Sonst siehe „Wie finde ich sie?“.',
     time: 'Wie lange',
-    usual: 'So lange, wie die Tür es vorsieht',
+    usual: 'Wie die Tür es vorsieht',
     minutes: (many) => `${many} Minuten`,
     hours: (many) => (many === 1 ? '1 Stunde' : `${many} Stunden`),
     clock: 'Die Uhr dieses Geräts:',
