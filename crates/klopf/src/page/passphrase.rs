@@ -38,11 +38,11 @@ impl Passphrase {
         Ok(Self(folded))
     }
 
-    /// One of six words.
+    /// One of five words that can be spoken, of 80 random bits.
     pub(crate) fn generate() -> Result<Self, Failure> {
-        let mut bytes = Zeroizing::new([0; 11]);
+        let mut bytes = Zeroizing::new([0; 10]);
         random(&mut *bytes)?;
-        todo!()
+        Ok(Self(words(&bytes)))
     }
 
     /// As it is hashed.
@@ -54,6 +54,25 @@ impl Passphrase {
     pub(crate) fn text(&self) -> &str {
         &self.0
     }
+}
+
+/// A word of five letters for each two bytes: consonants for four bits, vowels for two. No letter is one that German and
+/// English keyboards have in different places.
+fn words(bytes: &[u8; 10]) -> Zeroizing<String> {
+    const CONSONANTS: &[u8; 16] = b"bdfghjklmnprstvw";
+    const VOWELS: &[u8; 4] = b"aiou";
+    let mut out = Zeroizing::new(String::with_capacity(32));
+    for pair in bytes.chunks(2) {
+        if !out.is_empty() {
+            out.push(' ');
+        }
+        let bits = pair.iter().fold(0_usize, |bits, byte| bits << 8 | usize::from(*byte));
+        for (shift, letters) in [(12, &CONSONANTS[..]), (10, VOWELS), (6, CONSONANTS), (4, VOWELS), (0, CONSONANTS)] {
+            let letter = letters.get(bits >> shift & (letters.len() - 1));
+            out.extend(letter.map(|letter| char::from(*letter)));
+        }
+    }
+    out
 }
 
 #[cfg(test)]
@@ -75,5 +94,20 @@ mod tests {
             assert!(Passphrase::new(text).is_err_and(|why| why.contains("keyboard")), "{text}");
         }
         assert!(Passphrase::new("twelve chars").is_ok());
+    }
+
+    #[test]
+    fn each_bit_of_a_made_one_counts() {
+        let mut all = std::collections::HashSet::new();
+        for bit in 0..80 {
+            let mut bytes = [0; 10];
+            bytes[bit / 8] = 1 << (bit % 8);
+            let text = words(&bytes);
+            assert!(text.len() == 29 && text.split(' ').all(|word| word.len() == 5), "{}", *text);
+            all.insert(text.to_string());
+        }
+        assert_eq!((all.len(), &**words(&[255; 10])), (80, "wuwuw wuwuw wuwuw wuwuw wuwuw"));
+        let made = Passphrase::generate().unwrap();
+        assert!(Passphrase::new(made.text()).is_ok() && made.text() != Passphrase::generate().unwrap().text());
     }
 }

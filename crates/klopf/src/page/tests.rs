@@ -8,7 +8,13 @@ const SECRET: &str = "correct horse battery";
 
 fn key() -> PageKey {
     let doors = [Name::new("ssh").unwrap(), Name::new("vault-of-anna").unwrap()];
-    PageKey::new(&ServerPublic::new([1; 32]), KeyId([2; 8]), &Own::psk(&Psk::new([3; 32])), Some("knock@example.org"), &doors)
+    PageKey::new(
+        &ServerPublic::new([1; 32]),
+        KeyId([2; 8]),
+        &Own::psk(&Psk::new([3; 32])),
+        Some("knock@example.org"),
+        &doors,
+    )
 }
 
 #[test]
