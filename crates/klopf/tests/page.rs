@@ -69,7 +69,7 @@ fn a_made_passphrase_is_told_on_standard_error_alone() {
     let person = Person::new("generate");
     let (code, page, said) = run(person.klopf(), "page home/ssh --generate");
     let passphrase = said.lines().find_map(|line| line.strip_prefix("Passphrase: ")).unwrap();
-    assert!(code == 0 && passphrase.split(' ').count() == 5 && !page.contains(passphrase), "{said}");
+    assert!(code == 0 && passphrase.split(' ').count() == 6 && !page.contains(passphrase), "{said}");
 }
 
 #[test]

@@ -1,13 +1,16 @@
 //! What seals a page.
 
+use klopf_wire::text::{self, Shape};
 use zeroize::Zeroizing;
 
-use crate::failure::Failure;
+use crate::failure::{Failure, code};
 use crate::profile::random;
 
 /// Whoever finds the file can try as many as they like.
 const SHORTEST: usize = 12;
 const LEAST_DIFFERENT: usize = 6;
+/// Of a passphrase that is made.
+const WORDS: usize = 6;
 
 /// A passphrase that is good enough, with one space between its words.
 pub(crate) struct Passphrase(Zeroizing<String>);
@@ -38,11 +41,11 @@ impl Passphrase {
         Ok(Self(folded))
     }
 
-    /// One of five words that can be spoken, of 80 random bits.
+    /// One of six words, of 66 random bits.
     pub(crate) fn generate() -> Result<Self, Failure> {
-        let mut bytes = Zeroizing::new([0; 10]);
+        let mut bytes = Zeroizing::new([0; 11]);
         random(&mut *bytes)?;
-        Ok(Self(words(&bytes)))
+        words(&bytes).ok_or_else(|| Failure::new(code::SYSTEM, "no passphrase can be made of a list of words"))
     }
 
     /// As it is hashed.
@@ -56,23 +59,11 @@ impl Passphrase {
     }
 }
 
-/// A word of five letters for each two bytes: consonants for four bits, vowels for two. No letter is one that German and
-/// English keyboards have in different places.
-fn words(bytes: &[u8; 10]) -> Zeroizing<String> {
-    const CONSONANTS: &[u8; 16] = b"bdfghjklmnprstvw";
-    const VOWELS: &[u8; 4] = b"aiou";
-    let mut out = Zeroizing::new(String::with_capacity(32));
-    for pair in bytes.chunks(2) {
-        if !out.is_empty() {
-            out.push(' ');
-        }
-        let bits = pair.iter().fold(0_usize, |bits, byte| bits << 8 | usize::from(*byte));
-        for (shift, letters) in [(12, &CONSONANTS[..]), (10, VOWELS), (6, CONSONANTS), (4, VOWELS), (0, CONSONANTS)] {
-            let letter = letters.get(bits >> shift & (letters.len() - 1));
-            out.extend(letter.map(|letter| char::from(*letter)));
-        }
-    }
-    out
+/// The first words of the list of BIP-39 that these bytes are.
+fn words(bytes: &[u8; 11]) -> Option<Passphrase> {
+    let text = Zeroizing::new(text::write(bytes, Shape::Words, &mut |_| ())?);
+    let (end, _) = text.match_indices(' ').nth(WORDS - 1)?;
+    Passphrase::new(text.get(..end)?).ok()
 }
 
 #[cfg(test)]
@@ -97,17 +88,20 @@ mod tests {
     }
 
     #[test]
-    fn each_bit_of_a_made_one_counts() {
+    fn a_made_one_has_six_words_and_each_bit_of_them_counts() {
         let mut all = std::collections::HashSet::new();
-        for bit in 0..80 {
-            let mut bytes = [0; 10];
-            bytes[bit / 8] = 1 << (bit % 8);
-            let text = words(&bytes);
-            assert!(text.len() == 29 && text.split(' ').all(|word| word.len() == 5), "{}", *text);
-            all.insert(text.to_string());
+        for bit in 0..66 {
+            let mut bytes = [0b1010_1010; 11];
+            bytes[bit / 8] ^= 128 >> (bit % 8);
+            let made = words(&bytes).unwrap();
+            assert!(
+                made.text().split(' ').count() == 6 && made.text().split(' ').all(text::is_word),
+                "{}",
+                made.text()
+            );
+            all.insert(made.text().to_owned());
         }
-        assert_eq!((all.len(), &**words(&[255; 10])), (80, "wuwuw wuwuw wuwuw wuwuw wuwuw"));
-        let made = Passphrase::generate().unwrap();
-        assert!(Passphrase::new(made.text()).is_ok() && made.text() != Passphrase::generate().unwrap().text());
+        assert_eq!(all.len(), 66);
+        assert_ne!(Passphrase::generate().unwrap().text(), Passphrase::generate().unwrap().text());
     }
 }

@@ -146,7 +146,7 @@ Examples:
       sends nothing. It makes tokens, for a mail or a guestbook.
 
   klopf page home/ssh --generate > knock.html
-      For one door, with a passphrase of five words, shown once.
+      For one door, with a passphrase of six words, shown once.
 
   pass page | klopf page home --passphrase-file - > knock.html
       The passphrase from a program.

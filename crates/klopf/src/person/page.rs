@@ -26,7 +26,7 @@ pub(crate) struct Options {
     /// The passphrase is the first line of this file, or of standard input (-); asked for at the terminal if not given
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath, conflicts_with = "generate")]
     passphrase_file: Option<PathBuf>,
-    /// Make a passphrase of five words, and print it on standard error
+    /// Make a passphrase of six words, and print it on standard error
     #[arg(long)]
     generate: bool,
 }
