@@ -6,6 +6,7 @@ use std::process::{Command, Output};
 
 use klopf_spa::{Claim, Invitation, InvitedKey, Own, door_hash, open_token};
 use klopf_tests::{Case, Need, Result, SERVER4, Stage, ensure, now_ms};
+use klopf_wire::text;
 
 use crate::device::{DOOR, Device, NEEDS, SERVER, Server};
 
@@ -58,7 +59,7 @@ fn makes(stage: &Stage) -> Result {
         let rest = ["--address", address, "--door", door, "--minutes", minutes, "--language", language];
         let done = driven(&device, &page, &format!("  {PASSPHRASE} "), &rest)?;
         ensure!(done.status.success(), "{done:?}");
-        let token = token_of(std::str::from_utf8(&done.stdout)?.trim()).ok_or_else(|| format!("no token: {done:?}"))?;
+        let token = text::read(std::str::from_utf8(&done.stdout)?).ok_or_else(|| format!("no token: {done:?}"))?.body;
         let claim = open_token(&invitation.server, id, &own, &token).ok_or("the token does not open")?;
         ensure!((before..=now_ms()?).contains(&claim.counter), "its counter is {}", claim.counter);
         let address: IpAddr = address.parse()?;
@@ -67,24 +68,6 @@ fn makes(stage: &Stage) -> Result {
         ensure!(claim == expected, "{claim:?}");
     }
     Ok(())
-}
-
-/// The body of a token as plain text: base32 and two bytes of check, which the unit tests of the page look at.
-fn token_of(text: &str) -> Option<Vec<u8>> {
-    let digits: Option<Vec<u16>> = text
-        .bytes()
-        .map(|byte| b"abcdefghijklmnopqrstuvwxyz234567".iter().position(|digit| *digit == byte)?.try_into().ok())
-        .collect();
-    let (mut held, mut bits, mut bytes) = (0, 0, Vec::new());
-    for digit in digits? {
-        (held, bits) = (held << 5 & 0x1fff | digit, bits + 5);
-        if bits >= 8 {
-            bits -= 8;
-            bytes.push(u8::try_from(held >> bits & 0xff).ok()?);
-        }
-    }
-    bytes.truncate(bytes.len().checked_sub(2)?);
-    Some(bytes)
 }
 
 fn refuses(stage: &Stage) -> Result {
