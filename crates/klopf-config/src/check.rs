@@ -14,6 +14,10 @@ pub struct Check {
     pub doors: usize,
     /// How many keys, likewise.
     pub keys: usize,
+    /// How many mails, likewise.
+    pub mails: usize,
+    /// How many guestbooks, likewise.
+    pub guestbooks: usize,
 }
 
 /// Checks a file as the daemon does at its start.
@@ -30,12 +34,15 @@ pub fn check_files(main: Source<'_>, keys: &[Source<'_>]) -> Check {
     let Source { name: file_name, bytes: text } = main;
     if is_native(file_name) {
         let (config, faults, warnings) = native::examine(main, keys);
-        return Check { faults, warnings, doors: config.doors.len(), keys: config.keys.len() };
+        let (doors, keys) = (config.doors.len(), config.keys.len());
+        let (mails, guestbooks) = (config.mails.len(), config.guestbooks.len());
+        return Check { faults, warnings, doors, keys, mails, guestbooks };
     }
     let (config, faults, warnings) = knockd::examine(text);
     let shown = |found: Vec<knockd::Fault>, level| found.iter().map(|fault| fault.shown(file_name, level)).collect();
     let doors = config.doors.len();
-    Check { faults: shown(faults, Level::Error), warnings: shown(warnings, Level::Warning), doors, keys: 0 }
+    let (faults, warnings) = (shown(faults, Level::Error), shown(warnings, Level::Warning));
+    Check { faults, warnings, doors, ..Check::default() }
 }
 
 /// Whether a file of this name is in the native format.

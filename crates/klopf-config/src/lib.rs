@@ -13,4 +13,4 @@ mod suggest;
 
 pub use check::{Check, check, check_files, is_native};
 pub use fault::{Fault, Faults, Level};
-pub use native::profile;
+pub use native::{client, profile};

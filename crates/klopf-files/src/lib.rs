@@ -1,7 +1,10 @@
-//! The files of a configuration, for all who read it: `klopf.toml`, and `keys.d` beside it with a file for each key.
+//! The files of a configuration, for all who read it: `klopf.toml`, `keys.d` beside it with a file for each key, and the passwords
+//! and certificates that mails and guestbooks name.
 //!
 //! It reads them and sees who else may; what they say is the business of `klopf-config`.
 #![forbid(unsafe_code)]
+
+mod sources;
 
 use std::fs;
 use std::io::{self, ErrorKind, Read};
@@ -11,6 +14,8 @@ use klopf_config::native::{Checked, Source, holds_keys, parse_files};
 use klopf_config::{Check, Faults, check_files};
 use klopf_spa::{KeyError, Name, ServerKey};
 use zeroize::Zeroizing;
+
+pub use self::sources::{SourceFile, SourceFiles, SourceTrouble, Why};
 
 /// The directory with a file for each key, beside `klopf.toml`.
 pub const KEYS_DIR: &str = "keys.d";

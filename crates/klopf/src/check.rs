@@ -2,11 +2,11 @@
 
 use std::fs;
 use std::io::{self, ErrorKind, Read};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use klopf_config::Check;
-use klopf_files::{Files, NoServerKey, Unreadable};
+use klopf_files::{Files, NoServerKey, SourceFiles, Unreadable};
 
 use crate::cli::fail;
 use crate::say;
@@ -18,7 +18,7 @@ const KNOCKD: &str = "/etc/knockd.conf";
 pub(crate) fn run(file: Option<&Path>) -> ExitCode {
     match file {
         Some(path) if path == Path::new("-") => match stdin() {
-            Ok(text) => report("stdin.toml", klopf_config::check("stdin.toml", &text), &[]),
+            Ok(text) => report("stdin.toml", klopf_config::check("stdin.toml", &text), &[], 0),
             Err(error) => unreadable(Path::new("standard input"), &error),
         },
         Some(path) => check(path),
@@ -31,7 +31,7 @@ fn check(path: &Path) -> ExitCode {
     let name = path.display().to_string();
     if !klopf_config::is_native(&name) {
         return match fs::read(path) {
-            Ok(text) => report(&name, klopf_config::check(&name, &text), &[]),
+            Ok(text) => report(&name, klopf_config::check(&name, &text), &[], 0),
             Err(error) => unreadable(path, &error),
         };
     }
@@ -52,7 +52,13 @@ fn check(path: &Path) -> ExitCode {
                 ));
                 say("  help: put it back from a copy; `klopf invite` makes one where there are no keys yet\n");
             }
-            report(&name, found, &files.exposed())
+            let sources = files.parse().map(|checked| SourceFiles::read(path, &checked.config)).unwrap_or_default();
+            for trouble in sources.troubles() {
+                say(format_args!("warning: {trouble}\n  help: {}\n", trouble.help()));
+            }
+            let exposed: Vec<_> =
+                files.exposed().into_iter().chain(sources.exposed.iter().map(PathBuf::as_path)).collect();
+            report(&name, found, &exposed, sources.troubles().count())
         }
         Err(Unreadable { path, error }) => unreadable(&path, &error),
     }
@@ -87,8 +93,9 @@ pub(crate) fn mend(error: &io::Error, how: &str) -> String {
     }
 }
 
-fn report(name: &str, found: Check, exposed: &[&Path]) -> ExitCode {
-    let Check { faults, warnings, doors, keys } = found;
+/// What was found, files that others may read, and how many warnings were said before.
+fn report(name: &str, found: Check, exposed: &[&Path], said: usize) -> ExitCode {
+    let Check { faults, warnings, doors, keys, mails, guestbooks } = found;
     for note in faults.iter().chain(&warnings) {
         // Reaches terminals in colour; anything else gets it without.
         say(format_args!("{}\n", note.coloured()));
@@ -103,8 +110,10 @@ fn report(name: &str, found: Check, exposed: &[&Path]) -> ExitCode {
         findings.push("fine".to_owned());
         findings.push(count(doors, "door").unwrap_or_else(|| "no doors".to_owned()));
         findings.extend(count(keys, "key"));
+        findings.extend(count(mails, "mail"));
+        findings.extend(count(guestbooks, "guestbook"));
     }
-    findings.extend(count(warnings.len() + exposed.len(), "warning"));
+    findings.extend(count(warnings.len() + exposed.len() + said, "warning"));
     say(format_args!("{name}: {}", findings.join(", ")));
     if faults.is_empty() { ExitCode::SUCCESS } else { 78.into() }
 }

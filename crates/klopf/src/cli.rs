@@ -17,7 +17,7 @@ use crate::hits::{self, Hit};
 #[cfg(target_os = "linux")]
 use crate::invite;
 use crate::send::{self, Family, SendError};
-use crate::{check, complain, export, man, person, say};
+use crate::{check, complain, export, man, person, say, token};
 
 const KNOCK_HELP: &str = "\
 Examples:
@@ -77,6 +77,8 @@ enum Task {
     },
     #[command(flatten)]
     Person(person::Task),
+    #[command(flatten)]
+    Token(token::Task),
     #[cfg(target_os = "linux")]
     #[command(flatten)]
     Daemon(daemon::Task),
@@ -159,6 +161,7 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
         },
         Task::Check { file } => check::run(file.as_deref()),
         Task::Person(task) => person::run(task),
+        Task::Token(task) => token::run(task),
         #[cfg(target_os = "linux")]
         Task::Daemon(task) => daemon::run(task),
         #[cfg(target_os = "linux")]

@@ -19,8 +19,8 @@ pub(crate) use self::ask::left;
 pub(crate) use self::place::Place;
 pub(crate) use self::service::service;
 use crate::check::NATIVE;
-use crate::doctor;
 use crate::times::duration;
+use crate::{doctor, invite};
 
 const EXIT_CODES: &str = "\
 Exit codes:
@@ -62,7 +62,22 @@ Examples:
 
   sudo klopf revoke ssh --cut
       Ends every lease of the door ssh, and the connections that are up under
-      them: perhaps yours.";
+      them: perhaps yours.
+
+  sudo klopf revoke laptop --sheet 1234
+      Sheet 1234 of codes, printed with the key laptop, opens nothing any more:
+      writes so into keys.d/laptop.toml, and has klopfd read it. Leases stay.
+
+Exit codes:
+  0   done
+  1   klopfd refused, and said why
+  64  the command line is wrong
+  66  there is no such key
+  69  klopfd does not run, or does not answer
+  73  the key's file cannot be written
+  76  klopfd is of another version, and answers something unknown
+  77  only root may ask
+  78  the key's file is broken, or the key is in klopf.toml itself";
 
 const LOCK_HELP: &str = "\
 Examples:
@@ -145,8 +160,8 @@ pub(crate) enum Task {
         #[command(flatten)]
         at: At,
     },
-    /// End leases at once
-    #[command(after_help = format!("{REVOKE_HELP}\n\n{EXIT_CODES}"))]
+    /// End leases at once, or a sheet of codes for good
+    #[command(after_help = REVOKE_HELP)]
     Revoke {
         /// An address, or the name of a door or a key
         #[arg(value_name = "ADDRESS|DOOR|KEY")]
@@ -154,6 +169,9 @@ pub(crate) enum Task {
         /// End connections that are up, too
         #[arg(long)]
         cut: bool,
+        /// End the codes of this sheet of a key, and no lease
+        #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(..2048), conflicts_with = "cut")]
+        sheet: Option<u16>,
         #[command(flatten)]
         at: At,
     },
@@ -202,7 +220,8 @@ pub(crate) fn run(task: Task) -> ExitCode {
             let for_ms = time.map(|time| u64::try_from(time.as_millis()).unwrap_or(u64::MAX));
             lock::follow(&Place::find(at), &Request::Grant { door, address, for_ms })
         }
-        Task::Revoke { what, cut, at } => lock::follow(&Place::find(at), &Request::Revoke { what, cut }),
+        Task::Revoke { what, sheet: Some(sheet), at, .. } => invite::revoke_sheet(&what, sheet, &Place::find(at)),
+        Task::Revoke { what, cut, sheet: None, at } => lock::follow(&Place::find(at), &Request::Revoke { what, cut }),
         Task::Lock { doors, at } => lock::follow(&Place::find(at), &Request::Lock { doors }),
         Task::Unlock { at } => unlock::run(&Place::find(at)),
         Task::Reload { confirm, at } => lock::follow(&Place::find(at), &Request::Reload { confirm }),

@@ -22,6 +22,9 @@ pub(crate) mod code {
     /// What was asked for cannot be printed.
     #[cfg(target_os = "linux")]
     pub(crate) const OUTPUT: u8 = 74;
+    /// It may work later: a mail server tries again.
+    #[cfg(unix)]
+    pub(crate) const TEMPORARY: u8 = 75;
     /// The other side says something unknown.
     #[cfg(target_os = "linux")]
     pub(crate) const PROTOCOL: u8 = 76;

@@ -19,6 +19,7 @@ mod hits;
 mod invite;
 mod man;
 mod open;
+mod outbox;
 mod page;
 mod person;
 mod profile;
@@ -29,6 +30,7 @@ mod send;
 mod shell;
 mod terminal;
 mod times;
+mod token;
 
 use std::fmt::Display;
 use std::io::Write;

@@ -162,6 +162,7 @@ fn man_pages_say_what_help_says() {
         "keygen",
         "knock",
         "open",
+        "page",
         "profiles",
         "proxy",
         "run",

@@ -13,7 +13,7 @@ use std::time::Duration;
 
 use klopf_config::native::{Checked, Config};
 use klopf_engine::{DoorId, Sealed};
-use klopf_files::{Files, Unreadable};
+use klopf_files::{Files, SourceFiles, Unreadable};
 use klopf_gate::Order;
 use klopf_gate::firewall::{Firewall, FirewallError};
 use klopf_spa::ServerKey;
@@ -43,6 +43,13 @@ fn check(path: &Path) -> ExitCode {
         Ok((config, warnings)) => {
             if !warnings.is_empty() {
                 crate::say(&warnings);
+            }
+            let sources = SourceFiles::read(path, &config);
+            for trouble in sources.troubles() {
+                crate::say(&format!("warning: {trouble}\nhelp: {}", trouble.help()));
+            }
+            for path in &sources.exposed {
+                crate::say(&exposed(path));
             }
             if let Err(problem) = server_key(path, &config) {
                 crate::say(&format!("warning: {problem}; sealed knocks open nothing"));
@@ -195,12 +202,15 @@ fn unreadable(main: &Path, Unreadable { path, error }: &Unreadable) -> (u8, Stri
 }
 
 fn with_warnings(files: &Files, checked: Checked) -> (Config, String) {
-    let exposed = files.exposed().into_iter().map(|path| {
-        let remedy = klopf_files::remedy(path);
-        format!("warning: others may read {}, which holds secrets\nhelp: {remedy}", path.display())
-    });
+    let exposed = files.exposed().into_iter().map(exposed);
     let warnings: Vec<String> = checked.warnings.iter().map(ToString::to_string).chain(exposed).collect();
     (checked.config, warnings.join("\n"))
+}
+
+/// Says of a file with secrets that others may read it, and what to do.
+fn exposed(path: &Path) -> String {
+    let remedy = klopf_files::remedy(path);
+    format!("warning: others may read {}, which holds secrets\nhelp: {remedy}", path.display())
 }
 
 /// The server's key, or why it cannot be had.

@@ -1,5 +1,6 @@
 //! `klopf page`: the file makes tokens in a real browser, and cannot do anything else there.
 
+use std::fs;
 use std::net::IpAddr;
 use std::path::PathBuf;
 use std::process::{Command, Output};
@@ -11,6 +12,7 @@ use klopf_wire::text;
 use crate::device::{DOOR, Device, NEEDS, SERVER, Server};
 
 const PASSPHRASE: &str = "correct horse battery";
+const MAIL: &str = "knock+phone@host.test";
 /// Another door, so that the page has to ask which one.
 const OTHER: &str = "[door.web]\nguard = [\"tcp/80\"]\nopen-for = \"30s\"\n";
 
@@ -27,9 +29,15 @@ pub(crate) fn cases() -> Vec<Case> {
 /// Somebody with a page for both doors; their invitation, and the page.
 fn paged<'a>(stage: &'a Stage) -> Result<(Device<'a>, Invitation, PathBuf)> {
     let server = Server::guarded(stage, &format!("{DOOR}{OTHER}"))?;
-    let line = server.invite(&["phone", "--door", "ssh,web", "--endpoint", SERVER, "--reusable"])?;
+    let line = server.invite(&["phone", "--door", "ssh,web", "--endpoint", SERVER])?;
     let device = Device::new(stage, &stage.client, "phone", &format!("{SERVER4} {SERVER}"))?;
     device.join(&line)?;
+    // As for a key of one device, with an address for mails.
+    let profile = device.path(".config/klopf/profiles/phone.toml");
+    let text = fs::read_to_string(&profile)?;
+    let is_other = |line: &&str| !line.starts_with("mail ") && !line.starts_with("bound ");
+    let others: Vec<&str> = text.lines().filter(is_other).collect();
+    fs::write(&profile, format!("mail = \"{MAIL}\"\nbound = true\n{}\n", others.join("\n")))?;
     let passphrase = stage.write("passphrase", &format!("{PASSPHRASE}\n"))?;
     let page = device.says(&["page", "phone", "--passphrase-file", &passphrase.display().to_string()])?;
     let invitation = Invitation::parse(&line).map_err(|error| error.to_string())?;
@@ -51,7 +59,11 @@ fn driven(device: &Device<'_>, page: &PathBuf, passphrase: &str, rest: &[&str]) 
 fn makes(stage: &Stage) -> Result {
     let (device, invitation, page) = paged(stage)?;
     let InvitedKey::Made(seed) = &invitation.key else { return Err("the invitation has no key".into()) };
-    let (id, own) = (seed.public().id(), Own::psk(&invitation.psk));
+    let profile = fs::read_to_string(device.path(".config/klopf/profiles/phone.toml"))?;
+    let number =
+        profile.lines().find_map(|line| line.strip_prefix("device = \"")).ok_or("the profile names no device")?;
+    let number = u128::from_str_radix(number.trim_end_matches('"'), 16)?.to_be_bytes();
+    let (id, own) = (seed.public().id(), Own::bound(&invitation.psk, number));
     for (address, door, minutes, language) in
         [("203.0.113.7", "ssh", "0", "en-GB"), ("2001:db8::7", "web", "60", "de-DE")]
     {
@@ -59,6 +71,8 @@ fn makes(stage: &Stage) -> Result {
         let rest = ["--address", address, "--door", door, "--minutes", minutes, "--language", language];
         let done = driven(&device, &page, &format!("  {PASSPHRASE} "), &rest)?;
         ensure!(done.status.success(), "{done:?}");
+        let link = String::from_utf8(done.stderr.clone())?;
+        ensure!(link.starts_with(&format!("mailto:{MAIL}?")), "the link is {link}");
         let token = text::read(std::str::from_utf8(&done.stdout)?).ok_or_else(|| format!("no token: {done:?}"))?.body;
         let claim = open_token(&invitation.server, id, &own, &token).ok_or("the token does not open")?;
         ensure!((before..=now_ms()?).contains(&claim.counter), "its counter is {}", claim.counter);

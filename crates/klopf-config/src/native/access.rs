@@ -6,15 +6,20 @@ use std::ops::Range;
 use super::doors::Place;
 use super::keys::Written;
 use super::report::{Report, Wrong};
-use super::{Config, Door, Key, MOST_KEYS, Way};
-use crate::suggest::nearest;
+use super::sources::{self, Sources};
+use super::{Config, Door, Key, MOST_KEYS, Sections, Way, ways};
+use crate::suggest::{listed, nearest};
 
 /// More names are not compared with one that is not known.
 const MOST_COMPARED: usize = 1000;
 
 /// Checks everything of which more than one section or file is to be known. The first report is that of `klopf.toml`.
-pub(super) fn check(doors: &[Door], places: &[Place], keys: &[Written], reports: &mut [Report<'_>]) {
+pub(super) fn check(doors: &[Door], read: &Sections, reports: &mut [Report<'_>]) {
+    let Sections { places, keys, sources } = read;
     twice(keys, reports);
+    if let Some(main) = reports.first_mut() {
+        sources::check(sources, places, main);
+    }
     // What is not TOML may well have what seems to be missing.
     if reports.iter().any(Report::is_broken) {
         return;
@@ -23,11 +28,15 @@ pub(super) fn check(doors: &[Door], places: &[Place], keys: &[Written], reports:
     unknown_doors(doors, keys, reports);
     let sound: Option<Vec<&Key>> = keys.iter().map(|written| written.key.as_ref()).collect();
     let (Some(sound), [main, ..]) = (sound, &mut *reports) else { return };
+    let by_key = |door: &&Door| sound.iter().any(|key| Config::may_open(key, door));
+    let is_sure = |(index, place): (usize, &Place)| !place.unsure && !unknown.contains(&index);
     for (index, (door, place)) in doors.iter().zip(places).enumerate() {
-        if !place.unsure && !unknown.contains(&index) && !main.is_full() {
-            let opened_by_key = sound.iter().any(|key| Config::may_open(key, door));
-            ways(door, place, opened_by_key, main);
+        if is_sure((index, place)) && !main.is_full() {
+            Access { door, place, opened_by_key: by_key(&door), sources }.check(main);
         }
+    }
+    if places.iter().enumerate().all(is_sure) && !main.is_full() {
+        sources::use_of(sources, &doors.iter().filter(by_key).collect::<Vec<_>>(), main);
     }
     without_code(doors, keys, reports);
 }
@@ -87,50 +96,137 @@ fn unknown_doors(doors: &[Door], keys: &[Written], reports: &mut [Report<'_>]) {
     }
 }
 
-/// Warns of a door that nothing opens, and of ways that lead nowhere or round its second factor.
-fn ways(door: &Door, place: &Place, opened_by_key: bool, report: &mut Report<'_>) {
-    let name = &door.name;
-    let by_packet = opened_by_key && door.takes(Way::Packet);
-    let by_sequence = place.sequence.is_some() && door.takes(Way::Sequence);
-    let mut warn = |span: &Range<usize>, text: String, help: &str| report.warn(span.clone(), Wrong::new(text, help));
-    if !by_packet {
-        for span in &place.key_words {
-            let text = "a sequence has nothing to put in place of `{key}`".to_owned();
-            warn(span, text, "use `{ip}` or `{door}`, or leave it out");
-        }
+/// Who and what opens a door.
+struct Access<'c> {
+    door: &'c Door,
+    place: &'c Place,
+    opened_by_key: bool,
+    sources: &'c Sources,
+}
+
+impl Access<'_> {
+    /// Whether it opens this way.
+    fn by(&self, way: Way) -> bool {
+        self.door.takes(way)
+            && match way {
+                Way::Packet => self.opened_by_key,
+                Way::Sequence => self.place.sequence.is_some(),
+                Way::Mail | Way::Guestbook => self.opened_by_key && self.sources.has(way) && !self.door.second_factor,
+            }
     }
-    if !by_packet && !by_sequence {
+
+    fn by_token(&self) -> bool {
+        self.by(Way::Mail) || self.by(Way::Guestbook)
+    }
+
+    /// Warns of a door that nothing opens, and of ways that lead nowhere or round its terms.
+    fn check(&self, report: &mut Report<'_>) {
+        let name = &self.door.name;
+        let (by_packet, by_sequence) = (self.by(Way::Packet), self.by(Way::Sequence));
+        if !by_packet && !self.by_token() {
+            for span in &self.place.key_words {
+                let text = "a sequence has nothing to put in place of `{key}`";
+                warn(report, span, text, "use `{ip}` or `{door}`, or leave it out");
+            }
+        }
+        if !by_packet && !by_sequence && !self.by_token() {
+            return self.by_nothing(report);
+        }
+        if let Some(sequence) = self.place.sequence.as_ref().filter(|_| !by_sequence) {
+            let help = "add `sequence` to `via`, or remove the sequence";
+            let text = format!("the sequence of door `{name}` opens nothing: `via` leaves it out");
+            warn(report, sequence, text, help);
+        }
+        let with_key = [Way::Packet, Way::Mail, Way::Guestbook];
+        if self.opened_by_key && !with_key.iter().any(|way| self.door.takes(*way)) {
+            let span = self.place.keys.first().map_or(&self.place.name, |(_, span)| span);
+            let help = "add `packet` to `via`, or take the door from the keys";
+            warn(report, span, format!("no key opens door `{name}`: its `via` leaves out `packet`"), help);
+        }
+        self.empty_ways(report);
+        self.round_second_factor(report);
+        self.tokens(report);
+    }
+
+    fn by_nothing(&self, report: &mut Report<'_>) {
+        let name = &self.door.name;
+        let takes_tokens =
+            [Way::Mail, Way::Guestbook].iter().any(|way| self.door.takes(*way) && self.sources.has(*way));
+        if let Some(second_factor) = self.place.second_factor.as_ref().filter(|_| self.opened_by_key && takes_tokens) {
+            let text = format!("door `{name}` asks for a code, which no token has: only `klopf grant` can open it");
+            return warn(report, second_factor, text, "add `packet` to `via`, or remove the line");
+        }
         let help = "fine if that is meant; else give it a `sequence`, or `keys`, and let `via` have that way";
-        return warn(&place.name, format!("only `klopf grant` can open door `{name}`"), help);
+        warn(report, &self.place.name, format!("only `klopf grant` can open door `{name}`"), help);
     }
-    if let Some(sequence) = place.sequence.as_ref().filter(|_| !by_sequence) {
-        let help = "add `sequence` to `via`, or remove the sequence";
-        warn(sequence, format!("the sequence of door `{name}` opens nothing: `via` leaves it out"), help);
-    }
-    if opened_by_key && !by_packet {
-        let span = place.keys.first().map_or(&place.name, |(_, span)| span);
-        let help = "add `packet` to `via`, or take the door from the keys";
-        warn(span, format!("no key opens door `{name}`: its `via` leaves out `packet`"), help);
-    }
-    if let Some(via) = &place.via {
-        if door.takes(Way::Packet) && !by_packet {
-            let help = "name keys in its `keys`, or leave out `packet`";
-            warn(via, format!("no key may open door `{name}`, so it does not open via `packet`"), help);
+
+    /// Warns of what `via` names and does not open the door.
+    fn empty_ways(&self, report: &mut Report<'_>) {
+        let Some(via) = &self.place.via else { return };
+        let name = &self.door.name;
+        let with_key = [Way::Packet, Way::Mail, Way::Guestbook].into_iter().filter(|way| self.door.takes(*way));
+        let words: Vec<_> = with_key.filter(|_| !self.opened_by_key).map(ways::word).collect();
+        if !words.is_empty() {
+            let words = listed(&words);
+            let help = format!("name keys in its `keys`, or leave out {words}");
+            warn(report, via, format!("no key may open door `{name}`, so it does not open via {words}"), &help);
         }
-        if door.takes(Way::Sequence) && !by_sequence {
-            warn(via, format!("door `{name}` has no sequence"), "add a `sequence`, or leave it out of `via`");
+        if self.door.takes(Way::Sequence) && !self.by(Way::Sequence) {
+            let help = "add a `sequence`, or leave it out of `via`";
+            warn(report, via, format!("door `{name}` has no sequence"), help);
+        }
+        for way in [Way::Mail, Way::Guestbook].into_iter().filter(|way| self.opened_by_key && self.door.takes(*way)) {
+            let word = ways::word(way);
+            if !self.sources.has(way) {
+                let text = format!("door `{name}` does not open via `{word}`: there is no `[{word}.NAME]`");
+                warn(report, via, text, &format!("add `[{word}.NAME]`, or leave out `{word}`"));
+            } else if self.door.second_factor {
+                let text = format!("door `{name}` asks for a code, so it does not open via `{word}`");
+                warn(report, via, text, &format!("leave out `{word}`, or remove `second-factor`"));
+            }
         }
     }
-    if let Some(second_factor) = &place.second_factor {
-        if by_sequence {
+
+    fn round_second_factor(&self, report: &mut Report<'_>) {
+        let Some(second_factor) = &self.place.second_factor else { return };
+        let name = &self.door.name;
+        if self.by(Way::Sequence) {
             let help = "add `via = [\"packet\"]`, or remove the sequence";
-            warn(second_factor, format!("the sequence of door `{name}` opens it without a second factor"), help);
+            let text = format!("the sequence of door `{name}` opens it without a second factor");
+            warn(report, second_factor, text, help);
         }
-        if !by_packet {
+        if !self.by(Way::Packet) {
             let help = "name keys in its `keys`, or remove the line";
-            warn(second_factor, format!("no key opens door `{name}`, so it asks for no second factor"), help);
+            warn(report, second_factor, format!("no key opens door `{name}`, so it asks for no second factor"), help);
         }
     }
+
+    /// Warns of terms for tokens that do not come, or come another way.
+    fn tokens(&self, report: &mut Report<'_>) {
+        let name = &self.door.name;
+        let books = [(&self.place.guestbooks, "guestbooks"), (&self.place.quorum, "quorum")];
+        for (span, word) in books.into_iter().filter(|_| !self.by(Way::Guestbook)) {
+            let Some(span) = span else { continue };
+            let text = format!("`{word}` says nothing: door `{name}` does not open via `guestbook`");
+            warn(report, span, text, "let `via` have `guestbook`, and a key open the door, or remove the line");
+        }
+        if let Some(valid_for) = self.place.valid_for.as_ref().filter(|_| !self.by_token()) {
+            let text = format!("`valid-for` says nothing: door `{name}` opens by no tokens");
+            warn(report, valid_for, text, "let `via` have `mail` or `guestbook`, or remove the line");
+        }
+        let quorum = self.place.quorum.as_ref().filter(|_| self.door.quorum > 1 && self.by(Way::Guestbook));
+        if let Some(quorum) = quorum.filter(|_| self.by(Way::Mail)) {
+            let others = [Way::Packet, Way::Sequence, Way::Guestbook].into_iter().filter(|way| self.by(*way));
+            let others: Vec<_> = others.map(|way| format!("\"{}\"", ways::word(way))).collect();
+            let help = format!("write `via = [{}]`, or remove the line", others.join(", "));
+            let text = format!("one mail opens door `{name}` by a whole token, without its `quorum`");
+            warn(report, quorum, text, &help);
+        }
+    }
+}
+
+fn warn(report: &mut Report<'_>, span: &Range<usize>, text: impl Into<String>, help: &str) {
+    report.warn(span.clone(), Wrong::new(text, help));
 }
 
 /// Warns of keys without `totp` that may open doors which ask for it.

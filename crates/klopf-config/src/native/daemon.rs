@@ -6,8 +6,17 @@ use super::report::{Report, Value, Wrong, in_order};
 use super::{Daemon, LogTarget, values};
 use crate::suggest::nearest;
 
-pub(super) const KEYS: [&str; 8] =
-    ["interfaces", "state-dir", "runtime-dir", "user", "log", "service-ports", "seccomp", "share-table"];
+pub(super) const KEYS: [&str; 9] = [
+    "interfaces",
+    "state-dir",
+    "runtime-dir",
+    "user",
+    "log",
+    "service-ports",
+    "seccomp",
+    "share-table",
+    "courier-user",
+];
 
 /// The longest name the kernel has for an interface, in bytes.
 const INTERFACE_BYTES: usize = 15;
@@ -23,6 +32,7 @@ impl Default for Daemon {
             service_ports: Vec::new(),
             seccomp_optional: false,
             share_table: false,
+            courier_user: None,
         }
     }
 }
@@ -34,7 +44,8 @@ pub(super) fn read(table: &DeTable<'_>, report: &mut Report<'_>) -> Daemon {
             "interfaces" => daemon.interfaces = interfaces(value, report),
             name @ "state-dir" => daemon.state_dir = directory(name, value, report),
             name @ "runtime-dir" => daemon.runtime_dir = directory(name, value, report),
-            "user" => daemon.user = user(value, report),
+            name @ "user" => daemon.user = user(name, value, report),
+            name @ "courier-user" => daemon.courier_user = user(name, value, report),
             "log" => daemon.log = log(value, report),
             "service-ports" => {
                 for value in report.list("service-ports", value, r#"["tcp/443"]"#).unwrap_or_default() {
@@ -77,10 +88,11 @@ fn directory(key: &str, value: &Value<'_>, report: &mut Report<'_>) -> String {
     path.to_owned()
 }
 
-fn user(value: &Value<'_>, report: &mut Report<'_>) -> Option<String> {
-    let user = report.string("user", value, r#""klopf""#)?;
+fn user(key: &str, value: &Value<'_>, report: &mut Report<'_>) -> Option<String> {
+    let user = report.string(key, value, r#""klopf""#)?;
     if user.is_empty() {
-        report.fault(value.span(), Wrong::new("`user` is empty", "write a user's name, or remove the line"));
+        let wrong = Wrong::new(format!("`{key}` is empty"), "write a user's name, or remove the line");
+        report.fault(value.span(), wrong);
     }
     Some(user.to_owned())
 }

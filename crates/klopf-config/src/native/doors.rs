@@ -8,11 +8,11 @@ use klopf_wire::Port;
 use toml::de::DeTable;
 
 use super::report::{Entry, Key, Report, Value, Wrong, in_order};
-use super::{Closed, Door, IfKlopfdDies, Way, guard, values, ways};
+use super::{Closed, Door, IfKlopfdDies, Way, guard, tokens, values, ways};
 use crate::scan;
 use crate::suggest::nearest;
 
-pub(super) const KEYS: [&str; 19] = [
+pub(super) const KEYS: [&str; 22] = [
     "sequence",
     "within",
     "guard",
@@ -32,9 +32,14 @@ pub(super) const KEYS: [&str; 19] = [
     "keys",
     "second-factor",
     "via",
+    "guestbooks",
+    "quorum",
+    "valid-for",
 ];
 
 const WITHIN: Duration = Duration::from_secs(5);
+const SHARE_WITHIN: Duration = Duration::from_secs(3600);
+const VALID_FOR: Duration = Duration::from_secs(86400);
 const LONGEST_WITHIN: Duration = Duration::from_secs(3600);
 const LONGEST_OPEN: Duration = Duration::from_secs(30 * 86400);
 const MOST_PORTS: usize = 32;
@@ -48,6 +53,11 @@ pub(super) struct Place {
     pub(super) guard: Option<Range<usize>>,
     pub(super) via: Option<Range<usize>>,
     pub(super) second_factor: Option<Range<usize>>,
+    pub(super) guestbooks: Option<Range<usize>>,
+    pub(super) quorum: Option<Range<usize>>,
+    pub(super) valid_for: Option<Range<usize>>,
+    /// The names that `guestbooks` has.
+    pub(super) books: Vec<(Name, Range<usize>)>,
     /// The names that `keys` has, without `"*"`.
     pub(super) keys: Vec<(Name, Range<usize>)>,
     /// Arguments with `{key}`.
@@ -95,7 +105,11 @@ fn read(name: &Key<'_>, table: &DeTable<'_>, report: &mut Report<'_>) -> (Door, 
                 place.sequence = Some(value.span());
                 door.sequence = sequence(&door.name, value, report).unwrap_or_default();
             }
-            "within" => door.within = duration("within", value, LONGEST_WITHIN, report).unwrap_or(WITHIN),
+            "within" => {
+                let within = duration("within", value, LONGEST_WITHIN, report);
+                door.within = within.unwrap_or(WITHIN);
+                door.share_within = within.unwrap_or(SHARE_WITHIN);
+            }
             "open-for" => door.open_for = duration("open-for", value, LONGEST_OPEN, report),
             word @ "on-open" => door.on_open = command(word, value, &mut place, report),
             word @ "on-close" => door.on_close = command(word, value, &mut place, report),
@@ -117,6 +131,9 @@ fn read(name: &Key<'_>, table: &DeTable<'_>, report: &mut Report<'_>) -> (Door, 
             name if ways::KEYS.contains(&name) => {
                 place.unsure |= ways::read(name, value, &mut door, &mut place, report).is_none();
             }
+            name if tokens::KEYS.contains(&name) => {
+                place.unsure |= tokens::read(name, value, &mut door, &mut place, report).is_none();
+            }
             other => {
                 match nearest(other, &KEYS) {
                     Some("sequence") => place.sequence = Some(key.span()),
@@ -128,6 +145,9 @@ fn read(name: &Key<'_>, table: &DeTable<'_>, report: &mut Report<'_>) -> (Door, 
                 report.unknown_key(key, &format!("door `{}`", door.name), &KEYS);
             }
         }
+    }
+    if !place.unsure {
+        place.unsure = tokens::check_quorum(&door, &place, report).is_none();
     }
     match place.guard {
         Some(_) => guard::check_forward(&entries, &door, report),
@@ -151,6 +171,10 @@ fn unwritten(name: String) -> Door {
         second_factor: false,
         via: None,
         within: WITHIN,
+        share_within: SHARE_WITHIN,
+        valid_for: VALID_FOR,
+        guestbooks: None,
+        quorum: 1,
         on_open: None,
         on_close: None,
         open_for: None,

@@ -70,6 +70,8 @@ pub struct Key {
     pub no_clock: bool,
     /// For doors that ask for a second factor.
     pub totp: Option<Totp>,
+    /// Sheets of codes, 0 to 2047, that open nothing any more; in ascending order.
+    pub revoked_sheets: Vec<u16>,
 }
 
 /// The secret of one-time codes (RFC 6238), 10 to 64 bytes. Wiped when it is dropped, and not shown by `Debug`.
@@ -121,6 +123,10 @@ pub enum Way {
     Packet,
     /// Hits on ports.
     Sequence,
+    /// A token or a code in a mail.
+    Mail,
+    /// A token, its shares or a code in guestbooks.
+    Guestbook,
 }
 
 impl Door {

@@ -1,5 +1,6 @@
 //! The sections `[key.NAME]`, and the files of `keys.d`.
 
+use std::collections::BTreeSet;
 use std::ops::Range;
 use std::path::Path;
 use std::time::Duration;
@@ -10,7 +11,7 @@ use toml::de::{DeTable, DeValue};
 use super::report::{Report, Value, Wrong, in_order};
 use super::{Hours, Key, Network, Totp, hours, moment, values};
 
-pub(super) const KEYS: [&str; 13] = [
+pub(super) const KEYS: [&str; 14] = [
     "public",
     "psk",
     "doors",
@@ -24,6 +25,7 @@ pub(super) const KEYS: [&str; 13] = [
     "networks",
     "no-clock",
     "totp",
+    "revoked-sheets",
 ];
 
 /// Values of these are never shown.
@@ -31,6 +33,8 @@ pub(super) const SECRET: [&str; 2] = ["psk", "totp"];
 
 const LONGEST_OPEN: Duration = Duration::from_secs(30 * 86400);
 const MOST_HOURS: usize = 64;
+/// Codes have 11 bits for it (PROTOCOL.md, section 5).
+const LAST_SHEET: u16 = 2047;
 
 /// A key as it is written, which may have faults.
 pub(super) struct Written {
@@ -81,7 +85,7 @@ fn read(name: &str, file: usize, at: Range<usize>, table: &DeTable<'_>, report: 
     let (mut public, mut psk, mut totp) = (None, None, None);
     let (mut doors, mut not_before, mut expires, mut join_before) = (None, None, None, None);
     let (mut once, mut no_clock, mut max_uses, mut max_open_for) = (false, false, None, None);
-    let (mut hours, mut networks) = (Vec::new(), Vec::new());
+    let (mut hours, mut networks, mut revoked_sheets) = (Vec::new(), Vec::new(), Vec::new());
     let entries = in_order(table);
     for (key, value) in &entries {
         match key.get_ref().as_ref() {
@@ -103,6 +107,7 @@ fn read(name: &str, file: usize, at: Range<usize>, table: &DeTable<'_>, report: 
             }
             "hours" => hours = self::hours(value, report),
             "networks" => networks = self::networks(value, report),
+            "revoked-sheets" => revoked_sheets = sheets(value, report),
             "key" if file > 0 => {
                 let help = "write its keys into the file as they are, without a section";
                 report.fault(key.span(), Wrong::new(format!("this file is key `{name}` as a whole"), help));
@@ -143,6 +148,7 @@ fn read(name: &str, file: usize, at: Range<usize>, table: &DeTable<'_>, report: 
             networks,
             no_clock,
             totp,
+            revoked_sheets,
         }),
         _ => None,
     };
@@ -223,4 +229,20 @@ fn networks(list: &Value<'_>, report: &mut Report<'_>) -> Vec<Network> {
         all.extend(text.and_then(|text| report.checked(element.span(), values::network(text))));
     }
     all
+}
+
+/// Numbers of sheets of codes, each once, in ascending order. An empty list is one from which the last was taken away.
+fn sheets(list: &Value<'_>, report: &mut Report<'_>) -> Vec<u16> {
+    let mut sheets = BTreeSet::new();
+    for element in report.list("revoked-sheets", list, "[17, 2040]").unwrap_or_default() {
+        let Some(number) = element.get_ref().as_integer() else {
+            report.mistyped("revoked-sheets", element, "an integer", "[17, 2040]");
+            continue;
+        };
+        let number = u16::from_str_radix(number.as_str(), number.radix()).ok();
+        let help = "write the number that stands on the sheet";
+        let wrong = || Wrong::new(format!("the number of a sheet is 0 to {LAST_SHEET}"), help);
+        sheets.extend(report.checked(element.span(), number.filter(|n| *n <= LAST_SHEET).ok_or_else(wrong)));
+    }
+    sheets.into_iter().collect()
 }

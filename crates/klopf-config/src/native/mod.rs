@@ -1,17 +1,25 @@
 //! `klopf.toml`, Klopf's own format.
 
 mod access;
+pub mod client;
 mod daemon;
 mod doors;
 mod guard;
+mod guestbooks;
 mod hours;
 mod key;
 mod keys;
+mod mails;
 mod moment;
 mod packet;
 pub mod profile;
 mod report;
 mod secrets;
+mod sheets;
+mod source;
+mod sources;
+mod tokens;
+mod urls;
 mod values;
 mod ways;
 
@@ -19,6 +27,7 @@ use std::fmt;
 use std::net::IpAddr;
 use std::time::Duration;
 
+use klopf_spa::Name;
 use klopf_wire::{Port, Proto};
 use toml::de::DeTable;
 
@@ -28,6 +37,9 @@ pub use self::key::{Key, KeyList, Packet, Totp, Way};
 use self::keys::Written;
 pub use self::moment::text as moment_text;
 use self::report::{Report, Wrong, in_order};
+pub use self::sheets::with_revoked_sheet;
+pub use self::source::{Delivery, Format, Guestbook, Imap, Mail, Mailbox, Maildir, PageUrl, Taken};
+use self::sources::Sources;
 use crate::fault::{MAX_FAULTS, place};
 pub use crate::{Fault, Faults};
 
@@ -47,6 +59,10 @@ pub struct Config {
     pub packet: Packet,
     /// `[key.NAME]` in file order, then those of `keys.d` as they were given; at most 100,000.
     pub keys: Vec<Key>,
+    /// `[mail.NAME]`, in file order; at most 32 together with the guestbooks.
+    pub mails: Vec<Mail>,
+    /// `[guestbook.NAME]`, in file order.
+    pub guestbooks: Vec<Guestbook>,
 }
 
 /// What concerns the daemon as a whole.
@@ -68,6 +84,8 @@ pub struct Daemon {
     pub seccomp_optional: bool,
     /// Whether other programs may change Klopf's table in the kernel; it is then restored when they do.
     pub share_table: bool,
+    /// Whom the courier runs as. `None`: `klopf-courier` if there is such a user, else as `user`.
+    pub courier_user: Option<String>,
 }
 
 /// Where log lines go.
@@ -172,6 +190,15 @@ pub struct Door {
     pub via: Option<Vec<Way>>,
     /// From the first hit to the last; 5 s unless written, at most 1 h.
     pub within: Duration,
+    /// From the first share of a token to the last that is needed; 1 h unless written, and at most.
+    pub share_within: Duration,
+    /// How old a token may be, 1 min to 30 d; 1 d unless written.
+    pub valid_for: Duration,
+    /// The guestbooks that open it, each of them one of [`Config::guestbooks`], at least one. `None`: all.
+    pub guestbooks: Option<Vec<Name>>,
+    /// In how many guestbooks a share of the token must stand. 1: in one, and the whole token. More, at most 8: there are so many
+    /// `guestbooks`, which are no more than 8 either.
+    pub quorum: u8,
     /// Argument vector run at the opening; its first element is an absolute path.
     pub on_open: Option<Vec<String>>,
     /// Argument vector run at the closing.
@@ -281,20 +308,22 @@ pub fn line_of(text: &[u8], path: &[&str]) -> Option<usize> {
 pub(crate) fn examine(main: Source<'_>, keys: &[Source<'_>]) -> (Config, Vec<Fault>, Vec<Fault>) {
     let texts: Vec<_> = [&main].into_iter().chain(keys).map(|file| String::from_utf8_lossy(file.bytes)).collect();
     let (mut config, mut reports) = (Config::default(), Vec::new());
-    let (mut places, mut written) = (Vec::new(), Vec::new());
+    let mut read = Sections::default();
     for (index, (file, text)) in [&main].into_iter().chain(keys).zip(&texts).enumerate() {
         let mut report = Report::new(file.name, text, index > 0);
         if let Some(document) = document(file.bytes, text, &mut report) {
             if index > 0 {
-                written.push(keys::read_file(file.name, index, &document, &mut report));
+                read.keys.push(keys::read_file(file.name, index, &document, &mut report));
             } else {
-                (places, written) = sections(&document, &mut config, &mut report);
+                read = sections(&document, &mut config, &mut report);
             }
         }
         reports.push(report);
     }
-    access::check(&config.doors, &places, &written, &mut reports);
-    config.keys = written.into_iter().filter_map(|written| written.key).collect();
+    access::check(&config.doors, &read, &mut reports);
+    config.keys = read.keys.into_iter().filter_map(|written| written.key).collect();
+    config.mails = read.sources.mails.into_iter().filter_map(|written| written.sound).collect();
+    config.guestbooks = read.sources.guestbooks.into_iter().filter_map(|written| written.sound).collect();
     let (mut faults, mut warnings) = (Vec::new(), Vec::new());
     for (faulty, odd) in reports.into_iter().map(Report::finish) {
         faults.extend(faulty);
@@ -323,46 +352,69 @@ fn document<'t>(bytes: &[u8], text: &'t str, report: &mut Report<'_>) -> Option<
     Some(document.into_inner())
 }
 
-/// The sections of `klopf.toml`; those of keys, and the places of the doors, are returned.
-fn sections(document: &DeTable<'_>, config: &mut Config, report: &mut Report<'_>) -> (Vec<Place>, Vec<Written>) {
-    let (mut places, mut written) = (Vec::new(), Vec::new());
+/// What is written in `klopf.toml`, and with it the keys of `keys.d`, of which more is to be known than what it says.
+#[derive(Default)]
+struct Sections {
+    /// Those of the doors.
+    places: Vec<Place>,
+    keys: Vec<Written>,
+    sources: Sources,
+}
+
+/// The headers of `klopf.toml`.
+const HEADERS: [(&str, &str); 6] = [
+    ("daemon", "[daemon]"),
+    ("door", "[door.NAME]"),
+    ("packet", "[packet]"),
+    ("key", "[key.NAME]"),
+    ("mail", "[mail.NAME]"),
+    ("guestbook", "[guestbook.NAME]"),
+];
+
+fn sections(document: &DeTable<'_>, config: &mut Config, report: &mut Report<'_>) -> Sections {
+    let mut read = Sections::default();
     for (key, value) in in_order(document) {
-        let table = value.get_ref().as_table();
-        match (key.get_ref().as_ref(), table) {
-            ("daemon", Some(table)) => config.daemon = daemon::read(table, report),
-            ("door", Some(table)) => (config.doors, places) = doors::read_all(table, report),
-            ("packet", Some(table)) => config.packet = packet::read(table, report),
-            ("key", Some(table)) => written = keys::read_all(table, report),
-            (name @ ("daemon" | "door" | "packet" | "key"), None) => {
-                let header = match name {
-                    "door" => "[door.NAME]",
-                    "key" => "[key.NAME]",
-                    "packet" => "[packet]",
-                    _ => "[daemon]",
-                };
-                let wrong = Wrong::new(format!("`{name}` must be a section"), format!("write `{header}`"));
-                report.fault(value.span(), wrong);
-            }
-            (name, None) if daemon::KEYS.contains(&name) => {
-                let text = format!("`{name}` belongs to `[daemon]`");
-                report.misplaced(key.span(), Wrong::new(text, "move it below a line `[daemon]`"));
-            }
-            (name, None) if doors::KEYS.contains(&name) => {
-                let text = format!("`{name}` belongs to a door");
-                report.misplaced(key.span(), Wrong::new(text, "move it below a line `[door.NAME]`"));
-            }
-            (name, None) if packet::KEYS.contains(&name) => {
-                let text = format!("`{name}` belongs to `[packet]`");
-                report.misplaced(key.span(), Wrong::new(text, "move it below a line `[packet]`"));
-            }
-            (name, None) if keys::KEYS.contains(&name) => {
-                let text = format!("`{name}` belongs to a key");
-                report.misplaced(key.span(), Wrong::new(text, "move it below a line `[key.NAME]`"));
-            }
-            _ => report.unknown_key(key, "the file", &["daemon", "door", "packet", "key"]),
+        let name = key.get_ref().as_ref();
+        let Some(table) = value.get_ref().as_table() else {
+            no_section(key, value, report);
+            continue;
+        };
+        match name {
+            "daemon" => config.daemon = daemon::read(table, report),
+            "door" => (config.doors, read.places) = doors::read_all(table, report),
+            "packet" => config.packet = packet::read(table, report),
+            "key" => read.keys = keys::read_all(table, report),
+            "mail" => read.sources.mails = mails::read_all(table, report),
+            "guestbook" => read.sources.guestbooks = guestbooks::read_all(table, report),
+            _ => report.unknown_key(key, "the file", &HEADERS.map(|(name, _)| name)),
         }
     }
-    (places, written)
+    read
+}
+
+/// Tells of a value that stands before the first header, or in the place of a section.
+fn no_section(key: &report::Key<'_>, value: &report::Value<'_>, report: &mut Report<'_>) {
+    let name = key.get_ref().as_ref();
+    if let Some((_, header)) = HEADERS.iter().find(|(section, _)| *section == name) {
+        let wrong = Wrong::new(format!("`{name}` must be a section"), format!("write `{header}`"));
+        return report.fault(value.span(), wrong);
+    }
+    let (whose, header) = match name {
+        _ if daemon::KEYS.contains(&name) => ("`[daemon]`", "[daemon]"),
+        _ if doors::KEYS.contains(&name) => ("a door", "[door.NAME]"),
+        _ if packet::KEYS.contains(&name) => ("`[packet]`", "[packet]"),
+        _ if keys::KEYS.contains(&name) => ("a key", "[key.NAME]"),
+        _ if mails::KEYS.contains(&name) => ("a mail", "[mail.NAME]"),
+        _ if guestbooks::KEYS.contains(&name) => ("a guestbook", "[guestbook.NAME]"),
+        _ if sources::is_password(name) => return report.fault(key.span(), sources::password()),
+        _ => return report.unknown_key(key, "the file", &HEADERS.map(|(name, _)| name)),
+    };
+    let whose = match name {
+        _ if mails::KEYS.contains(&name) && guestbooks::KEYS.contains(&name) => "a mail or a guestbook",
+        _ => whose,
+    };
+    let wrong = Wrong::new(format!("`{name}` belongs to {whose}"), format!("move it below a line `{header}`"));
+    report.misplaced(key.span(), wrong);
 }
 
 #[cfg(test)]

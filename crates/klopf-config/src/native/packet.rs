@@ -25,7 +25,8 @@ pub(super) fn read(table: &DeTable<'_>, report: &mut Report<'_>) -> Packet {
             }
             "window" => {
                 let text = report.string("window", value, r#""2m""#);
-                let window = text.and_then(|text| report.checked(value.span(), window(text)));
+                let window = text.map(|text| values::duration_from(text, SHORTEST_WINDOW, LONGEST_WINDOW));
+                let window = window.and_then(|window| report.checked(value.span(), window));
                 packet.window = window.unwrap_or(packet.window);
             }
             _ => report.unknown_key(key, "`[packet]`", &KEYS),
@@ -53,12 +54,4 @@ fn port(value: &Value<'_>, report: &mut Report<'_>) -> Option<PacketPort> {
             None
         }
     }
-}
-
-fn window(text: &str) -> Result<Duration, Wrong> {
-    let window = values::duration(text, LONGEST_WINDOW)?;
-    if window < SHORTEST_WINDOW {
-        return Err(Wrong::new(format!("`{text}` is too short"), "write `1s` or more"));
-    }
-    Ok(window)
 }

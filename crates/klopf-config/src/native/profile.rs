@@ -5,7 +5,7 @@
 use std::fmt::Write;
 use std::net::IpAddr;
 
-use klopf_spa::{KeyError, Name, PacketPort, Psk, Seed, ServerPublic, Shape, Way};
+use klopf_spa::{KeyError, Name, PacketPort, Psk, Seed, ServerPublic, Shape, SharedDoor, Way, is_mail_address};
 use toml::de::DeTable;
 use zeroize::Zeroizing;
 
@@ -22,13 +22,16 @@ const STUN_PORT: u16 = 3478;
 /// Stands for a key that is kept elsewhere.
 const KEYRING: &str = "keyring";
 
-const KEYS: [&str; 13] = [
+const KEYS: [&str; 16] = [
     "endpoints",
     "doors",
     "code-doors",
     "door",
     "allow",
     "stun",
+    "mail",
+    "shares",
+    "bound",
     "port",
     "shape",
     "clock",
@@ -38,7 +41,7 @@ const KEYS: [&str; 13] = [
     "psk",
 ];
 /// The keys whose lines hold no secret.
-const HARMLESS: usize = 9;
+const HARMLESS: usize = 12;
 
 /// All that a client knows of a server.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -55,6 +58,12 @@ pub struct Profile {
     pub allow: Allow,
     /// A STUN server: name or address, and port.
     pub stun: Option<(String, u16)>,
+    /// Where mails with tokens go.
+    pub mail: Option<String>,
+    /// Those of the doors that take tokens from guestbooks in shares.
+    pub shared_doors: Vec<SharedDoor>,
+    /// Whether the key belongs to this device, and with it its tokens.
+    pub bound: bool,
     /// How packets are sent.
     pub way: Way,
     /// Whether this device's clock counts.
@@ -199,12 +208,27 @@ impl Profile {
             Some((host, port)) => writeln!(out, "stun = \"{host}:{port}\"")?,
             None => writeln!(out, "# stun = \"stun.example.net:3478\"")?,
         }
+        if let Some(mail) = &self.mail {
+            writeln!(out, "# Where mails to the server go.\nmail = {}", quoted(&escaped(mail)))?;
+        }
+        if !self.shared_doors.is_empty() {
+            writeln!(out, "# Doors that take shares from guestbooks: so many open, and one is for each guestbook.")?;
+            let shared = |shared: &SharedDoor| {
+                format!(
+                    "{} = {{ needed = {}, books = [{}] }}",
+                    quoted(shared.door()),
+                    shared.k(),
+                    names(shared.books())
+                )
+            };
+            writeln!(out, "shares = {{ {} }}", self.shared_doors.iter().map(shared).collect::<Vec<_>>().join(", "))?;
+        }
         writeln!(out, "\n# From here on all comes from the invitation.")?;
         match self.way.port {
             PacketPort::Fixed(port) => writeln!(out, "port = {port}")?,
             PacketPort::Hop => writeln!(out, "port = \"hop\"")?,
         }
-        writeln!(out, "shape = \"{}\"\nclock = {}", self.way.shape.name(), self.clock)?;
+        writeln!(out, "shape = \"{}\"\nclock = {}\nbound = {}", self.way.shape.name(), self.clock, self.bound)?;
         out.push_str("device = \"");
         self.device.iter().try_for_each(|byte| write!(out, "{byte:02x}"))?;
         writeln!(out, "\"\n\n# Keys. They are for nobody else.\nserver = \"{}\"", *self.server.text())?;
@@ -232,6 +256,9 @@ struct Read {
     door: Option<Name>,
     allow: Option<Allow>,
     stun: Option<(String, u16)>,
+    mail: Option<String>,
+    shared_doors: Vec<SharedDoor>,
+    bound: Option<bool>,
     port: Option<PacketPort>,
     shape: Option<Shape>,
     clock: Option<bool>,
@@ -266,6 +293,9 @@ impl Read {
                 }
                 "allow" => self.allow = allow(value, report),
                 "stun" => self.stun = stun(value, report),
+                "mail" => self.mail = mail(value, report),
+                "shares" => self.shared_doors = shared_doors(value, report),
+                "bound" => self.bound = report.boolean(name, value),
                 "port" => self.port = port(value, report),
                 "shape" => self.shape = shape(value, report),
                 "clock" => self.clock = report.boolean(name, value),
@@ -302,6 +332,9 @@ impl Read {
             door,
             allow: self.allow.unwrap_or(Allow::Observed),
             stun: self.stun,
+            mail: self.mail,
+            shared_doors: self.shared_doors,
+            bound: self.bound.unwrap_or(false),
             way: Way { port: self.port?, shape: self.shape.unwrap_or_default() },
             clock: self.clock.unwrap_or(true),
             device: self.device?,
@@ -368,6 +401,37 @@ fn stun(value: &Value<'_>, report: &mut Report<'_>) -> Option<(String, u16)> {
     report.checked(value.span(), stun_server(text).ok_or_else(wrong))
 }
 
+fn mail(value: &Value<'_>, report: &mut Report<'_>) -> Option<String> {
+    let text = report.string("mail", value, "\"knock@example.org\"")?;
+    let wrong = || Wrong::new("`mail` is no mail address", "write it like `mail = \"knock@example.org\"`");
+    report.checked(value.span(), is_mail_address(text).then(|| text.to_owned()).ok_or_else(wrong))
+}
+
+fn shared_doors(value: &Value<'_>, report: &mut Report<'_>) -> Vec<SharedDoor> {
+    const EXAMPLE: &str = r#"{ ssh = { needed = 2, books = ["a", "b", "c"] } }"#;
+    let Some(table) = value.get_ref().as_table() else {
+        report.mistyped("shares", value, "a table", EXAMPLE);
+        return Vec::new();
+    };
+    let mut all = Vec::new();
+    for (door, value) in in_order(table).into_iter().take(MOST) {
+        let (mut needed, mut books) = (None, Vec::new());
+        for (key, value) in value.get_ref().as_table().map(in_order).unwrap_or_default() {
+            match &**key.get_ref() {
+                "needed" => needed = report.integer("needed", value, (2, 8), "2"),
+                "books" => books = doors("books", value, report),
+                _ => report.unknown_key(key, "`shares`", &["needed", "books"]),
+            }
+        }
+        let shared = Name::new(door.get_ref()).zip(needed).and_then(|(door, k)| SharedDoor::new(door, k, books));
+        let help = format!("write it like `shares = {EXAMPLE}`, with 2 to 8 guestbooks");
+        let wrong = || Wrong::new("so cannot a door take shares", help);
+        let shared = shared.ok_or_else(wrong);
+        all.extend(report.checked(value.span(), shared));
+    }
+    all
+}
+
 fn port(value: &Value<'_>, report: &mut Report<'_>) -> Option<PacketPort> {
     if value.get_ref().as_str() == Some("hop") {
         return Some(PacketPort::Hop);
@@ -416,6 +480,11 @@ fn secret<T>(
     key_of(key, value, report, parse).map(Secret::Here)
 }
 
+/// A text in quotes of TOML.
+fn escaped(text: &str) -> String {
+    text.replace('\\', "\\\\").replace('"', "\\\"")
+}
+
 /// Takes out of the faults whatever may be a key.
 fn masked(mut faults: Vec<Fault>) -> Faults {
     let harmless = KEYS.get(..HARMLESS).unwrap_or_default();
@@ -437,7 +506,7 @@ fn masked(mut faults: Vec<Fault>) -> Faults {
 }
 
 /// Hides all from this byte on that could be part of a key; columns stay.
-fn hidden_from(line: &str, from: usize) -> String {
+pub(super) fn hidden_from(line: &str, from: usize) -> String {
     let (before, behind) = line.split_at_checked(from).unwrap_or(("", line));
     let hide = |c: char| if c.is_alphanumeric() || c == '-' || c == '_' { '*' } else { c };
     before.chars().chain(behind.chars().map(hide)).collect()

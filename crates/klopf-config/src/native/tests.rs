@@ -7,6 +7,7 @@ use crate::check;
 
 mod masked;
 mod sealed;
+mod tokens;
 
 const FULL: &str = r#"
 [daemon]
@@ -74,7 +75,10 @@ fn every_key_is_read() {
             service_ports: vec![range(Proto::Tcp, 443, 443), range(Proto::Udp, 60000, 61000)],
             seccomp_optional: true,
             share_table: true,
+            courier_user: None,
         },
+        mails: Vec::new(),
+        guestbooks: Vec::new(),
         doors: vec![Door {
             name: "ssh".into(),
             sequence: vec![Port::tcp(42000), Port::udp(23000), Port::tcp(1337), Port::tcp(3000)],
@@ -82,6 +86,10 @@ fn every_key_is_read() {
             second_factor: false,
             via: None,
             within: Duration::from_secs(10),
+            share_within: Duration::from_secs(10),
+            valid_for: Duration::from_secs(86400),
+            guestbooks: None,
+            quorum: 1,
             on_open: vector(&["/etc/init.d/ssh", "start", "{ip} {door}"]),
             on_close: vector(&["/etc/init.d/ssh", "stop"]),
             open_for: Some(Duration::from_secs(30)),

@@ -81,6 +81,17 @@ pub(super) fn duration(text: &str, most: Duration) -> Result<Duration, Wrong> {
     Ok(duration)
 }
 
+/// As [`duration`], and no less than `least`, which is whole seconds.
+pub(super) fn duration_from(text: &str, least: Duration, most: Duration) -> Result<Duration, Wrong> {
+    let duration = duration(text, most)?;
+    if duration < least {
+        let seconds = least.as_secs();
+        let least = if seconds.is_multiple_of(60) { format!("{}m", seconds / 60) } else { format!("{seconds}s") };
+        return Err(Wrong::new(format!("`{text}` is too short"), format!("write `{least}` or more")));
+    }
+    Ok(duration)
+}
+
 /// `192.0.2.0/24`, `2001:db8::/32`, or an address alone.
 pub(super) fn network(text: &str) -> Result<Network, Wrong> {
     let wrong = |help: &str| Err(Wrong::new(format!("`{text}` is not a network"), help));

@@ -9,9 +9,15 @@ use crate::suggest::{listed, nearest};
 
 pub(super) const KEYS: [&str; 3] = ["keys", "second-factor", "via"];
 
-const WAYS: [(&str, Way); 2] = [("packet", Way::Packet), ("sequence", Way::Sequence)];
+const WAYS: [(&str, Way); 4] =
+    [("packet", Way::Packet), ("sequence", Way::Sequence), ("mail", Way::Mail), ("guestbook", Way::Guestbook)];
 /// Ways that are known and not yet there.
-const LATER: [&str; 4] = ["encoded", "log", "mail", "guestbook"];
+const LATER: [&str; 2] = ["encoded", "log"];
+
+/// As it is written in `via`.
+pub(super) fn word(way: Way) -> &'static str {
+    WAYS.into_iter().find(|(_, other)| *other == way).map_or("", |(word, _)| word)
+}
 
 /// Reads the value of one of [`KEYS`] into the door; nothing if there is a fault in it.
 pub(super) fn read(
@@ -65,11 +71,11 @@ fn keys(list: &Value<'_>, place: &mut Place, report: &mut Report<'_>) -> Option<
 fn via(list: &Value<'_>, report: &mut Report<'_>) -> Option<Vec<Way>> {
     let example = r#"["packet", "sequence"]"#;
     let elements = report.list("via", list, example)?;
+    let words = WAYS.map(|(word, _)| word);
     if elements.is_empty() {
-        let help = "write `packet`, `sequence` or both, or remove the line for all that is configured";
+        let help = format!("write some of {}, or remove the line for all that is configured", listed(&words));
         report.fault(list.span(), Wrong::new("`via` names no way to knock", help));
     }
-    let words = WAYS.map(|(word, _)| word);
     let mut ways = Vec::new();
     for element in elements {
         let Some(text) = report.string("via", element, example) else { continue };

@@ -11,6 +11,7 @@ mod options;
 mod otpauth;
 mod qr;
 mod reload;
+mod sheet;
 mod tell;
 #[cfg(test)]
 mod tests;
@@ -28,6 +29,7 @@ use zeroize::Zeroizing;
 
 use self::draft::{Chance, Draft};
 use self::options::Options;
+pub(crate) use self::sheet::revoke as revoke_sheet;
 use self::written::Written;
 use crate::cli::fail;
 use crate::complain;

@@ -47,7 +47,11 @@ pub(super) fn take_back(name: &Name, place: &Place) -> Result<String, Failure> {
     let path = key_path(main, name);
     let shown = path.display();
     let Some(before) = files.key(&path).map(|bytes| Zeroizing::new(bytes.to_vec())) else {
-        return Err(not_in_keys_d(name, &files, place));
+        return Err(not_in_keys_d(name, &files, place, |(first, last)| {
+            format!(
+                "remove its section, lines {first} to {last}, and the name from `keys` of doors; then: klopf reload"
+            )
+        }));
     };
     let mut written = Written::default();
     let ended = ended(name, &files);
@@ -101,7 +105,13 @@ fn named_at(name: &Name, files: &Files, place: &Place) -> String {
     if lines.is_empty() { String::new() } else { format!(": {}", lines.join(", ")) }
 }
 
-fn not_in_keys_d(name: &Name, files: &Files, place: &Place) -> Failure {
+/// Why there is no file of this key; `help` is told the first and the last line of its section in klopf.toml.
+pub(super) fn not_in_keys_d(
+    name: &Name,
+    files: &Files,
+    place: &Place,
+    help: impl FnOnce((usize, usize)) -> String,
+) -> Failure {
     let main = place.config.display();
     let Some(first) = line_of(files.main(), &["key", name]) else {
         let why = format_args!("there is no key {name}");
@@ -110,8 +120,6 @@ fn not_in_keys_d(name: &Name, files: &Files, place: &Place) -> Failure {
     let text = String::from_utf8_lossy(files.main());
     let length = text.lines().skip(first).take_while(|line| !line.trim_start().starts_with('[')).collect::<Vec<_>>();
     let last = first + length.iter().rposition(|line| !line.trim().is_empty()).map_or(0, |at| at + 1);
-    let why = format!("key {name} is in {main} itself, which no program changes");
-    let help =
-        format!("remove its section, lines {first} to {last}, and the name from `keys` of doors; then: klopf reload");
-    Failure::new(code::CONFIG, why).help(help)
+    let why = format!("key {name} is in {main} itself, line {first}, which no program changes");
+    Failure::new(code::CONFIG, why).help(help((first, last)))
 }

@@ -13,15 +13,12 @@ use crate::send::Family;
 /// How long a STUN server may take, for each time it is asked (RFC 8489, section 6.2.1, begins with half a second).
 const WAITS: [Duration; 3] = [Duration::from_millis(500), Duration::from_secs(1), Duration::from_secs(2)];
 
-/// The public address of this device in the family of `like`, as a STUN server sees it.
-pub(super) fn public_address(server: &(String, u16), like: SocketAddr) -> Result<IpAddr, Failure> {
+/// The public address of this device in the family of `like`, as a STUN server sees it. `help` says what to do without one.
+pub(crate) fn public_address(server: &(String, u16), like: SocketAddr, help: &str) -> Result<IpAddr, Failure> {
     let (host, port) = server;
     let family = if like.is_ipv4() { Family::V4 } else { Family::V6 };
     let silent = |why: &dyn std::fmt::Display| {
-        let why = format_args!(
-            "the STUN server {host} port {port} does not tell the public address: {why}\n\
-             To be let in as the server sees you: --allow observed"
-        );
+        let why = format_args!("the STUN server {host} port {port} does not tell the public address: {why}\n{help}");
         Failure::new(code::UNAVAILABLE, why)
     };
     let target = super::resolve(host, family).map_err(|failure| silent(&failure))?;
@@ -83,14 +80,15 @@ mod tests {
             server.send_to(b"something else", from).unwrap();
             server.send_to(&answer(&request[..length]), from).unwrap();
         });
-        assert_eq!(public_address(&("127.0.0.1".to_owned(), port), like), Ok([198, 51, 100, 7].into()));
+        assert_eq!(public_address(&("127.0.0.1".to_owned(), port), like, ""), Ok([198, 51, 100, 7].into()));
         serving.join().unwrap();
     }
 
     #[test]
     fn a_server_that_is_not_there_is_an_error_at_once() {
         let port = UdpSocket::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-        let failure = public_address(&("127.0.0.1".to_owned(), port), "192.0.2.1:0".parse().unwrap()).unwrap_err();
-        assert!(failure.code == 69 && failure.to_string().contains("--allow observed"), "{failure}");
+        let failure =
+            public_address(&("127.0.0.1".to_owned(), port), "192.0.2.1:0".parse().unwrap(), "try this").unwrap_err();
+        assert!(failure.code == 69 && failure.to_string().contains("try this"), "{failure}");
     }
 }

@@ -171,7 +171,7 @@ impl Knocker {
                 if let Some(public) = known {
                     return Ok(Some(public));
                 }
-                let public = public_address(server, to)?;
+                let public = public_address(server, to, "To be let in as the server sees you: --allow observed")?;
                 self.public.borrow_mut().push((local, public));
                 Ok(Some(public))
             }

@@ -8,6 +8,7 @@ mod knocker;
 mod target;
 mod trouble;
 
+pub(crate) use allow::public_address;
 pub(crate) use explain::{date, explain};
 pub(crate) use knocker::{Ask, Knocker, Sent, unix_ms};
 pub(crate) use target::{Target, resolve, towards};

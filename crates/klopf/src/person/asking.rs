@@ -11,12 +11,13 @@ use crate::open::Ask;
 use crate::profile::Kept;
 use crate::send::Family;
 use crate::times::duration;
+use crate::token::Claiming;
 
 /// `PROFILE`, `PROFILE/DOOR` or `/DOOR`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct What {
-    pub(super) profile: Option<Name>,
-    pub(super) door: Option<Name>,
+    pub(crate) profile: Option<Name>,
+    pub(crate) door: Option<Name>,
 }
 
 impl What {
@@ -43,32 +44,81 @@ pub(super) struct Asking {
     /// For whom: observed (as the server sees the packet), auto (as a STUN server sees it), or an address
     #[arg(long, value_name = "auto|observed|ADDRESS", value_parser = Allow::parse)]
     allow: Option<Allow>,
-    /// The code of a second factor, six digits; asked for at the terminal if the door wants one
-    #[arg(long, value_name = "CODE", value_parser = six_digits)]
-    code: Option<u32>,
+    /// The code of a second factor, six digits; asked for at the terminal if the door wants one. With klopf open also the words of
+    /// a code of paper
+    #[arg(long, value_name = "CODE", value_parser = Code::parse)]
+    code: Option<Code>,
 }
 
 impl Asking {
     /// For a door of a profile. May ask for a code at the terminal.
     pub(super) fn of(&self, kept: &Kept, door: Option<&Name>) -> Result<Ask, Failure> {
         let profile = &kept.profile;
-        let door = door.unwrap_or(&profile.door);
-        if !profile.doors.contains(door) {
-            let known: Vec<&str> = profile.doors.iter().map(|door| &**door).collect();
-            let why = format_args!(
-                "the profile {} knows no door {door}; it has {}\nIf there is a new one, add it to `doors` in {}",
-                kept.name,
-                known.join(", "),
-                kept.path.display()
-            );
-            return Err(Failure::new(code::NO_INPUT, why));
-        }
+        let door = known_door(kept, door)?;
         let hold = self.time.map_or(0, |time| u32::try_from(time.as_secs()).unwrap_or(u32::MAX));
-        let code = match self.code {
-            None if profile.code_doors.contains(door) => Some(asked_code(door)?),
-            code => code,
+        let code = match &self.code {
+            None if profile.code_doors.contains(&door) => Some(asked_code(&door)?),
+            None => None,
+            Some(Code::Digits(digits)) => Some(*digits),
+            Some(Code::Words(_)) => {
+                return Err(Failure::new(code::USAGE, "the words of a sheet of codes go with klopf open alone"));
+            }
         };
-        Ok(Ask { door: door.clone(), allow: self.allow.unwrap_or(profile.allow), hold, code })
+        Ok(Ask { door, allow: self.allow.unwrap_or(profile.allow), hold, code })
+    }
+
+    /// The words of a code of paper, if such a one was given.
+    pub(super) fn words(&self) -> Option<&str> {
+        match &self.code {
+            Some(Code::Words(words)) => Some(words),
+            Some(Code::Digits(_)) | None => None,
+        }
+    }
+
+    /// The same for a text, which no packet carries.
+    pub(super) fn claiming(&self, families: Families) -> Claiming {
+        Claiming { time: self.time, allow: self.allow, families }
+    }
+}
+
+/// The door, or the profile's usual one.
+///
+/// # Errors
+/// If the profile has no such door.
+pub(crate) fn known_door(kept: &Kept, door: Option<&Name>) -> Result<Name, Failure> {
+    let profile = &kept.profile;
+    let door = door.unwrap_or(&profile.door);
+    if profile.doors.contains(door) {
+        return Ok(door.clone());
+    }
+    let known: Vec<&str> = profile.doors.iter().map(|door| &**door).collect();
+    let why = format_args!(
+        "the profile {} knows no door {door}; it has {}\nIf there is a new one, add it to `doors` in {}",
+        kept.name,
+        known.join(", "),
+        kept.path.display()
+    );
+    Err(Failure::new(code::NO_INPUT, why))
+}
+
+/// A name of a guestbook or the like.
+pub(crate) fn name(text: &str) -> Result<Name, &'static str> {
+    Name::new(text).ok_or("names have 1 to 64 characters of A-Z a-z 0-9 _ . -")
+}
+
+/// What proves more than the key does.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Code {
+    /// Of an authenticator.
+    Digits(u32),
+    /// Of a sheet of paper.
+    Words(String),
+}
+
+impl Code {
+    fn parse(text: &str) -> Result<Self, &'static str> {
+        let digits = text.trim().bytes().all(|byte| byte.is_ascii_digit() || byte == b' ');
+        if digits { six_digits(text).map(Self::Digits) } else { Ok(Self::Words(text.to_owned())) }
     }
 }
 
@@ -88,7 +138,7 @@ fn six_digits(text: &str) -> Result<u32, &'static str> {
 
 /// Which addresses of a host are used.
 #[derive(Args, Clone, Copy, Debug, Default)]
-pub(super) struct Families {
+pub(crate) struct Families {
     /// Use an IPv4 address of the host only
     #[arg(short = '4', long, conflicts_with = "ipv6")]
     ipv4: bool,
@@ -98,7 +148,7 @@ pub(super) struct Families {
 }
 
 impl Families {
-    pub(super) fn family(self) -> Family {
+    pub(crate) fn family(self) -> Family {
         match (self.ipv4, self.ipv6) {
             (true, _) => Family::V4,
             (_, true) => Family::V6,
@@ -113,9 +163,16 @@ pub(super) struct Waiting {
     /// Return when this port answers, as tcp/22
     #[arg(long, value_name = "tcp/PORT", value_parser = tcp_port)]
     pub(super) wait: Option<u16>,
-    /// How long to try
-    #[arg(long, value_name = "TIME", default_value = "30s", value_parser = duration)]
-    pub(super) timeout: Duration,
+    /// How long to try; 30s if not given, and 5m by mail
+    #[arg(long, value_name = "TIME", value_parser = duration)]
+    pub(super) timeout: Option<Duration>,
+}
+
+impl Waiting {
+    /// How long to try after packets.
+    pub(super) fn patience(&self) -> Duration {
+        self.timeout.unwrap_or(Duration::from_secs(30))
+    }
 }
 
 fn tcp_port(text: &str) -> Result<u16, &'static str> {
@@ -148,5 +205,8 @@ mod tests {
         for text in ["", "12345", "1234567", "+12345", "12 456"] {
             assert!(six_digits(text).is_err(), "{text}");
         }
+        assert_eq!(Code::parse("000042"), Ok(Code::Digits(42)));
+        assert_eq!(Code::parse("Zoo able"), Ok(Code::Words("Zoo able".into())));
+        assert!(Code::parse("12 456").is_err() && Code::parse("").is_err());
     }
 }

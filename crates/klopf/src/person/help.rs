@@ -57,6 +57,15 @@ Examples:
   klopf open home --allow 192.0.2.7
       For somebody else, at another address.
 
+  klopf open home --via mail --allow 203.0.113.7
+      By a mail to the server, handed in as client.toml in the configuration
+      folder says: [smtp] with server = \"smtps://USER@HOST\", from, and
+      password-file or keyring = true. Without it a mailto: link is printed.
+
+  klopf open --code \"abandon ability ...\" --allow 203.0.113.7 --via mail
+      By a code of paper (klopf codes), also where there is no profile, with
+      --to MAIL; without --via mail the line to send is printed.
+
   klopf open home --dry-run
       Shows each byte of what would be sent, and sends nothing.
 
@@ -64,10 +73,11 @@ A knock is never answered: without --wait, 0 says that it was sent.
 
 Exit codes:
   0   sent, or with --wait: the port answers
-  64  the command line is wrong, or a code is missing
+  64  the command line is wrong, or a code or an address is missing
+  65  these words are no code; it says which is wrong
   66  there is no such profile or door
   68  the host is unknown
-  69  it cannot be reached, or does not answer
+  69  it cannot be reached, or does not answer; or the mail server took no mail
   73  a number for this knock cannot be written down
   77  others may read the profile; it says what to do
   78  the profile is broken";

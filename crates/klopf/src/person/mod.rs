@@ -18,7 +18,8 @@ use std::process::ExitCode;
 
 use clap::Subcommand;
 
-use self::asking::{Asking, Families, Waiting, What};
+use self::asking::{Asking, Waiting};
+pub(crate) use self::asking::{Families, What, known_door, name};
 use crate::failure::Failure;
 
 #[cfg(target_os = "linux")]

@@ -10,6 +10,7 @@ use crate::connect::{Reach, Unreached};
 use crate::failure::{Failure, code};
 use crate::open::{Knocker, Sent, Target, explain, probable_causes, resolve};
 use crate::profile::{CoreFiles, Folders, Store};
+use crate::token::{Awaited, Mailing, Via, open_by_code, open_by_mail};
 use crate::{complain, say};
 
 #[derive(Args)]
@@ -22,6 +23,8 @@ pub(crate) struct Options {
     #[command(flatten)]
     waiting: Waiting,
     #[command(flatten)]
+    mailing: Mailing,
+    #[command(flatten)]
     families: Families,
     /// Send nothing; show what would be sent, byte by byte
     #[arg(long, conflicts_with = "wait")]
@@ -30,8 +33,21 @@ pub(crate) struct Options {
 
 pub(super) fn run(options: &Options) -> Result<ExitCode, Failure> {
     let _core_files = CoreFiles::none();
+    let (what, mailing) = (options.what.clone().unwrap_or_default(), &options.mailing);
+    let words = options.asking.words();
+    if words.is_some() || mailing.via == Via::Mail {
+        if options.dry_run {
+            return Err(Failure::new(code::USAGE, "--dry-run shows packets; klopf token prints what a mail would say"));
+        }
+        let claiming = options.asking.claiming(options.families);
+        let awaited = options.waiting.wait.map(|port| Awaited { port, patience: options.waiting.timeout });
+        return match words {
+            Some(words) => open_by_code(words, &what, &claiming, mailing, awaited),
+            None => open_by_mail(&what, &claiming, mailing, awaited),
+        };
+    }
     let folders = Folders::find()?;
-    let What { profile, door } = options.what.clone().unwrap_or_default();
+    let What { profile, door } = what;
     let kept = Store::new(&folders).choose(profile.as_ref())?;
     let knocker = Knocker::new(&folders, &kept, options.asking.of(&kept, door.as_ref())?)?;
     if options.dry_run {
@@ -60,7 +76,7 @@ pub(super) fn open(knocker: &Knocker, waiting: &Waiting, families: Families) -> 
         endpoints: &knocker.profile().endpoints,
         port,
         family: families.family(),
-        patience: waiting.timeout,
+        patience: waiting.patience(),
     };
     let stream = reach.connect().map_err(|unreached| explained(knocker, unreached))?;
     let host = stream.peer_addr().map(|address| address.ip().to_string()).unwrap_or_default();

@@ -40,13 +40,17 @@ pub(super) fn run(options: &Options) -> Result<ExitCode, Failure> {
     let kept = Store::new(&Folders::find()?).choose(options.what.profile.as_ref())?;
     let doors = doors(&kept, options.what.door.as_ref())?;
     let secrets = Secrets::of(&kept)?;
-    let Profile { server, .. } = &kept.profile;
-    let key = PageKey::new(server, secrets.id(), &Own::psk(&secrets.psk), None, &doors);
+    let Profile { server, bound, device, mail, .. } = &kept.profile;
+    let own = if *bound { Own::bound(&secrets.psk, *device) } else { Own::psk(&secrets.psk) };
+    let key = PageKey::new(server, secrets.id(), &own, mail.as_deref(), &doors);
     let page = html(&key, &passphrase(options)?)?;
     io::stdout()
         .write_all(page.as_bytes())
         .map_err(|error| Failure::new(code::CANNOT_WRITE, format_args!("cannot write the page: {error}")))?;
     complain("Open the page once where you are now, and try the passphrase: nobody else knows it.");
+    if *bound {
+        complain("Its tokens count once this device has knocked by packet: klopf open");
+    }
     complain("Whoever has page and passphrase makes tokens of this key until it is taken away: klopf uninvite");
     Ok(ExitCode::SUCCESS)
 }
@@ -69,6 +73,12 @@ fn doors(kept: &Kept, named: Option<&Name>) -> Result<Vec<Name>, Failure> {
     }
     if !refused.is_empty() {
         complain(format_args!("Not on the page, for no token opens a door that asks for a code: {refused}"));
+    }
+    let is_shared = |door: &&&Name| kept.profile.shared_doors.iter().any(|shared| shared.door() == **door);
+    for door in without.iter().filter(is_shared) {
+        complain(format_args!(
+            "By guestbooks the door {door} opens with shares, which the page does not make; by mail it opens."
+        ));
     }
     Ok(without.into_iter().cloned().collect())
 }

@@ -34,6 +34,11 @@ impl Counter {
         Self { path: state.join("counters").join(key.to_string()), clock }
     }
 
+    /// That of tokens, which the server counts apart from packets.
+    pub(crate) fn of_tokens(state: &Path, key: KeyId) -> Self {
+        Self { path: state.join("counters").join(format!("{key}-tokens")), clock: true }
+    }
+
     /// Takes so many numbers. They are above all that were taken before, and on the disk.
     ///
     /// # Errors

@@ -33,6 +33,22 @@ pub(crate) fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
     Ok(())
 }
 
+/// As [`replace`], for a file that is there: whose it is and who may read it stay.
+#[cfg(target_os = "linux")]
+pub(crate) fn change(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    use std::os::unix::fs::{MetadataExt, chown};
+    let path = fs::canonicalize(path)?;
+    let (metadata, draft) = (fs::metadata(&path)?, Draft::write(&path, bytes)?);
+    let made = fs::metadata(&draft.0)?;
+    if (made.uid(), made.gid()) != (metadata.uid(), metadata.gid()) {
+        chown(&draft.0, Some(metadata.uid()), Some(metadata.gid()))?;
+    }
+    fs::set_permissions(&draft.0, metadata.permissions())?;
+    fs::rename(&draft.0, &path)?;
+    std::mem::forget(draft);
+    File::open(path.parent().unwrap_or_else(|| Path::new(".")))?.sync_all()
+}
+
 /// As [`replace`], and fails where there is a file already.
 pub(crate) fn create(path: &Path, bytes: &[u8]) -> io::Result<()> {
     make_folder(path.parent().unwrap_or_else(|| Path::new(".")))?;
@@ -152,6 +168,21 @@ mod tests {
             let said = failure.to_string();
             assert!(failure.code == 77 && said.contains("chmod 600 ") && !said.contains("secret"), "{said}");
         }
+    }
+
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn a_changed_file_keeps_who_may_read_it() {
+        use std::os::unix::fs::PermissionsExt;
+        let scratch = Scratch::new();
+        let path = scratch.path("file");
+        replace(&path, b"one").unwrap();
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o640)).unwrap();
+        change(&path, b"two").unwrap();
+        assert_eq!(fs::read(&path).unwrap(), b"two");
+        assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o640);
+        assert_eq!(fs::read_dir(scratch.path("")).unwrap().count(), 1);
+        assert!(change(&scratch.path("none"), b"x").is_err());
     }
 
     #[test]

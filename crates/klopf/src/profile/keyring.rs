@@ -47,6 +47,18 @@ pub(super) fn find(device: [u8; 16]) -> Result<(Seed, Psk), Failure> {
     })
 }
 
+/// Keeps another secret of this person.
+pub(crate) fn keep(name: &str, label: &str, secret: &str) -> Result<(), Failure> {
+    let (name, label, secret) = (name.to_owned(), label.to_owned(), Zeroizing::new(secret.to_owned()));
+    in_time(move || system::put(&name, &label, &secret))
+}
+
+/// Finds what [`keep`] has kept.
+pub(crate) fn word(name: &str) -> Result<Option<Zeroizing<String>>, Failure> {
+    let name = name.to_owned();
+    in_time(move || system::get(&name))
+}
+
 fn named(device: [u8; 16]) -> String {
     format!("{:032x}", u128::from_be_bytes(device))
 }
@@ -60,7 +72,7 @@ fn in_time<T: Send + 'static>(ask: impl FnOnce() -> Result<T, String> + Send + '
         Err(error) => Err(error.to_string()),
     };
     answer.map_err(|why| {
-        let why = format_args!("the keyring cannot be used: {why}; without --keyring the keys are kept in a file");
+        let why = format_args!("the keyring cannot be used: {why}; secrets can be kept in files instead");
         Failure::new(code::UNAVAILABLE, why)
     })
 }

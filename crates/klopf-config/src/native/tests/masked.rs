@@ -211,3 +211,72 @@ fn a_secret_in_the_place_of_another_value_is_not_repeated() {
         }
     }
 }
+
+#[test]
+fn no_disorder_shows_a_password() {
+    const PASSWORD: &str = "hunter2";
+    for line in [
+        "imap = \"imaps://ada:$@mail.example/\"",
+        "imap = \"imaps://ada:$@mail.example/",
+        "imap = \"imaps://ada:$\" 5",
+        "imap = \"imaps://ada:x/$@mail.example/\"",
+        "imap = \"imaps://ada:x@y:$@mail.example/\"",
+        "imap = \"ada:$@mail.example\"",
+        "imap = imaps://ada:$@mail.example/",
+        "imap = [\"imaps://ada:$@mail.example/\"]",
+        "imap = \"\"\"\nimaps://ada:$@mail.example/\"\"\" x",
+        "maildir = \"imaps://ada:$@mail.example/\"",
+        "taken = \"imaps://ada:$@mail.example/\"",
+        "url = \"https://ada:$@example.org/\"",
+        "url = \"https://example.org/?key=$#\"",
+        "url = \"http://example.org/?key=$\" x",
+        "format = \"https://example.org/?key=$\"",
+        "password = \"$\"",
+        "password = '$",
+        "password = \"$\" x",
+        "password: $",
+        "pasword = \"$\" x",
+        "passphrase = $",
+        "password-file = $",
+        "password-file = \"$\" x",
+        "password-file = [\"$\"]",
+        "password_file = \"$\"",
+        "secret = \"$\" x",
+        "work = { password = \"$\" } x",
+    ] {
+        let line = line.replace('$', PASSWORD);
+        for section in ["[mail.work]\n", "[guestbook.a]\n", "[mail.work\n", "[mial.work]\n", "[mail]\n", "mail.a.", ""]
+        {
+            let inline = line.replace('\n', " ");
+            for main in [format!("{section}{line}\n"), format!("{section}every = \"1\"\n{inline}\nevery = 5 5\n")] {
+                // What has its place elsewhere is a value like others there.
+                let elsewhere = section.is_empty() && (line.starts_with("secret") || line.starts_with("password_file"));
+                let said = said(&main, &[]);
+                assert!(elsewhere || !said.contains(PASSWORD), "{main}\n{said}");
+            }
+        }
+    }
+    for line in ["guestbooks = [\"https://example.org/?key=$\"]", "password = \"$\"", "keys = [\"imaps://a:$\"]"] {
+        for section in ["[daemon]\n", "[door.a]\nsequence = [9, 5, 7]\n", "[packet]\n", ""] {
+            let main = format!("{section}{}\n", line.replace('$', PASSWORD));
+            assert!(!said(&main, &[]).contains(PASSWORD), "{main}\n{}", said(&main, &[]));
+        }
+    }
+}
+
+#[test]
+fn what_is_no_password_is_shown() {
+    for (text, line) in [
+        ("[mail.a]\nimap = \"imaps://ada@mail.example:0/\"", "imap = \"imaps://ada@mail.example:0/\""),
+        ("[mail.a]\npassword-file = \"/etc/p\" x", "password-file = \"/etc/p\" x"),
+        ("[guestbook.a]\nurl = \"http://[::1]:80/a\"", "url = \"http://[::1]:80/a\""),
+        ("[guestbook.a]\nallow-private = [\n  \"a\",\n]", "  \"a\","),
+        ("[mail.a]\nmaildir = \"/m\"\nevery = 5", "every = 5"),
+    ] {
+        let shown = faults_shown(text);
+        assert!(shown.contains(&format!("| {line}\n")), "{shown}");
+    }
+    let config = read("[guestbook.a]\nurl = \"https://example.org/book?key=hunter2\"");
+    assert!(!format!("{config:?}").contains("hunter2"));
+    assert_eq!(config.guestbooks[0].url.to_string(), "https://example.org/…");
+}
