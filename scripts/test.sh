@@ -49,6 +49,15 @@ else
     skip vectors 'python3 with cryptography (apt-get install python3-cryptography)'
 fi
 
+say 'The page for borrowed computers'
+status=0
+scripts/page.sh || status=$?
+case $status in
+    0) ;;
+    69) skip page 'node and npm (apt-get install nodejs npm), and the packages of page/package-lock.json' ;;
+    *) failed="$failed page" ;;
+esac
+
 say "Conformance with knockd 0.8 ($cases)"
 if [ "$(id -u)" -ne 0 ]; then
     skip conformance root

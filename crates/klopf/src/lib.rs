@@ -20,6 +20,7 @@ mod invite;
 mod man;
 mod open;
 mod outbox;
+mod page;
 mod person;
 mod profile;
 mod proxy;

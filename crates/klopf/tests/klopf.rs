@@ -188,6 +188,7 @@ fn man_pages_say_what_help_says() {
         "keygen",
         "knock",
         "open",
+        "page",
         "profiles",
         "proxy",
         "run",

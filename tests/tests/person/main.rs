@@ -3,6 +3,7 @@
 
 mod device;
 mod invited;
+mod page;
 mod ssh;
 mod ways;
 
@@ -13,6 +14,7 @@ use klopf_tests::{Case, run};
 fn main() -> ExitCode {
     let mut cases: Vec<Case> = Vec::new();
     cases.extend(invited::cases());
+    cases.extend(page::cases());
     cases.extend(ssh::cases());
     cases.extend(ways::cases());
     run(cases)

@@ -296,7 +296,7 @@ fn guestbook(section: &Key<'_>, name: Name, table: &DeTable<'_>, report: &mut Re
     let host = rest.and_then(|rest| rest.split(['/', '?', '#']).next()).unwrap_or_default();
     let plain = url.bytes().all(|byte| byte.is_ascii_graphic());
     if host.is_empty() || host.contains('@') || !plain {
-        let help = "write it like https://example.org/guestbook; http:// takes `insecure = true`; a password goes into `headers`";
+        let help = "write it like https://example.org/guestbook; without TLS it takes `insecure = true`, and a password goes into `headers`";
         report.fault(span, Wrong::new("`url` is no address of a web page", help));
         return None;
     }

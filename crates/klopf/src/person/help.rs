@@ -148,6 +148,29 @@ Exit codes:
   64  the command line is wrong
   69  the port is taken";
 
+pub(super) const PAGE: &str = "\
+Examples:
+  klopf page home > knock.html
+      Asks for a passphrase, and makes a page for the doors of the profile home.
+      Keep it on a stick or in a mail to yourself: it works in any browser, and
+      sends nothing. It makes tokens, for a mail or a guestbook.
+
+  klopf page home/ssh --generate > knock.html
+      For one door, with a passphrase of six words, shown once.
+
+  pass page | klopf page home --passphrase-file - > knock.html
+      The passphrase from a program.
+
+The page holds what tokens are made with, and nothing that packets are made
+with. Who has it can try passphrases for as long as they like: take a good one.
+
+Exit codes:
+  0   made
+  64  the passphrase is too weak, or no door opens by token; nothing was made
+  66  there is no such profile or door
+  77  others may read the profile; it says what to do
+  78  the profile is broken";
+
 #[cfg(not(target_os = "linux"))]
 pub(super) const STATUS: &str = "\
 Exit codes:

@@ -7,6 +7,7 @@ mod help;
 mod join;
 mod keygen;
 mod open;
+mod page;
 mod profiles;
 mod proxy;
 mod run;
@@ -58,6 +59,9 @@ pub(crate) enum Task {
     /// A SOCKS5 proxy on this host that knocks for any program
     #[command(after_help = help::PROXY)]
     Proxy(proxy::Options),
+    /// Make a page that makes tokens in any browser, for borrowed computers
+    #[command(after_help = help::PAGE)]
+    Page(page::Options),
     /// Show what was opened from here
     #[cfg(not(target_os = "linux"))]
     #[command(after_help = help::STATUS)]
@@ -79,6 +83,7 @@ pub(crate) fn run(task: Task) -> ExitCode {
         Task::SshConfig { what } => ssh_config::run(&what),
         Task::Run(options) => run::run(options),
         Task::Proxy(options) => proxy::run(&options),
+        Task::Page(options) => page::run(&options),
         #[cfg(not(target_os = "linux"))]
         Task::Status { json } => status::run(json),
     };
