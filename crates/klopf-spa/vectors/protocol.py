@@ -267,8 +267,7 @@ def make_token(pkS, me_id, psk, n, claim, change={}):
         )
     )
     plain = put("plain", plain)
-    token = put("token", nonce + standard.gcm_siv_seal(key, nonce, plain, data))
-    put("text", base64.b32encode(token).decode().rstrip("=").lower())
+    put("token", nonce + standard.gcm_siv_seal(key, nonce, plain, data))
     return made
 
 

@@ -43,11 +43,9 @@ pub(crate) fn write_all() -> io::Result<()> {
     }
     for vector in read("tokens")? {
         let name = name(&vector);
-        for (seed, content) in [
-            (name.clone(), bytes(&vector, "token")),
-            (format!("text_{name}"), text(&vector, "text").into()),
-            (format!("claim_{name}"), bytes(&vector, "plain")),
-        ] {
+        for (seed, content) in
+            [(name.clone(), bytes(&vector, "token")), (format!("claim_{name}"), bytes(&vector, "plain"))]
+        {
             if !content.is_empty() {
                 write("token", &seed, &content)?;
             }
