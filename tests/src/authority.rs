@@ -5,12 +5,6 @@ use std::process::Command;
 
 use crate::{Need, Result, Stage, ensure};
 
-/// Names that a certificate has besides the addresses of [`ADDRESSES`].
-pub const NAMES: [&str; 7] = ["host.test", "mail.test", "book.test", "a.test", "b.test", "c.test", "evil.test"];
-/// Addresses of loopback that servers of the tests have, one for each name.
-pub const ADDRESSES: [&str; 7] =
-    ["127.0.0.1", "127.0.0.2", "127.0.0.3", "127.0.0.4", "127.0.0.5", "127.0.0.6", "127.0.0.7"];
-
 /// An authority, and one server's certificate that it has signed.
 #[derive(Debug)]
 pub struct Authority {
@@ -26,20 +20,18 @@ impl Authority {
     /// What it needs of the machine.
     pub const NEEDS: [Need; 1] = [Need::Program("openssl", "openssl")];
 
-    /// Makes one in this directory of the stage.
+    /// Makes one in this directory of the stage. The certificate is for these names, as `DNS:NAME` or `IP:ADDRESS`.
     ///
     /// # Errors
     /// If that does not work.
-    pub fn make(stage: &Stage, directory: &str) -> Result<Self> {
-        let names = NAMES.iter().map(|name| format!("DNS:{name}"));
-        let all: Vec<String> = names.chain(ADDRESSES.iter().map(|address| format!("IP:{address}"))).collect();
+    pub fn make(stage: &Stage, directory: &str, names: &[String]) -> Result<Self> {
         let config = stage.write(
             &format!("{directory}/openssl.cnf"),
             &format!(
                 "[req]\ndistinguished_name = dn\nprompt = no\n[dn]\nCN = Tests of Klopf\n\
                  [ca]\nbasicConstraints = critical,CA:TRUE\nkeyUsage = critical,keyCertSign\nsubjectKeyIdentifier = hash\n\
                  [server]\nbasicConstraints = critical,CA:FALSE\nextendedKeyUsage = serverAuth\nsubjectAltName = {}\n",
-                all.join(",")
+                names.join(",")
             ),
         )?;
         let path = |name: &str| stage.path(directory).join(name);
@@ -61,10 +53,4 @@ impl Authority {
         }
         Ok(authority)
     }
-}
-
-/// The lines of `/etc/hosts` that give each of [`NAMES`] its address.
-#[must_use]
-pub fn hosts() -> String {
-    NAMES.iter().zip(ADDRESSES).map(|(name, address)| format!("{address} {name}\n")).collect()
 }

@@ -4,14 +4,13 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
-use crate::authority::ADDRESSES;
-use crate::{Authority, Need, Result, Running, Signal, Stage, deliver_by_lmtp, ensure, until};
+use crate::{Authority, Elsewhere, Need, Result, Running, Signal, Stage, deliver_by_lmtp, ensure, until};
 
 /// What Dovecot would say without `IDLE`, and all that a courier may like.
 const WITHOUT_IDLE: &str =
     "imap_capability = IMAP4rev1 SASL-IR LOGIN-REFERRALS ID ENABLE UIDPLUS CHILDREN NAMESPACE MOVE LITERAL+";
 
-/// A Dovecot on the server's loopback: IMAP at 143 (with STARTTLS) and 993, LMTP at a socket.
+/// A Dovecot on `mail.test`: IMAP at 143 (with STARTTLS) and 993, LMTP at a socket.
 #[derive(Debug)]
 pub struct Dovecot {
     running: Running,
@@ -35,8 +34,8 @@ impl Dovecot {
         Need::Program("dovecot", "dovecot-core"),
         Need::Program("/usr/lib/dovecot/imap", "dovecot-imapd"),
         Need::Program("/usr/lib/dovecot/lmtp", "dovecot-lmtpd"),
-        Authority::NEEDS[0],
-        Need::Program("python3", "python3"),
+        Elsewhere::NEEDS[0],
+        Elsewhere::NEEDS[1],
     ];
     /// Who owns the mailbox.
     pub const USER: &str = "ada";
@@ -44,43 +43,41 @@ impl Dovecot {
     pub const PASSWORD: &str = "correct horse/battery+staple";
     /// The address of the mailbox.
     pub const ADDRESS: &str = "ada@host.test";
-    /// The address of loopback where it listens, `mail.test`.
-    pub const LISTENS: &str = ADDRESSES[1];
 
     /// Starts it and waits until it listens.
     ///
     /// # Errors
     /// If it does not come to that.
-    pub fn start(stage: &Stage, authority: &Authority) -> Result<Self> {
-        Self::start_with(stage, authority, "")
+    pub fn start(stage: &Stage, elsewhere: &Elsewhere) -> Result<Self> {
+        Self::start_with(stage, elsewhere, "")
     }
 
     /// The same for one that knows no IDLE.
     ///
     /// # Errors
     /// As [`Dovecot::start`].
-    pub fn start_without_idle(stage: &Stage, authority: &Authority) -> Result<Self> {
-        Self::start_with(stage, authority, WITHOUT_IDLE)
+    pub fn start_without_idle(stage: &Stage, elsewhere: &Elsewhere) -> Result<Self> {
+        Self::start_with(stage, elsewhere, WITHOUT_IDLE)
     }
 
     /// The same with these lines of configuration besides.
     ///
     /// # Errors
     /// As [`Dovecot::start`].
-    pub fn start_with(stage: &Stage, authority: &Authority, lines: &str) -> Result<Self> {
+    pub fn start_with(stage: &Stage, elsewhere: &Elsewhere, lines: &str) -> Result<Self> {
         let directory = stage.path("dovecot");
         for name in ["mail", "home"] {
             fs::create_dir_all(directory.join(name))?;
         }
         let chown = ["chown", "-R", "mail:mail", "mail", "home"];
-        stage.server.run("env", &[&["-C", &directory.display().to_string()][..], &chown].concat())?;
+        elsewhere.host.run("env", &[&["-C", &directory.display().to_string()][..], &chown].concat())?;
         stage.write("dovecot/users", &format!("{}:{{PLAIN}}{}\n", Self::USER, Self::PASSWORD))?;
-        let config = stage.write("dovecot/dovecot.conf", &config(&directory, authority, lines))?;
-        let mut command = stage.server.command("dovecot");
+        let config = stage.write("dovecot/dovecot.conf", &config(&directory, elsewhere, lines))?;
+        let mut command = elsewhere.host.command("dovecot");
         command.arg("-F").arg("-c").arg(config);
         let running = Running::start(command, &stage.path("dovecot.out"))?;
         let dovecot = Self { running, directory };
-        stage.server.until_listens(993, true)?;
+        elsewhere.host.until_listens(993, true)?;
         until("Dovecot takes mail", || Ok(dovecot.socket().exists()))?;
         Ok(dovecot)
     }
@@ -89,12 +86,12 @@ impl Dovecot {
     ///
     /// # Errors
     /// If it lives on.
-    pub fn stop(self, stage: &Stage) -> Result {
+    pub fn stop(self, elsewhere: &Elsewhere) -> Result {
         let socket = self.socket();
         self.running.signal(Signal::TERM)?;
         let Self { mut running, .. } = self;
         running.until_ended()?;
-        stage.server.until_listens(993, false)?;
+        elsewhere.host.until_listens(993, false)?;
         if socket.exists() {
             fs::remove_file(socket)?;
         }
@@ -165,10 +162,10 @@ pub fn mails_of(maildir: &Path) -> Result<Vec<Kept>> {
     Ok(files.into_iter().filter_map(read).collect())
 }
 
-fn config(directory: &Path, authority: &Authority, lines: &str) -> String {
-    let Authority { certificate, key, .. } = authority;
+fn config(directory: &Path, elsewhere: &Elsewhere, lines: &str) -> String {
+    let Authority { certificate, key, .. } = &elsewhere.authority;
     let (directory, certificate, key) = (directory.display(), certificate.display(), key.display());
-    let listens = Dovecot::LISTENS;
+    let listens = Elsewhere::MAIL;
     format!(
         "base_dir = {directory}/run
 state_dir = {directory}/state

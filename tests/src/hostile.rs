@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::PathBuf;
 
-use crate::{Authority, Need, Result, Running, Stage, until};
+use crate::{Authority, Elsewhere, Need, Result, Running, Stage, until};
 
 /// A server that does to whoever connects what it is told to do.
 #[derive(Debug)]
@@ -16,37 +16,38 @@ impl Hostile {
     /// What it needs of the machine.
     pub const NEEDS: [Need; 1] = [Need::Program("python3", "python3")];
 
-    /// A server of web pages at an address of the server's loopback, without TLS. `deed` is one of `hostile.py`.
+    /// A server of web pages on `evil.test`, without TLS. `deed` is one of `hostile.py`.
     ///
     /// # Errors
     /// If it does not listen.
-    pub fn web(stage: &Stage, address: &str, deed: &str) -> Result<Self> {
-        Self::start(stage, &["web", address, "80"], deed)
+    pub fn web(stage: &Stage, elsewhere: &Elsewhere, deed: &str) -> Result<Self> {
+        Self::start(stage, elsewhere, &["web", Elsewhere::EVIL, "80"], deed)
     }
 
     /// The same with TLS at port 443, as this authority certifies.
     ///
     /// # Errors
     /// If it does not listen.
-    pub fn secure_web(stage: &Stage, address: &str, authority: &Authority, deed: &str) -> Result<Self> {
+    pub fn secure_web(stage: &Stage, elsewhere: &Elsewhere, authority: &Authority, deed: &str) -> Result<Self> {
         let (certificate, key) = (authority.certificate.display().to_string(), authority.key.display().to_string());
-        Self::start(stage, &["web", address, "443", &certificate, &key], deed)
+        Self::start(stage, elsewhere, &["web", Elsewhere::EVIL, "443", &certificate, &key], deed)
     }
 
-    /// A server of IMAP without TLS, which hands on what a real one at `upstream` says, unless it does something else.
+    /// A server of IMAP on `evil.test`, without TLS, which hands on what that on `mail.test` says, unless it does something
+    /// else.
     ///
     /// # Errors
     /// If it does not listen.
-    pub fn imap(stage: &Stage, address: &str, upstream: &str, deed: &str) -> Result<Self> {
-        Self::start(stage, &["imap", address, "143", upstream], deed)
+    pub fn imap(stage: &Stage, elsewhere: &Elsewhere, deed: &str) -> Result<Self> {
+        Self::start(stage, elsewhere, &["imap", Elsewhere::EVIL, "143", Elsewhere::MAIL], deed)
     }
 
-    fn start(stage: &Stage, words: &[&str], deed: &str) -> Result<Self> {
+    fn start(stage: &Stage, elsewhere: &Elsewhere, words: &[&str], deed: &str) -> Result<Self> {
         let name = format!("hostile-{}", words.get(..3).unwrap_or_default().join("-"));
         let directory = stage.path(&name);
         fs::create_dir_all(&directory)?;
         fs::write(directory.join("page"), "")?;
-        let mut command = stage.server.command("python3");
+        let mut command = elsewhere.host.command("python3");
         command.args(["-c", include_str!("hostile.py")]).arg(&directory).args(words);
         fs::write(directory.join("deed"), deed)?;
         let mut running = Running::start(command, &directory.join("log"))?;

@@ -2,12 +2,11 @@
 
 use std::io::Write;
 use std::os::unix::net::UnixStream;
-use std::path::PathBuf;
 use std::process::Stdio;
 
 use serde_json::{Value, json};
 
-use crate::{Authority, Need, Nginx, Result, Running, Stage, built_in, ensure, until};
+use crate::{Elsewhere, Need, Nginx, Result, Running, Stage, built_in, ensure, until};
 
 /// Asks by HTTPS what each line of standard input says, as this authority's friend, and prints the answers, a line each.
 const ASK: &str = r#"
@@ -25,19 +24,19 @@ for line in sys.stdin:
 #[derive(Debug)]
 pub struct Isso<'a> {
     stage: &'a Stage,
-    ca: PathBuf,
+    elsewhere: &'a Elsewhere,
     _running: Running,
 }
 
 impl<'a> Isso<'a> {
     /// What it needs of the machine.
-    pub const NEEDS: [Need; 4] = [Need::Isso, Nginx::NEEDS[0], Authority::NEEDS[0], Need::Program("python3", "python3")];
+    pub const NEEDS: [Need; 4] = [Need::Isso, Nginx::NEEDS[0], Elsewhere::NEEDS[0], Elsewhere::NEEDS[1]];
 
     /// Starts it, and waits until it listens; nginx asks it.
     ///
     /// # Errors
     /// If it does not come to that.
-    pub fn start(stage: &'a Stage, authority: &Authority, _nginx: &Nginx) -> Result<Self> {
+    pub fn start(stage: &'a Stage, elsewhere: &'a Elsewhere, _nginx: &Nginx) -> Result<Self> {
         let directory = stage.path("isso");
         let config = stage.write(
             "isso/isso.cfg",
@@ -48,14 +47,14 @@ impl<'a> Isso<'a> {
                 directory.display()
             ),
         )?;
-        let mut command = stage.server.command(built_in("isso/bin/python3")?);
+        let mut command = elsewhere.host.command(built_in("isso/bin/python3")?);
         command.arg(built_in("isso/bin/isso")?).arg("-c").arg(config).arg("run");
         let running = Running::start(command, &stage.path("isso.out"))?;
         until("isso listens", || {
             ensure!(!crate::gone(running.pid()), "isso has ended: {}", stage.text("isso.out"));
             Ok(UnixStream::connect(stage.path("isso/socket")).is_ok())
         })?;
-        Ok(Self { stage, ca: authority.ca.clone(), _running: running })
+        Ok(Self { stage, elsewhere, _running: running })
     }
 
     /// Writes entries into a book, one after the other.
@@ -89,7 +88,9 @@ impl<'a> Isso<'a> {
         let entries: String = entries
             .iter()
             .rev()
-            .map(|text| format!("<article class=\"entry\"><header>Somebody <time>just now</time></header>{text}</article>\n"))
+            .map(|text| {
+                format!("<article class=\"entry\"><header>Somebody <time>just now</time></header>{text}</article>\n")
+            })
             .collect();
         Ok(format!(
             "<!doctype html>\n<html lang=\"en\"><head><meta charset=\"utf-8\"><title>Our guestbook</title>\
@@ -112,8 +113,13 @@ impl<'a> Isso<'a> {
     }
 
     fn ask(&self, all: &[Value]) -> Result<Vec<String>> {
-        let mut command = self.stage.server.command("python3");
-        command.args(["-c", ASK]).arg(&self.ca).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut command = self.elsewhere.command("python3");
+        command
+            .args(["-c", ASK])
+            .arg(&self.elsewhere.authority.ca)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped());
         let mut child = command.spawn()?;
         let mut input = child.stdin.take().ok_or("no pipe")?;
         for one in all {
@@ -129,5 +135,5 @@ impl<'a> Isso<'a> {
 }
 
 fn url(rest: &str) -> String {
-    format!("https://{}/isso/{rest}", crate::authority::ADDRESSES[2])
+    format!("https://book.test/isso/{rest}")
 }

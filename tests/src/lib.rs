@@ -10,17 +10,19 @@
 //! This crate must not know how the programs work inside: only their options, files, logs and what they do.
 #![forbid(unsafe_code)]
 
-pub mod authority;
+mod authority;
 mod capture;
 mod clock;
 mod config;
 mod daemon;
 mod disk;
 mod dovecot;
+mod elsewhere;
 mod freezer;
 mod host;
 mod hostile;
 mod isso;
+mod letter;
 mod lmtp;
 mod need;
 mod nginx;
@@ -45,10 +47,12 @@ pub use config::{configure_klopfd, set_klopfd};
 pub use daemon::{Daemon, Door};
 pub use disk::Disk;
 pub use dovecot::{Dovecot, Kept, mails_of};
+pub use elsewhere::Elsewhere;
 pub use freezer::Freezer;
 pub use host::Host;
 pub use hostile::Hostile;
 pub use isso::Isso;
+pub use letter::{SHAPES, mail, wrapped, written};
 pub use lmtp::deliver_by_lmtp;
 pub use need::Need;
 pub use nginx::{Nginx, Visit};

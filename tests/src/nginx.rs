@@ -3,10 +3,9 @@
 use std::fs;
 use std::path::PathBuf;
 
-use crate::authority::ADDRESSES;
-use crate::{Authority, Need, Result, Running, Stage, ensure, until};
+use crate::{Authority, Elsewhere, Need, Result, Running, Stage, ensure, until};
 
-/// An nginx with the same for `book.test`, `a.test`, `b.test` and `c.test`, at port 443.
+/// An nginx with the same pages for all names, at port 443.
 #[derive(Debug)]
 pub struct Nginx {
     running: Running,
@@ -36,7 +35,7 @@ impl Nginx {
     ///
     /// # Errors
     /// If it does not come to that.
-    pub fn start(stage: &Stage, authority: &Authority) -> Result<Self> {
+    pub fn start(stage: &Stage, elsewhere: &Elsewhere) -> Result<Self> {
         let directory = stage.path("nginx");
         fs::create_dir_all(directory.join("pages"))?;
         let isso = stage.path("isso/socket");
@@ -64,7 +63,8 @@ http {{
   gzip_proxied any;
   gzip_types text/plain text/xml application/json application/atom+xml application/rss+xml;
   server {{
-{listens}    ssl_certificate {certificate};
+    listen 443 ssl;
+    ssl_certificate {certificate};
     ssl_certificate_key {key};
     root {directory}/pages;
     location /isso/ {{
@@ -76,20 +76,19 @@ http {{
   }}
 }}
 ",
-                listens = ADDRESSES[2..6].iter().map(|to| format!("    listen {to}:443 ssl;\n")).collect::<String>(),
                 directory = directory.display(),
-                certificate = authority.certificate.display(),
-                key = authority.key.display(),
+                certificate = elsewhere.authority.certificate.display(),
+                key = elsewhere.authority.key.display(),
                 isso = isso.display(),
             ),
         )?;
-        let mut command = stage.server.command("nginx");
+        let mut command = elsewhere.host.command("nginx");
         command.arg("-e").arg(directory.join("error.log")).arg("-c").arg(config);
         let running = Running::start(command, &stage.path("nginx.out"))?;
         let nginx = Self { running, directory };
         until("nginx listens", || {
             ensure!(!crate::gone(nginx.running.pid()), "nginx has ended: {}", stage.text("nginx/error.log"));
-            stage.server.listens(443)
+            elsewhere.host.listens(443)
         })?;
         Ok(nginx)
     }
@@ -128,7 +127,8 @@ http {{
     /// # Errors
     /// If nobody comes.
     pub fn until_visited(&self, path: &str) -> Result<Visit> {
-        let all = || -> Result<Vec<Visit>> { Ok(self.visits()?.into_iter().filter(|visit| visit.path == path).collect()) };
+        let all =
+            || -> Result<Vec<Visit>> { Ok(self.visits()?.into_iter().filter(|visit| visit.path == path).collect()) };
         let before = all()?.len();
         crate::until_some(&format!("{path} is visited again"), || Ok(all()?.into_iter().nth(before)))
     }
