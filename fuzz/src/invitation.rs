@@ -32,5 +32,12 @@ fn sensible(read: &Invitation) {
         assert!(!endpoint.is_empty() && endpoint.len() <= 253 && endpoint.chars().all(plain));
         assert!(!endpoint.starts_with('-'), "it could be taken for an option");
     }
+    assert!(
+        read.mail.as_deref().is_none_or(|mail| mail.len() <= 254 && mail.bytes().all(|byte| byte.is_ascii_graphic()))
+    );
+    for shared in &read.shared_doors {
+        assert!(read.doors.contains(shared.door()));
+        assert!((2..=8).contains(&shared.books().len()) && (2..=shared.books().len()).contains(&shared.k().into()));
+    }
     assert!(read.code_doors.iter().all(|door| read.doors.contains(door)));
 }

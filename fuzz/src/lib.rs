@@ -17,7 +17,7 @@ pub use engine::frame_to_engine;
 pub use invitation::invitation;
 pub use packet::packet;
 pub use person::{profile, socks, stun};
-pub use sealed::{sealed_middle, sealed_packet, token};
+pub use sealed::{code, sealed_middle, sealed_packet, share, token};
 
 /// The program of a target: libFuzzer's under cargo-fuzz, else one that plays the files it is given.
 #[macro_export]

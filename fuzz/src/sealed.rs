@@ -1,5 +1,6 @@
-//! Sealed knocks, before the outer seal and behind it, and short tokens. The keys are those of the test vectors.
+//! Sealed knocks, before the outer seal and behind it, tokens, shares and codes. The keys are those of the test vectors.
 
+mod carried;
 mod maker;
 mod plain;
 
@@ -7,6 +8,7 @@ use std::cell::RefCell;
 use std::net::IpAddr;
 use std::sync::LazyLock;
 
+pub use carried::{code, share};
 use klopf_spa::{Knock, Known, NotOpened, Opener, Own, Scratch, Seed, Shape, Tokens, open_token, seal_token};
 
 use self::maker::{Maker, array};

@@ -83,6 +83,16 @@ fn token() {
 }
 
 #[test]
+fn share() {
+    replay("share", klopf_fuzz::share);
+}
+
+#[test]
+fn code() {
+    replay("code", klopf_fuzz::code);
+}
+
+#[test]
 fn invitation() {
     replay("invitation", klopf_fuzz::invitation);
 }
@@ -113,10 +123,12 @@ fn the_seeds_reach_all_that_the_engine_counts() {
 #[test]
 fn the_seeds_get_through_every_seal() {
     type Target = (&'static str, fn(&[u8]) -> bool);
-    let targets: [Target; 4] = [
+    let targets: [Target; 6] = [
         ("sealed_packet", klopf_fuzz::sealed_packet),
         ("sealed_middle", klopf_fuzz::sealed_middle),
         ("token", klopf_fuzz::token),
+        ("share", klopf_fuzz::share),
+        ("code", klopf_fuzz::code),
         ("invitation", klopf_fuzz::invitation),
     ];
     for (target, run) in targets {

@@ -1,18 +1,21 @@
 //! The line that a person gets: all that a client must know of a server.
 
+mod shared_door;
+
 use std::fmt;
 
 use data_encoding::BASE64URL_NOPAD;
 use zeroize::Zeroizing;
 
+pub use self::shared_door::SharedDoor;
 use crate::keys::hash;
 use crate::{KeyId, Name, PacketPort, Psk, Seed, ServerPublic, Shape, Way};
 
 const PREFIX: &str = "klopf:";
 const VERSION: u8 = 1;
 /// Characters of a text that is looked at: some more than the longest that is written.
-const LONGEST: usize = 17_000;
-/// Endpoints, doors, and doors that ask for a code, at most.
+const LONGEST: usize = 29_000;
+/// Endpoints, doors, doors that ask for a code, and doors that take shares, at most.
 const MOST: usize = 32;
 
 /// An invitation.
@@ -38,6 +41,12 @@ pub struct Invitation {
     pub no_clock: bool,
     /// Doors that ask for a code besides.
     pub code_doors: Vec<Name>,
+    /// The key belongs to one device, and so do its tokens; see [`crate::Own::bound`].
+    pub bound: bool,
+    /// Where mails with tokens go: an address as [`is_mail_address`] takes it.
+    pub mail: Option<String>,
+    /// Doors that take shares. Of `doors`, each once.
+    pub shared_doors: Vec<SharedDoor>,
 }
 
 /// Whose key an invitation is for.
@@ -112,6 +121,11 @@ impl Invitation {
             field(11, &[]);
         }
         self.code_doors.iter().for_each(|door| field(12, door.as_bytes()));
+        if self.bound {
+            field(128, &[]);
+        }
+        self.mail.iter().for_each(|mail| field(129, mail.as_bytes()));
+        self.shared_doors.iter().for_each(|shared| field(130, shared.text().as_bytes()));
         let check = hash::<4>(&[&bytes]);
         bytes.extend(check);
         let text = Zeroizing::new(BASE64URL_NOPAD.encode(&bytes));
@@ -159,6 +173,9 @@ struct Fields {
     until: Option<u64>,
     no_clock: bool,
     code_doors: Vec<Name>,
+    bound: bool,
+    mail: Option<String>,
+    shared_doors: Vec<SharedDoor>,
 }
 
 impl Fields {
@@ -167,7 +184,7 @@ impl Fields {
         let mut last = 0;
         while let Some((&[tag, length], behind)) = rest.split_first_chunk::<2>() {
             let (value, behind) = behind.split_at_checked(length.into()).ok_or(InvitationError::Copied)?;
-            let many = matches!(tag, 6 | 7 | 12) || tag >= 128;
+            let many = matches!(tag, 6 | 7 | 12 | 130..);
             if tag < last || (tag == last && !many) || fields.take(tag, value).is_none() {
                 return Err(InvitationError::Field(tag));
             }
@@ -198,7 +215,10 @@ impl Fields {
             10 => self.until = Some(u64::from_be_bytes(value.try_into().ok()?)),
             11 => self.no_clock = value.is_empty().then_some(true)?,
             12 if self.code_doors.len() < MOST => self.code_doors.push(name()?),
-            128.. => {}
+            128 => self.bound = value.is_empty().then_some(true)?,
+            129 => self.mail = Some(mail_address(value)?),
+            130 if self.shared_doors.len() < MOST => self.shared_doors.push(SharedDoor::read(value)?),
+            131.. => {}
             _ => return None,
         }
         Some(())
@@ -211,6 +231,11 @@ impl Fields {
         let port = self.port.unwrap_or_else(|| PacketPort::Fixed(server.port()));
         if !self.code_doors.iter().all(|door| self.doors.contains(door)) {
             return Err(InvitationError::Field(12));
+        }
+        let mut shared = self.shared_doors.iter().map(SharedDoor::door).enumerate();
+        let again = |at| self.shared_doors.iter().take(at).map(SharedDoor::door);
+        if !shared.all(|(at, door)| self.doors.contains(door) && !again(at).any(|other| other == door)) {
+            return Err(InvitationError::Field(130));
         }
         if self.endpoints.is_empty() {
             return Err(Missing("where the server is"));
@@ -229,6 +254,9 @@ impl Fields {
             until: self.until,
             no_clock: self.no_clock,
             code_doors: self.code_doors,
+            bound: self.bound,
+            mail: self.mail,
+            shared_doors: self.shared_doors,
         })
     }
 }
@@ -238,6 +266,20 @@ fn endpoint(value: &[u8]) -> Option<String> {
     let fits = |byte: &u8| byte.is_ascii_alphanumeric() || b"._-:".contains(byte);
     let good = (1..=253).contains(&value.len()) && value.iter().all(fits) && value.first() != Some(&b'-');
     good.then(|| String::from_utf8_lossy(value).into_owned())
+}
+
+/// Whether an invitation can name this as the address of mails: 3 to 254 printable characters of ASCII without a
+/// blank, and among them an `@` that is neither first nor last.
+#[must_use]
+pub fn is_mail_address(text: &str) -> bool {
+    let inside = text.strip_prefix(|first| first != '@').and_then(|rest| rest.strip_suffix(|last| last != '@'));
+    text.len() <= 254
+        && text.bytes().all(|byte| byte.is_ascii_graphic())
+        && inside.is_some_and(|text| text.contains('@'))
+}
+
+fn mail_address(value: &[u8]) -> Option<String> {
+    std::str::from_utf8(value).ok().filter(|text| is_mail_address(text)).map(str::to_owned)
 }
 
 #[cfg(test)]
@@ -261,16 +303,48 @@ mod tests {
             until: Some(1_800_000_000),
             no_clock: false,
             code_doors: vec![name("web")],
+            bound: false,
+            mail: None,
+            shared_doors: vec![],
         }
+    }
+
+    /// The same with all that may be absent.
+    fn full() -> Invitation {
+        let shared = |door, books: [&str; 3]| SharedDoor::new(name(door), 2, books.map(name).to_vec()).unwrap();
+        Invitation {
+            bound: true,
+            mail: Some("knocks+ssh@mail.example".into()),
+            shared_doors: vec![shared("web", ["a", "b", "c"]), shared("ssh", ["c", "a", "b"])],
+            ..invitation()
+        }
+    }
+
+    /// Reads an invitation with these fields.
+    fn with(fields: &[u8]) -> Result<Invitation, InvitationError> {
+        let all = [&[VERSION][..], fields].concat();
+        let bytes = [&all[..], &hash::<4>(&[&all])].concat();
+        Invitation::parse(&format!("{PREFIX}{}", BASE64URL_NOPAD.encode(&bytes)))
+    }
+
+    /// Reads the usual one with fields added at its end.
+    fn and(more: &[(u8, &str)]) -> Result<Invitation, InvitationError> {
+        let text = invitation().text();
+        let bytes = BASE64URL_NOPAD.decode(&text.as_bytes()[PREFIX.len()..]).unwrap();
+        let mut fields = bytes[1..bytes.len() - 4].to_vec();
+        for (tag, value) in more {
+            fields.extend([*tag, value.len().try_into().unwrap()]);
+            fields.extend(value.as_bytes());
+        }
+        with(&fields)
     }
 
     #[test]
     fn an_invitation_is_read_as_it_is_written() {
         let own = InvitedKey::Own(KeyId([4; 8]));
         let hop = Way { port: PacketPort::Hop, shape: Shape::None };
-        for invitation in
-            [invitation(), Invitation { key: own, way: hop, no_clock: true, code_doors: vec![], ..invitation() }]
-        {
+        let other = Invitation { key: own, way: hop, no_clock: true, code_doors: vec![], ..invitation() };
+        for invitation in [invitation(), full(), other] {
             let text = invitation.text();
             assert_eq!(Invitation::parse(&format!(" {}\n", *text)), Ok(invitation));
         }
@@ -278,7 +352,7 @@ mod tests {
 
     #[test]
     fn a_slip_in_copying_is_noticed_wherever_it_is() {
-        let text = invitation().text();
+        let text = full().text();
         for at in 0..text.len() {
             assert!(Invitation::parse(&text[..at]).is_err(), "cut at {at}");
             let mut changed = text.to_string();
@@ -291,17 +365,59 @@ mod tests {
 
     #[test]
     fn fields_that_are_not_understood_are_named() {
-        let with = |fields: &[u8]| {
-            let all = [&[VERSION][..], fields].concat();
-            let bytes = [&all[..], &hash::<4>(&[&all])].concat();
-            Invitation::parse(&format!("{PREFIX}{}", BASE64URL_NOPAD.encode(&bytes)))
-        };
         assert_eq!(with(&[13, 0]), Err(InvitationError::Field(13)));
         assert_eq!(with(&[200, 1, 7]), Err(InvitationError::Missing("the server's key")));
         assert_eq!(with(&[8, 2, 0, 9, 8, 2, 0, 9]), Err(InvitationError::Field(8)));
         assert_eq!(with(&[9, 1, 0, 8, 2, 0, 9]), Err(InvitationError::Field(8)));
         assert_eq!(with(&[6, 5, b'-', b'o', b'X', b'=', b'1']), Err(InvitationError::Field(6)));
         assert_eq!(with(&[6, 9, 1]), Err(InvitationError::Copied));
+    }
+
+    #[test]
+    fn what_is_said_of_mail_guestbooks_and_device_is_refused_where_it_is_wrong() {
+        let good = [(128, ""), (129, "a@b"), (130, "ssh 2 a b"), (130, "web 2 b a"), (131, "later"), (131, "")];
+        assert!(and(&good).is_ok_and(|read| read.bound && read.mail.is_some() && read.shared_doors.len() == 2));
+        for wrong in [
+            &[(128, "x")][..],
+            &[(128, ""), (128, "")],
+            &[(129, "a@b"), (129, "a@b")],
+            &[(129, "")],
+            &[(129, "ab")],
+            &[(129, "@b")],
+            &[(129, "a@")],
+            &[(129, "a b@c")],
+            &[(129, "a@b\n")],
+            &[(129, "ä@b")],
+            &[(129, &*format!("a@{}", "b".repeat(253)))],
+            &[(130, "ssh 2 a")],
+            &[(130, "other 2 a b")],
+            &[(130, "ssh 2 a b"), (130, "ssh 2 a b")],
+            &[(130, "ssh 2 a b"), (129, "a@b")],
+        ] {
+            let last = wrong.last().unwrap().0;
+            assert_eq!(and(wrong), Err(InvitationError::Field(last)), "{wrong:?}");
+        }
+    }
+
+    #[test]
+    fn the_longest_that_can_be_written_is_read() {
+        let all = |count: u8, length: usize| {
+            (0..count).map(move |number| format!("{number:02}{}", "x".repeat(length - 2))).collect::<Vec<_>>()
+        };
+        let names = |count, length| all(count, length).iter().map(|text| name(text)).collect::<Vec<_>>();
+        let doors = names(32, 64);
+        let shared = |door: &Name| SharedDoor::new(door.clone(), 2, names(8, 22)).unwrap();
+        let longest = Invitation {
+            endpoints: all(32, 253),
+            code_doors: doors.clone(),
+            shared_doors: doors.iter().map(shared).collect(),
+            mail: Some(format!("a@{}", "b".repeat(252))),
+            doors,
+            ..full()
+        };
+        let text = longest.text();
+        assert!(text.len() <= PREFIX.len() + LONGEST, "{}", text.len());
+        assert_eq!(Invitation::parse(&text), Ok(longest));
     }
 
     proptest::proptest! {

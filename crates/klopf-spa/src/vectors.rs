@@ -5,8 +5,9 @@ use serde_json::Value;
 
 use crate::packet::{Chance, seal_with};
 use crate::{
-    Claim, Dress, Invitation, InvitedKey, KeyId, Knock, Known, Name, Opener, Own, PacketPort, Psk, Public, Scratch,
-    Seed, ServerKey, ServerPublic, Shape, Tokens, door_hash, open_token, seal_token, totp_code,
+    Claim, CodePlace, Dress, Invitation, InvitedKey, KeyId, Knock, Known, Name, Opener, Own, PacketPort, Psk, Public,
+    Scratch, Seed, ServerKey, ServerPublic, Shape, Share, SharedDoor, Tokens, combine, door_hash, is_code_of,
+    make_code, open_share, open_token, read_code, seal_shares, seal_token, share, totp_code,
 };
 
 /// One vector, whose fields are all there.
@@ -44,12 +45,44 @@ impl Vector {
         Self(self.0[field].clone())
     }
 
+    /// The key that the server knows, and its `own`.
+    fn known(&self) -> (KeyId, Own, Tokens) {
+        let (id, psk) = (KeyId(self.array("id")), Psk::new(self.array("psk")));
+        let own = if self.has("device") { Own::bound(&psk, self.array("device")) } else { Own::psk(&psk) };
+        let mut tokens = Tokens::new(&ServerPublic::new(self.array("pkS")));
+        tokens.keys([Known { id, number: 3 }]);
+        (id, own, tokens)
+    }
+
+    fn list(&self, field: &str) -> Vec<Self> {
+        self.0[field].as_array().unwrap().iter().cloned().map(Self).collect()
+    }
+
+    /// The texts of a list.
+    fn texts(&self, field: &str) -> Vec<&str> {
+        self.0[field].as_array().unwrap().iter().map(|text| text.as_str().unwrap()).collect()
+    }
+
+    /// The bytes of each of a list.
+    fn all_bytes(&self, field: &str) -> Vec<Vec<u8>> {
+        self.texts(field).iter().map(|hex| HEXLOWER.decode(hex.as_bytes()).unwrap()).collect()
+    }
+
+    fn small(&self, field: &str) -> u8 {
+        self.number(field).try_into().unwrap()
+    }
+
+    fn share(&self) -> Share {
+        let (k, x) = (self.small("k"), self.small("x"));
+        Share { group: self.array("group"), k, x, values: self.bytes("values") }
+    }
+
     fn has(&self, field: &str) -> bool {
         !self.0[field].is_null()
     }
 
     fn names(&self, field: &str) -> Vec<Name> {
-        self.0[field].as_array().unwrap().iter().map(|name| Name::new(name.as_str().unwrap()).unwrap()).collect()
+        self.texts(field).into_iter().map(|name| Name::new(name).unwrap()).collect()
     }
 
     fn refused(&self) -> Option<&str> {
@@ -124,9 +157,7 @@ fn packets_are_made_and_opened_as_in_the_vectors() {
 fn tokens_are_made_and_opened_as_in_the_vectors() {
     for vector in Vector::all(include_str!("../vectors/tokens.json")) {
         let server = ServerPublic::new(vector.array("pkS"));
-        let (id, own) = (KeyId(vector.array("id")), Own::psk(&Psk::new(vector.array("psk"))));
-        let mut tokens = Tokens::new(&server);
-        tokens.keys([Known { id, number: 3 }]);
+        let (id, own, tokens) = vector.known();
         let token = vector.bytes("token");
         let opened = open_token(&server, id, &own, &token);
         if let Some(name) = vector.refused() {
@@ -147,6 +178,90 @@ fn tokens_are_made_and_opened_as_in_the_vectors() {
         let made = seal_token(&server, id, &own, &claim, &mut |out| out.copy_from_slice(&n)).unwrap();
         assert_eq!(made, token, "{}", vector.name());
         assert_eq!(tokens.of_token(&token), [Known { id, number: 3 }]);
+    }
+}
+
+#[test]
+fn shares_are_made_and_opened_as_in_the_vectors() {
+    for vector in Vector::all(include_str!("../vectors/shares.json")) {
+        let server = ServerPublic::new(vector.array("pkS"));
+        if let Some(name) = vector.refused() {
+            let opened = open_share(&server, vector.text("book"), &vector.bytes("share"));
+            assert_eq!((opened, name), (None, "no-token"), "{}", vector.name());
+            continue;
+        }
+        let (token, k) = (vector.bytes("token"), vector.small("k"));
+        let (sealed, parts) = (vector.all_bytes("shares"), vector.all_bytes("parts"));
+        let opened: Vec<Share> = vector
+            .texts("books")
+            .iter()
+            .zip(&sealed)
+            .map(|(book, body)| open_share(&server, book, body).unwrap())
+            .collect();
+        assert_eq!((opened.len(), parts.len()), (sealed.len(), sealed.len()));
+        for ((read, part), (x, book)) in opened.iter().zip(parts).zip((1..).zip(vector.texts("books"))) {
+            let said = Share { group: vector.array("group"), k, x, values: part[5..].to_vec() };
+            assert_eq!(read, &said, "{}", vector.name());
+            assert_eq!(share::seal(&server, book, &said).as_ref(), sealed.get(usize::from(x) - 1));
+        }
+        for first in 0..=opened.len() - usize::from(k) {
+            let chosen = &opened[first..first + usize::from(k)];
+            assert_eq!(combine(chosen).as_ref(), Some(&token), "{} from {first} on", vector.name());
+        }
+    }
+}
+
+#[test]
+fn shares_are_split_as_in_the_vectors() {
+    for vector in Vector::all(include_str!("../vectors/shares.json")).into_iter().filter(|it| it.refused().is_none()) {
+        let (token, coefficients) = (vector.bytes("token"), vector.all_bytes("coefficients"));
+        // The group is drawn first. Then the dealer draws for one byte after another, from the highest power down, each
+        // time four bytes, the first of which it takes.
+        let of_byte = |at: usize| coefficients.iter().rev().map(move |of_power| vec![of_power[at], 9, 9, 9]);
+        let mut drawn = [vector.bytes("group")].into_iter().chain((0..token.len()).flat_map(of_byte));
+        let mut random = |out: &mut [u8]| out.copy_from_slice(&drawn.next().unwrap());
+        let server = ServerPublic::new(vector.array("pkS"));
+        let split = seal_shares(&server, &token, vector.small("k"), &vector.texts("books"), &mut random);
+        assert_eq!(split, Some(vector.all_bytes("shares")), "{}", vector.name());
+        assert_eq!(drawn.next(), None);
+    }
+}
+
+#[test]
+fn shares_are_put_together_as_in_the_vectors() {
+    for vector in Vector::all(include_str!("../vectors/combinations.json")) {
+        let shares: Vec<Share> = vector.list("shares").iter().map(Vector::share).collect();
+        let expected = vector.refused().is_none().then(|| vector.bytes("token"));
+        assert_eq!(combine(&shares), expected, "{}", vector.name());
+    }
+}
+
+#[test]
+fn codes_for_paper_are_made_and_read_as_in_the_vectors() {
+    for vector in Vector::all(include_str!("../vectors/paper.json")) {
+        let server = ServerPublic::new(vector.array("pkS"));
+        let (id, own, tokens) = vector.known();
+        let code = vector.bytes("paper_code");
+        let doors = vector.texts("doors");
+        let of = doors.into_iter().find(|door| is_code_of(&server, id, &own, door_hash(door), &code));
+        let found = tokens.of_code(&code);
+        assert_eq!(found.map(|(read, _)| read), read_code(&server, &code));
+        if let Some(name) = vector.refused() {
+            let known = found.map(|(_, known)| !known.is_empty());
+            let expected = match name {
+                "no-token" => None,
+                "unknown-key" => Some(false),
+                _ => Some(true),
+            };
+            assert_eq!((of, known), (None, expected), "{}", vector.name());
+            continue;
+        }
+        let place = CodePlace { sheet: vector.number("sheet").try_into().unwrap(), index: vector.small("index") };
+        let (read, known) = found.unwrap();
+        assert_eq!((read.place, known), (place, &[Known { id, number: 3 }][..]), "{}", vector.name());
+        assert_eq!(of, Some(vector.text("door")));
+        let made = make_code(&server, id, &own, vector.text("door"), place).unwrap();
+        assert_eq!(HEXLOWER.encode(&made), vector.text("paper_code"));
     }
 }
 
@@ -173,9 +288,7 @@ fn invitations_are_read_and_written_as_in_the_vectors() {
             }
         };
         assert_eq!(id, KeyId(vector.array("id")));
-        let endpoints: Vec<&str> =
-            vector.0["endpoints"].as_array().unwrap().iter().map(|endpoint| endpoint.as_str().unwrap()).collect();
-        assert_eq!(read.endpoints, endpoints);
+        assert_eq!(read.endpoints, vector.texts("endpoints"));
         assert_eq!((&read.doors, &read.code_doors), (&vector.names("doors"), &vector.names("code_doors")));
         let port = match read.way.port {
             PacketPort::Hop => 0,
@@ -187,6 +300,12 @@ fn invitations_are_read_and_written_as_in_the_vectors() {
         assert_eq!(u64::from(read.way.shape.number()), shape);
         assert_eq!(read.until, vector.has("until").then(|| vector.number("until")));
         assert_eq!(read.no_clock, vector.0["no_clock"].as_bool().unwrap());
+        assert_eq!(read.bound, vector.0["bound"].as_bool().unwrap());
+        assert_eq!(read.mail.as_deref(), vector.has("mail").then(|| vector.text("mail")));
+        let shared = |it: &Vector| {
+            SharedDoor::new(Name::new(it.text("door")).unwrap(), it.small("k"), it.names("books")).unwrap()
+        };
+        assert_eq!(read.shared_doors, vector.list("shared_doors").iter().map(shared).collect::<Vec<_>>());
         // What is left out, or aside, is not written again.
         let whole = ["port", "shape"].iter().all(|field| vector.has(field));
         if whole && vector.0["left_aside"].as_array().is_none_or(Vec::is_empty) {

@@ -19,6 +19,8 @@ SEED = chance("seed")
 OTHER_SEED = chance("another seed")
 PSK = chance("psk")
 OTHER_PSK = chance("another psk")
+DEVICE = chance("device", 16)
+OTHER_DEVICE = chance("another device", 16)
 PKS = standard.x25519_public(SERVER)
 OTHER_PKS = standard.x25519_public(OTHER_SERVER)
 PERSON = protocol.person_keys(SEED)
@@ -80,7 +82,7 @@ def packet(name, claim={}, length=512, skS=SERVER, seed=SEED, psk=PSK):
     usual = {
         "time": 1000 * START_OF_2026 + 1,
         "counter": 1,
-        "device": chance("device", 16),
+        "device": DEVICE,
         "address": None,
         "seconds": 0,
         "code": None,
@@ -267,16 +269,17 @@ def ports():
     return made + [{"name": "port that changes, of another server", "pkS": OTHER_PKS, "time": START_OF_2026}]
 
 
-# --- short tokens
+# --- tokens
 
 
-def token(name, claim={}):
+def token(name, claim={}, device=None):
     usual = {"address": "192.0.2.7", "door": "ssh", "time": START_OF_2026, "counter": 1, "minutes": 0}
     return {
         "name": name,
         "pkS": PKS,
         "id": PERSON["id"],
         "psk": PSK,
+        "device": device,
         "n": chance("n of " + name, 8),
         "claim": usual | claim,
     }
@@ -290,6 +293,8 @@ def tokens():
         token("longest name of a door", {"address": "2001:db8::1", "door": DOOR_64}),
         token("greatest values", {"time": 2**32 - 1, "counter": 2**48 - 1, "minutes": 2**16 - 1}),
         token("smallest values", {"time": 0, "counter": 0}),
+        token("of one device", device=DEVICE),
+        token("of one device, IPv6 address", {"address": "2001:db8::7:1"}, DEVICE),
     ] + refused_tokens()
 
 
@@ -299,11 +304,12 @@ def refused_tokens():
     unknown = "the server has no key with this id"
     first = "its first byte is unknown"
 
-    def refused(name, refusal, why, change={}, claim={}, spoil=None, **different):
+    def refused(name, refusal, why, change={}, claim={}, spoil=None, of=None, **different):
         case = token(name, claim) | different
-        inputs = {"pkS": case["pkS"], "me_id": case["id"], "psk": case["psk"], "n": case["n"], "claim": case["claim"]}
-        made = protocol.make_token(change=change, **inputs)["token"]
-        server = {"name": name, "pkS": PKS, "id": PERSON["id"], "psk": PSK}
+        inputs = {"pkS": case["pkS"], "me_id": case["id"], "n": case["n"], "claim": case["claim"]}
+        own = protocol.own_of(case["psk"], case["device"])
+        made = protocol.make_token(own=own, change=change, **inputs)["token"]
+        server = {"name": name, "pkS": PKS, "id": PERSON["id"], "psk": PSK, "device": of}
         return server | {"token": spoil(made) if spoil else made, "refused": refusal, "why": why}
 
     alike = PERSON["id"][:4] + OTHER_PERSON["id"][4:]
@@ -318,6 +324,9 @@ def refused_tokens():
         refused("flipped bit in n", "unknown-key", unknown, spoil=flip(0)),
         refused("flipped bit in the hidden id", "unknown-key", unknown, spoil=flip(11)),
         refused("wrong psk", "forged", closed, psk=OTHER_PSK),
+        refused("of one device, where the key belongs to none", "forged", closed, device=DEVICE),
+        refused("of no device, where the key belongs to one", "forged", closed, of=DEVICE),
+        refused("of another device", "forged", closed, device=OTHER_DEVICE, of=DEVICE),
         refused("key whose id begins alike", "forged", closed, id=alike),
         refused("flipped bit in the claim", "forged", closed, spoil=flip(12)),
         refused("flipped bit in the tag", "forged", closed, spoil=flip(-1, 7)),
@@ -328,6 +337,169 @@ def refused_tokens():
     ] + [
         refused(f"address {text}", "forged", "no lease can be for this address", claim={"address": text})
         for text in NEVER_LEASED
+    ]
+
+
+# --- shares
+
+BOOKS = ("a", "b", "c", "D_4", "e-5", "f.6", "g", DOOR_64)
+TOKENS = {size: chance(f"token of {size} bytes", size) for size in (49, 61)}
+
+
+def shares_of(name, k, n, size=49, **different):
+    case = {
+        "name": name,
+        "pkS": PKS,
+        "token": TOKENS[size],
+        "k": k,
+        "books": list(BOOKS[:n]),
+        "group": chance("group of " + name, 4),
+        "coefficients": [chance(f"coefficient {power} of {name}", size) for power in range(1, k)],
+    }
+    return case | different
+
+
+def shares():
+    made = [shares_of(f"{k} of {n}", k, n) for k, n in ((2, 2), (2, 3), (3, 3), (4, 6), (2, 8), (8, 8))]
+    made += [shares_of(f"{k} of {n}, IPv6 address", k, n, 61) for k, n in ((2, 3), (5, 8))]
+    return made + [
+        shares_of("another server", 2, 2, pkS=OTHER_PKS),
+        shares_of("coefficients of zero", 3, 3, coefficients=[bytes(49)] * 2),
+        shares_of("greatest bytes", 3, 4, token=b"\xff" * 49, coefficients=[b"\xff" * 49] * 2, group=b"\xff" * 4),
+        shares_of("smallest bytes", 2, 2, token=bytes(49), coefficients=[bytes(49)], group=bytes(4)),
+    ] + refused_shares()
+
+
+def refused_shares():
+    closed = "the seal does not open"
+    length = "its length is not that of a share"
+
+    def refused(name, why, spoil=lambda share: share, k=2, x=1, pkS=PKS, sealed_for="a", values=TOKENS[49]):
+        part = protocol.make_part(chance("group of " + name, 4), k, x, values)
+        share = spoil(protocol.seal_part(pkS, sealed_for, part))
+        return {"name": name, "pkS": PKS, "book": "a", "share": share, "refused": "no-token", "why": why}
+
+    return [
+        refused("nothing at all", length, always(b"")),
+        refused("one byte too short", length, lambda share: share[:-1]),
+        refused("one byte too long", length, lambda share: share + b"\0"),
+        refused("between the two lengths", length, values=chance("values", 55)),
+        refused("a token where a share should be", length, always(TOKENS[49])),
+        refused("for another guestbook", closed, sealed_for="b"),
+        refused("for a guestbook of another case", closed, sealed_for="A"),
+        refused("for another server", closed, pkS=OTHER_PKS),
+        refused("flipped bit in the group", closed, flip(0)),
+        refused("flipped bit in k", closed, flip(4, 5)),
+        refused("flipped bit in the values", closed, flip(30)),
+        refused("flipped bit in the tag of the share", closed, flip(-1, 7)),
+        refused("longer one cut to the shorter length", closed, lambda share: share[:70], values=TOKENS[61]),
+        refused("k of 0", "k is not one that there is", k=0),
+        refused("k of 1", "k is not one that there is", k=1),
+        refused("k of 9", "k is not one that there is", k=9),
+        refused("k of 15", "k is not one that there is", k=15),
+        refused("x of 0", "x is not one that there is", x=0),
+        refused("x of 9", "x is not one that there is", x=9),
+        refused("x of 15", "x is not one that there is", x=15),
+    ]
+
+
+def combinations():
+    """The shares are made up: any values are those of some token."""
+
+    def share(k, x, size=49, group="group"):
+        return {"group": chance(group, 4), "k": k, "x": x, "values": chance(f"values at {x}", size)}
+
+    def case(name, *shares, why=None):
+        return {"name": name, "shares": list(shares)} | ({"refused": "no-token", "why": why} if why else {})
+
+    three = [share(3, x) for x in (1, 2, 3)]
+    number = "they are not as many as are needed"
+    kin = "they are not of one token"
+    return [
+        case("first two of k 2", share(2, 1), share(2, 2)),
+        case("in another order", share(2, 2), share(2, 1)),
+        case("last two of k 2", share(2, 7), share(2, 8)),
+        case("three, not in order", share(3, 5), share(3, 1), share(3, 8)),
+        case("five of IPv6", *(share(5, x, 61) for x in (2, 3, 4, 6, 7))),
+        case("all eight", *(share(8, x) for x in range(1, 9))),
+        case("one too few", *three[:2], why=number),
+        case("one too many", *three, share(3, 4), why=number),
+        case("one alone", share(2, 1), why=number),
+        case("none at all", why=kin),
+        case("the same twice", three[0], three[0], three[1], why="one is there twice"),
+        case("the same x twice", share(2, 1), share(2, 1) | {"values": TOKENS[49]}, why="one is there twice"),
+        case("two groups", share(2, 1), share(2, 2, group="other group"), why=kin),
+        case("two numbers that are needed", share(2, 1), share(3, 2), why=kin),
+        case("two lengths", share(2, 1), share(2, 2, 61), why=kin),
+        case("k of 1, alone", share(1, 1), why="k is not one that there is"),
+        case("k of 9, nine of them", *(share(9, x % 8 + 1) for x in range(9)), why="k is not one that there is"),
+        case("x of 0, which would be the token", share(2, 0), share(2, 1), why="x is not one that there is"),
+        case("x of 255", share(2, 255), share(2, 1), why="x is not one that there is"),
+        case("no values", share(2, 1, 0), share(2, 2, 0), why="it is no share of a token"),
+        case("48 values", share(2, 1, 48), share(2, 2, 48), why="it is no share of a token"),
+    ]
+
+
+# --- codes for paper
+
+
+def paper_code(name, sheet=1234, index=5, door="ssh", **different):
+    return {
+        "name": name,
+        "pkS": PKS,
+        "id": PERSON["id"],
+        "psk": PSK,
+        "device": None,
+        "sheet": sheet,
+        "index": index,
+        "door": door,
+        "doors": ["web", "ssh", DOOR_64],
+    } | different
+
+
+def paper():
+    made = [
+        paper_code("in the middle"),
+        paper_code("first of all", 0, 0),
+        paper_code("last of a sheet", 0, 31),
+        paper_code("first of the next sheet", 1, 0),
+        paper_code("last of all", 2047, 31),
+        paper_code("another door", door="web"),
+        paper_code("longest name of a door", door=DOOR_64),
+        paper_code("of one device", device=DEVICE),
+        paper_code("another person and server", pkS=OTHER_PKS, id=OTHER_PERSON["id"], psk=OTHER_PSK),
+    ]
+
+    def refused(name, refusal, why, spoil=lambda code: code, of=None, **different):
+        case = paper_code(name, **different)
+        own = protocol.own_of(case["psk"], case["device"])
+        place = (case["door"], case["sheet"], case["index"])
+        code = spoil(protocol.make_code(case["pkS"], case["id"], own, *place)["paper_code"])
+        server = {"name": name, "pkS": PKS, "id": PERSON["id"], "psk": PSK, "device": of, "doors": case["doors"]}
+        return server | {"paper_code": code, "refused": refusal, "why": why}
+
+    length = "its length is not that of a code"
+    unknown = "the server has no key with this id"
+    wrong = "the tag is of no such key and door"
+    alike = PERSON["id"][:2] + OTHER_PERSON["id"][2:]
+    return made + [
+        refused("nothing at all", "no-token", length, always(b"")),
+        refused("one byte too short", "no-token", length, lambda code: code[:-1]),
+        refused("one byte too long", "no-token", length, lambda code: code + b"\0"),
+        refused("a token where a code should be", "no-token", length, always(TOKENS[49])),
+        refused("key that the server does not know", "unknown-key", unknown, id=OTHER_PERSON["id"]),
+        refused("wrong server", "unknown-key", unknown, pkS=OTHER_PKS),
+        refused("flipped bit in the tag", "unknown-key", unknown, flip(0)),
+        refused("flipped bit in the beginning of the id", "unknown-key", unknown, flip(10)),
+        refused("flipped bit in the sheet", "forged", wrong, flip(7)),
+        refused("flipped bit in the index", "forged", wrong, flip(8)),
+        refused("wrong psk", "forged", wrong, psk=OTHER_PSK),
+        refused("key whose id begins alike", "forged", wrong, id=alike),
+        refused("of one device, where the key belongs to none", "forged", wrong, device=DEVICE),
+        refused("of no device, where the key belongs to one", "forged", wrong, of=DEVICE),
+        refused("of another device", "forged", wrong, device=OTHER_DEVICE, of=DEVICE),
+        refused("door that the key may not open", "forged", wrong, door="vault"),
+        refused("no door that the key may open", "forged", wrong, doors=[]),
     ]
 
 
@@ -348,9 +520,16 @@ def invitation(name, told={}):
         "until": None,
         "no_clock": False,
         "code_doors": [],
+        "bound": False,
+        "mail": None,
+        "shared_doors": [],
         "left_aside": [],
     }
     return {"name": name} | usual | told
+
+
+def shared_door(door, k, books):
+    return {"door": door, "k": k, "books": list(books)}
 
 
 def invitations():
@@ -373,14 +552,43 @@ def invitations():
         invitation("QUIC shape", {"port": 443, "shape": 3}),
         invitation("without what may be absent", {"port": None, "shape": None}),
         invitation("longest texts", {"key_name": DOOR_64, "endpoints": ["e" * 253], "doors": [DOOR_64]}),
-        invitation("unknown tag 130", {"left_aside": [{"tag": 130, "bytes": b"later"}]}),
+        invitation("key of one device", {"bound": True}),
+        invitation("mail address", {"mail": "knocks+ssh@mail.example.org"}),
+        invitation("shortest mail address", {"mail": "a@b"}),
+        invitation("longest mail address", {"mail": "!#$%&'*/=?^`{|}~\"@@(<>,;:\\[]".ljust(254, "x")}),
+        invitation("door that takes shares", {"shared_doors": [shared_door("ssh", 2, BOOKS[:3])]}),
         invitation(
-            "unknown tags 128, twice, and 255",
+            "two doors that take shares, of three",
+            {
+                "doors": ["ssh", "web", "vault"],
+                "shared_doors": [shared_door("vault", 7, "hgfedcba"), shared_door("ssh", 2, "ba")],
+            },
+        ),
+        invitation(
+            "longest names of guestbooks",
+            {"doors": [DOOR_64], "shared_doors": [shared_door(DOOR_64, 3, ["x" * 62, "y" * 62, "z" * 61])]},
+        ),
+        invitation(
+            "all that may be there",
+            {
+                "until": START_OF_2026,
+                "no_clock": True,
+                "code_doors": ["ssh"],
+                "bound": True,
+                "mail": "knocks@mail.example.org",
+                "shared_doors": [shared_door("ssh", 2, "abc")],
+            },
+        ),
+        invitation("unknown tag 131", {"left_aside": [{"tag": 131, "bytes": b"later"}]}),
+        invitation(
+            "unknown tags 131, twice, and 255, after the known ones",
             {
                 "code_doors": ["ssh"],
+                "bound": True,
+                "shared_doors": [shared_door("ssh", 2, "ab")],
                 "left_aside": [
-                    {"tag": 128, "bytes": b""},
-                    {"tag": 128, "bytes": b"\0" * 255},
+                    {"tag": 131, "bytes": b""},
+                    {"tag": 131, "bytes": b"\0" * 255},
                     {"tag": 255, "bytes": b"x"},
                 ],
             },
@@ -421,6 +629,32 @@ def refused_invitations():
         "until of four bytes": (10, bytes(4)),
         "no clock, with a byte": (11, b"\x01"),
         "code door that is not among the doors": (12, b"web"),
+        "bound, with a byte": (128, b"\x01"),
+        "empty mail address": (129, b""),
+        "mail address without an @": (129, b"mail.example.org"),
+        "mail address that begins with @": (129, b"@mail.example.org"),
+        "mail address that ends with @": (129, b"knocks@"),
+        "mail address of an @ alone": (129, b"@"),
+        "mail address of 255 characters": (129, b"a@" + b"b" * 253),
+        "mail address with a space": (129, b"knocks @mail.example.org"),
+        "mail address with a line's end": (129, b"knocks@mail.example.org\n"),
+        "mail address that is not ASCII": (129, "kn\u00f6cks@mail.example.org".encode()),
+        "door that takes shares without any words": (130, b""),
+        "door that takes shares without k": (130, b"ssh"),
+        "door that takes shares, not among the doors": (130, b"web 2 a b"),
+        "k of 1 share": (130, b"ssh 1 a b"),
+        "k of more shares than guestbooks": (130, b"ssh 3 a b"),
+        "k of 9 shares": (130, b"ssh 9 a b c d e f g h i"),
+        "k of two digits": (130, b"ssh 02 a b"),
+        "no guestbooks": (130, b"ssh 2"),
+        "one guestbook": (130, b"ssh 2 a"),
+        "nine guestbooks": (130, b"ssh 2 a b c d e f g h i"),
+        "guestbook twice": (130, b"ssh 2 a b a"),
+        "guestbook with a slash": (130, b"ssh 2 a /b"),
+        "guestbook of 65 characters": (130, b"ssh 2 a " + b"b" * 65),
+        "two spaces between guestbooks": (130, b"ssh 2 a  b"),
+        "space behind the guestbooks": (130, b"ssh 2 a b "),
+        "line's end behind the guestbooks": (130, b"ssh 2 a b\n"),
     }
     data = protocol.from_text(right[6:])
     cut = data[1:-5]  # the last field has lost its last byte
@@ -444,6 +678,16 @@ def refused_invitations():
         "two names": ("bad-order", protocol.invitation_text(also(1, b"berta"))),
         "two seeds": ("bad-order", protocol.invitation_text(also(4, OTHER_SEED))),
         "two ports": ("bad-order", protocol.invitation_text(also(8, b"\0\x16"))),
+        "bound twice": ("bad-order", protocol.invitation_text(fields + [(128, b"")] * 2)),
+        "two mail addresses": ("bad-order", protocol.invitation_text(fields + [(129, b"a@b")] * 2)),
+        "guestbooks before the mail address": (
+            "bad-order",
+            protocol.invitation_text(fields + [(130, b"ssh 2 a b"), (129, b"a@b")]),
+        ),
+        "door that takes shares twice": (
+            "bad-field",
+            protocol.invitation_text(fields + [(130, b"ssh 2 a b"), (130, b"ssh 2 b c")]),
+        ),
         "neither seed nor id": ("missing-field", protocol.invitation_text(without(4))),
         "seed and id": ("bad-field", protocol.invitation_text(also(5, PERSON["id"]))),
         "id of seven bytes": ("bad-field", protocol.invitation_text(sorted(without(4) + [(5, bytes(7))]))),

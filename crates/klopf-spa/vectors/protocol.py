@@ -234,7 +234,12 @@ def hop_port(pkS, time):
     return {"hop": hop, "step": step, "mac": mac, "port": 1024 + number(mac[:4]) % 64512}
 
 
-# --- 5. Short token
+# --- 5. Tokens
+
+
+def own_of(psk, device=None):
+    """`own`: of a key that belongs to one device with its number behind."""
+    return psk + (device or b"")
 
 
 def masked(pkS, n, part):
@@ -242,7 +247,7 @@ def masked(pkS, n, part):
     return bytes(a ^ b for a, b in zip(part, standard.hmac_sha256(mask, n)))
 
 
-def make_token(pkS, me_id, psk, n, claim, change={}):
+def make_token(pkS, me_id, own, n, claim, change={}):
     """A token. `change` is as with `make_packet`."""
     made = {}
 
@@ -252,7 +257,7 @@ def make_token(pkS, me_id, psk, n, claim, change={}):
 
     put("mask", server_keys(pkS)["mask"])
     hidden = put("hidden_id", masked(pkS, n, me_id[:4]))
-    key = put("key", hkdf(psk, b"klopf token 1 seal", 32))
+    key = put("key", hkdf(own, b"klopf token 1 seal", 32))
     nonce = put("nonce", n + hidden)
     data = put("data", b"klopf token 1" + pkS + me_id)
     address = ipaddress.ip_address(claim["address"])
@@ -260,7 +265,7 @@ def make_token(pkS, me_id, psk, n, claim, change={}):
         (
             bytes([0x10 + address.version]),
             address.packed,
-            standard.sha256(b"klopf door" + claim["door"].encode())[:4],
+            door_hash(claim["door"]),
             claim["time"].to_bytes(4, "big"),
             claim["counter"].to_bytes(6, "big"),
             claim["minutes"].to_bytes(2, "big"),
@@ -272,17 +277,17 @@ def make_token(pkS, me_id, psk, n, claim, change={}):
 
 
 def open_token(token, pkS, known, doors):
-    """What a token claims. `known` are (id, psk) of the keys that the server knows, `doors` the names of its doors."""
+    """What a token claims. `known` are (id, own) of the keys that the server knows, `doors` the names of its doors."""
     if len(token) not in (49, 61):
         raise Refused("no-token") from Refused("its length is not that of a token")
     prefix = masked(pkS, token[:8], token[8:12])
     keys = [key for key in known if key[0][:4] == prefix]
     if not keys:
         raise Refused("unknown-key") from Refused("the server has no key with this id")
-    for me_id, psk in keys:  # four bytes may be those of several
+    for me_id, own in keys:  # four bytes may be those of several
         try:
             nonce, data = token[:12], b"klopf token 1" + pkS + me_id
-            plain = standard.gcm_siv_open(hkdf(psk, b"klopf token 1 seal", 32), nonce, token[12:], data)
+            plain = standard.gcm_siv_open(hkdf(own, b"klopf token 1 seal", 32), nonce, token[12:], data)
             return read_token(plain, doors)
         except Refused as why:
             cause = why
@@ -295,16 +300,151 @@ def read_token(plain, doors):
     need(size, "its first byte is unknown")
     claim = {"address": read_address(reader.take(size))}
     door = reader.take(4)
-    named = [name for name in doors if standard.sha256(b"klopf door" + name.encode())[:4] == door]
+    named = [name for name in doors if door_hash(name) == door]
     claim["door"] = named[0] if named else None
     claim |= {"time": reader.number(4), "counter": reader.number(6), "minutes": reader.number(2)}
     reader.end()
     return claim
 
 
+# --- 5. Shares
+
+
+def gf_multiply(a, b):
+    """In GF(2^8), modulo x^8 + x^4 + x^3 + x^2 + 1."""
+    product = 0
+    while b:
+        if b & 1:
+            product ^= a
+        a, b = a << 1, b >> 1
+        if a > 0xFF:
+            a ^= 0x11D
+    return product
+
+
+def gf_inverse(a):
+    inverse = 1
+    for _ in range(254):  # a^255 is 1
+        inverse = gf_multiply(inverse, a)
+    return inverse
+
+
+def share_key(pkS):
+    return hkdf(pkS, b"klopf share 1", 32)
+
+
+def share_data(book):
+    return b"klopf share 1" + book.encode()
+
+
+def make_part(group, k, x, values):
+    return group + bytes([16 * k + x]) + values
+
+
+def seal_part(pkS, book, part):
+    return standard.gcm_siv_seal(share_key(pkS), bytes(12), part, share_data(book))
+
+
+def make_shares(pkS, token, k, books, group, coefficients):
+    """The shares of a token. `coefficients` are those of x, x^2 and so on, each with a byte for each of the token."""
+
+    def value_at(x):
+        values, power = token, 1
+        for coefficient in coefficients:
+            power = gf_multiply(power, x)
+            values = bytes(value ^ gf_multiply(factor, power) for value, factor in zip(values, coefficient))
+        return values
+
+    parts = [make_part(group, k, x, value_at(x)) for x in range(1, len(books) + 1)]
+    shares = [seal_part(pkS, book, part) for book, part in zip(books, parts)]
+    return {"key": share_key(pkS), "data": [share_data(book) for book in books], "parts": parts, "shares": shares}
+
+
+def open_share(share, pkS, book):
+    """What the share says that came by this guestbook."""
+    try:
+        need(len(share) in (70, 82), "its length is not that of a share")
+        part = standard.gcm_siv_open(share_key(pkS), bytes(12), share, share_data(book))
+        opened = {"group": part[:4], "k": part[4] >> 4, "x": part[4] & 0x0F, "values": part[5:]}
+        need_sound(opened)
+        return opened
+    except Refused as why:
+        raise Refused("no-token") from why
+
+
+def need_sound(share):
+    need(2 <= share["k"] <= 8, "k is not one that there is")
+    need(1 <= share["x"] <= 8, "x is not one that there is")
+    need(len(share["values"]) in (49, 61), "it is no share of a token")
+
+
+def combine(shares):
+    """The token of k shares, by Lagrange's interpolation at 0."""
+    try:
+        for share in shares:
+            need_sound(share)
+        same = {(share["group"], share["k"], len(share["values"])) for share in shares}
+        need(len(same) == 1, "they are not of one token")
+        need(len(shares) == shares[0]["k"], "they are not as many as are needed")
+        need(len({share["x"] for share in shares}) == len(shares), "one is there twice")
+    except Refused as why:
+        raise Refused("no-token") from why
+
+    token = bytes(len(shares[0]["values"]))
+    for share in shares:
+        weight = 1
+        for other in shares:
+            if other is not share:
+                weight = gf_multiply(weight, gf_multiply(other["x"], gf_inverse(other["x"] ^ share["x"])))
+        token = bytes(sum_so_far ^ gf_multiply(weight, value) for sum_so_far, value in zip(token, share["values"]))
+    return token
+
+
+# --- 5. Codes
+
+
+def door_hash(door):
+    return standard.sha256(b"klopf door" + door.encode())[:4]
+
+
+def code_mask(pkS, tag):
+    key = hkdf(pkS, b"klopf code 1 mask", 32)
+    return {"mask_key": key, "mask": standard.hmac_sha256(key, tag)[:4]}
+
+
+def make_code(pkS, me_id, own, door, sheet, index):
+    place = (sheet * 32 + index).to_bytes(2, "big")
+    key = hkdf(own, b"klopf code 1", 32)
+    signed = b"klopf code 1" + pkS + me_id + door_hash(door) + place
+    tag = standard.hmac_sha256(key, signed)[:7]
+    mask = code_mask(pkS, tag)
+    hidden = bytes(a ^ b for a, b in zip(place + me_id[:2], mask["mask"]))
+    made = {"place": place, "key": key, "signed": signed, "tag": tag, "hidden": hidden, "paper_code": tag + hidden}
+    return made | mask
+
+
+def open_code(code, pkS, known, doors):
+    """Which code it is, and of which door. `known` are (id, own) of the keys that the server knows."""
+    if len(code) != 11:
+        raise Refused("no-token") from Refused("its length is not that of a code")
+    tag, mask = code[:7], code_mask(pkS, code[:7])["mask"]
+    clear = bytes(a ^ b for a, b in zip(code[7:], mask))
+    place = number(clear[:2])
+    keys = [key for key in known if key[0][:2] == clear[2:]]
+    if not keys:
+        raise Refused("unknown-key") from Refused("the server has no key with this id")
+    for me_id, own in keys:
+        for door in doors:
+            if make_code(pkS, me_id, own, door, place // 32, place % 32)["tag"] == tag:
+                return {"sheet": place // 32, "index": place % 32, "door": door}
+    raise Refused("forged") from Refused("the tag is of no such key and door")
+
+
 # --- 7. Invitation
 
-REPEATED = {6, 7, 12}
+REPEATED = {6, 7, 12, 130}
+MAIL = re.compile(r"(?!@)[!-~]*@[!-~]*(?<!@)")
+SHARED_DOOR = re.compile(r"[A-Za-z0-9_.-]{1,64} [2-8]( [A-Za-z0-9_.-]{1,64}){2,8}")
 
 
 def fields_of(invitation):
@@ -318,6 +458,10 @@ def fields_of(invitation):
             told.append((tag, invitation[key].to_bytes(size, "big")))
     told += [(11, b"")] if invitation["no_clock"] else []
     told += [(12, door.encode()) for door in invitation["code_doors"]]
+    told += [(128, b"")] if invitation["bound"] else []
+    told += [(129, invitation["mail"].encode())] if invitation["mail"] else []
+    for shared in invitation["shared_doors"]:
+        told.append((130, " ".join([shared["door"], str(shared["k"]), *shared["books"]]).encode()))
     return told + [(left["tag"], left["bytes"]) for left in invitation["left_aside"]]
 
 
@@ -347,13 +491,13 @@ def split_fields(data):
         except Refused as why:
             raise Refused("truncated") from why
     for (tag, _), (following, _) in zip(fields, fields[1:]):
-        again = tag == following and (tag in REPEATED or tag >= 128)
+        again = tag == following and (tag in REPEATED or tag >= 131)
         need(tag < following or again, "bad-order")
     return fields
 
 
 def read_fields(fields):
-    known = set(range(1, 13))
+    known = {*range(1, 13), 128, 129, 130}
     need(all(tag in known or tag >= 128 for tag, _ in fields), "unknown-field")
     found = {tag: [value for other, value in fields if other == tag] for tag in known}
 
@@ -387,8 +531,20 @@ def read_fields(fields):
         "until": whole(10, 8),
         "no_clock": one(11, 0) is not None,
         "code_doors": texts(12, NAME),
-        "left_aside": [{"tag": tag, "bytes": value} for tag, value in fields if tag >= 128],
+        "bound": one(128, 0) is not None,
+        "mail": texts(129, MAIL)[0] if found[129] else None,
+        "shared_doors": [read_shared_door(text) for text in texts(130, SHARED_DOOR)],
+        "left_aside": [{"tag": tag, "bytes": value} for tag, value in fields if tag >= 131],
     }
+    need(invitation["mail"] is None or 3 <= len(invitation["mail"]) <= 254, "bad-field")
+    shared = [shared["door"] for shared in invitation["shared_doors"]]
+    need(len(set(shared)) == len(shared) and set(shared) <= set(invitation["doors"]), "bad-field")
     need(invitation["shape"] in (None, 0, 1, 2, 3), "bad-field")
     need(set(invitation["code_doors"]) <= set(invitation["doors"]), "bad-field")
     return invitation
+
+
+def read_shared_door(text):
+    door, k, *books = text.split(" ")
+    need(int(k) <= len(books) and len(set(books)) == len(books), "bad-field")
+    return {"door": door, "k": int(k), "books": books}

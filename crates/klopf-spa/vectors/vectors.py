@@ -7,6 +7,7 @@ usage: vectors.py make DIR     writes the files into DIR
 Needs the package cryptography (Debian: python3-cryptography).
 """
 
+import itertools
 import json
 import pathlib
 import sys
@@ -21,6 +22,11 @@ import test_standard
 
 def unhex(vector, *names):
     return (bytes.fromhex(vector[name]) for name in names)
+
+
+def own_of(vector):
+    (psk,) = unhex(vector, "psk")
+    return protocol.own_of(psk, bytes.fromhex(vector["device"]) if vector["device"] else None)
 
 
 # --- what each kind of vector has, from what it is made of; and what opening it must give
@@ -56,14 +62,51 @@ def complete_port(vector):
 
 
 def complete_token(vector):
-    pkS, me_id, psk, n = unhex(vector, "pkS", "id", "psk", "n")
-    return protocol.make_token(pkS, me_id, psk, n, vector["claim"])
+    pkS, me_id, n = unhex(vector, "pkS", "id", "n")
+    return protocol.make_token(pkS, me_id, own_of(vector), n, vector["claim"])
 
 
 def open_token(vector):
-    token, pkS, me_id, psk = unhex(vector, "token", "pkS", "id", "psk")
+    token, pkS, me_id = unhex(vector, "token", "pkS", "id")
     doors = [vector["claim"]["door"]] if "claim" in vector else []
-    return {"claim": protocol.open_token(token, pkS, [(me_id, psk)], doors)}
+    return {"claim": protocol.open_token(token, pkS, [(me_id, own_of(vector))], doors)}
+
+
+def complete_shares(vector):
+    pkS, token, group = unhex(vector, "pkS", "token", "group")
+    coefficients = [bytes.fromhex(coefficient) for coefficient in vector["coefficients"]]
+    return protocol.make_shares(pkS, token, vector["k"], vector["books"], group, coefficients)
+
+
+def open_shares(vector):
+    """Where there is one share only, what it says; else the parts, and the token, which any k must give."""
+    (pkS,) = unhex(vector, "pkS")
+    if "share" in vector:
+        return protocol.open_share(*unhex(vector, "share"), pkS, vector["book"])
+    shares = zip(vector["shares"], vector["books"])
+    opened = [protocol.open_share(bytes.fromhex(share), pkS, book) for share, book in shares]
+    tokens = {protocol.combine(chosen) for chosen in itertools.combinations(opened, vector["k"])}
+    (token,) = tokens
+    return {"parts": [protocol.make_part(**share) for share in opened], "token": token}
+
+
+def opened_share(share):
+    group, values = unhex(share, "group", "values")
+    return {"group": group, "k": share["k"], "x": share["x"], "values": values}
+
+
+def combine(vector):
+    return {"token": protocol.combine([opened_share(share) for share in vector["shares"]])}
+
+
+def complete_paper_code(vector):
+    pkS, me_id = unhex(vector, "pkS", "id")
+    return protocol.make_code(pkS, me_id, own_of(vector), vector["door"], vector["sheet"], vector["index"])
+
+
+def open_paper_code(vector):
+    code, pkS, me_id = unhex(vector, "paper_code", "pkS", "id")
+    return protocol.open_code(code, pkS, [(me_id, own_of(vector))], vector["doors"])
 
 
 def complete_invitation(vector):
@@ -111,13 +154,36 @@ KINDS = {
         None,
     ),
     "tokens": (
-        "Section 5: short tokens. The server knows one key, with `id` and `psk`. `hidden_id` is bytes 8 to 12, `key` "
+        "Section 5: tokens. The server knows one key, with `id` and `psk`, and `device` where it belongs to one; null "
+        "where to none. `hidden_id` is bytes 8 to 12, `key` "
         "that of the seal, `data` its additional data, `plain` the claim in bytes; in a claim, time is in seconds."
         + REFUSED
         + " by this name.",
         cases.tokens,
         complete_token,
         open_token,
+    ),
+    "shares": (
+        "Section 5: shares of a token, one for each of `books`; any `k` of them give `token`. `coefficients` are those "
+        "of x, x^2 and so on, each with a byte for each of the token; `key` and `data` are those of the seal. A vector "
+        "with `refused` is one share, that came by `book`, and must be refused by this name.",
+        cases.shares,
+        complete_shares,
+        open_shares,
+    ),
+    "combinations": (
+        "Section 5: opened shares and the token that they give." + REFUSED + " by this name: they give none.",
+        cases.combinations,
+        combine,
+        combine,
+    ),
+    "paper": (
+        "Section 5: codes for paper. The server knows one key, with `id` and `psk`, and `device` as with tokens; the "
+        "key may open `doors`, and the code is for `door`. `signed` is what `tag` is made of; `hidden` is the rest of "
+        "the code." + REFUSED + " by this name.",
+        cases.paper,
+        complete_paper_code,
+        open_paper_code,
     ),
     "invitations": (
         "Section 7: invitations. What is null is absent; `id` is that of `seed` where there is one; `left_aside` are "

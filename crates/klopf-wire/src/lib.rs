@@ -9,6 +9,7 @@ mod port;
 mod port_set;
 pub mod socks;
 pub mod stun;
+pub mod text;
 
 pub use packet::{Knock, Malformed, parse_datagram, parse_packet};
 pub use port::{FlagMask, Port, Proto, TcpFlags};

@@ -51,6 +51,9 @@ impl Scene {
             until: Some(now() + 3600),
             no_clock: false,
             code_doors: vec![name("web")],
+            bound: false,
+            mail: None,
+            shared_doors: Vec::new(),
         }
     }
 

@@ -51,6 +51,28 @@ pub(crate) fn write_all() -> io::Result<()> {
             }
         }
     }
+    for vector in read("shares")? {
+        let name = name(&vector);
+        let sealed = vector["shares"].as_array().into_iter().flatten().chain(vector.get("share"));
+        for (number, share) in sealed.enumerate() {
+            write("share", &format!("{name}_{number}"), &hex(share))?;
+        }
+        for (number, part) in vector["parts"].as_array().into_iter().flatten().enumerate() {
+            write("share", &format!("part_{name}_{number}"), &hex(part))?;
+        }
+    }
+    for vector in read("combinations")? {
+        let shares: Vec<Vec<u8>> = vector["shares"].as_array().into_iter().flatten().map(whole).collect();
+        write("share", &format!("combined_{}", name(&vector)), &shares.concat())?;
+    }
+    for vector in read("paper")? {
+        let name = name(&vector);
+        write("code", &name, &bytes(&vector, "paper_code"))?;
+        if let (Some(sheet), Some(index)) = (vector["sheet"].as_u64(), vector["index"].as_u64()) {
+            let place = [&sheet.to_be_bytes()[6..], &index.to_be_bytes()[7..]].concat();
+            write("code", &format!("place_{name}"), &[&place, text(&vector, "door").as_bytes()].concat())?;
+        }
+    }
     for vector in read("invitations")? {
         let (name, text) = (name(&vector), text(&vector, "text"));
         write("invitation", &name, text.as_bytes())?;
@@ -79,7 +101,19 @@ fn text(vector: &Value, field: &str) -> String {
 
 /// The bytes of a field; none if it is not there.
 fn bytes(vector: &Value, field: &str) -> Vec<u8> {
-    HEXLOWER.decode(text(vector, field).as_bytes()).unwrap_or_default()
+    hex(&vector[field])
+}
+
+fn hex(value: &Value) -> Vec<u8> {
+    HEXLOWER.decode(value.as_str().unwrap_or_default().as_bytes()).unwrap_or_default()
+}
+
+/// An opened share as the target reads it: group, k, x, the number of its values, and these.
+fn whole(share: &Value) -> Vec<u8> {
+    let number = |field: &str| share[field].as_u64().and_then(|it| u8::try_from(it).ok()).expect("a small number");
+    let values = bytes(share, "values");
+    let length = u8::try_from(values.len()).expect("not many");
+    [&bytes(share, "group")[..], &[number("k"), number("x"), length], &values].concat()
 }
 
 fn array(vector: &Value, field: &str) -> [u8; 32] {

@@ -98,6 +98,13 @@ impl Maker {
         [&head[..], &sealed].concat()
     }
 
+    /// A share for a guestbook, of its part.
+    pub(super) fn share(&self, book: &str, part: &[u8]) -> Vec<u8> {
+        let cipher = Aes256GcmSiv::new(&derive(self.public.bytes(), "klopf share 1").into());
+        let aad = [b"klopf share 1", book.as_bytes()].concat();
+        cipher.encrypt(&TokenNonce::default(), Payload { msg: part, aad: &aad }).expect("it is short")
+    }
+
     fn context(&self) -> ([u8; 32], hpke::aead::AeadCtxS<ChaCha20Poly1305, HkdfSha256, Kem>) {
         let private = <Kem as hpke::Kem>::PrivateKey::from_bytes(&self.exchange).expect("32 bytes");
         let public = Kem::sk_to_pk(&private);

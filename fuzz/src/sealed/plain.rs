@@ -1,8 +1,8 @@
-//! Knocks and claims, read in the plainest way, by the tables of the protocol.
+//! Knocks, claims and shares, read in the plainest way, by the tables of the protocol.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-use klopf_spa::{Claim, Knock, Name};
+use klopf_spa::{Claim, Knock, Name, Share};
 
 /// A knock with its signature, which is not looked at.
 pub(super) fn knock(bytes: &[u8]) -> Option<Knock> {
@@ -43,6 +43,51 @@ pub(super) fn claim(bytes: &[u8]) -> Option<Claim> {
     let (door, time) = (array(&rest[..4]), u32::from_be_bytes(array(&rest[4..8])));
     let hold = u16::from_be_bytes(array(&rest[14..]));
     (!is_refused(address)).then_some(Claim { address, door, time, counter, hold })
+}
+
+/// A share of its part.
+pub(super) fn share(part: &[u8]) -> Option<Share> {
+    let (head, values) = part.split_at_checked(5)?;
+    let share = Share { group: array(&head[..4]), k: head[4] / 16, x: head[4] % 16, values: values.to_vec() };
+    is_share(&share).then_some(share)
+}
+
+fn is_share(share: &Share) -> bool {
+    (2..9).contains(&share.k) && (1..9).contains(&share.x) && [49, 61].contains(&share.values.len())
+}
+
+/// The token of shares: the polynomial through them at 0.
+pub(super) fn token(shares: &[Share]) -> Option<Vec<u8>> {
+    let first = shares.first()?;
+    let fits = |(at, share): (usize, &Share)| {
+        let kin = share.group == first.group && share.k == first.k && share.values.len() == first.values.len();
+        kin && is_share(share) && !shares[..at].iter().any(|other| other.x == share.x)
+    };
+    if shares.len() != usize::from(first.k) || !shares.iter().enumerate().all(fits) {
+        return None;
+    }
+    let value = |at: usize| {
+        shares.iter().fold(0, |sum, share| {
+            let others = shares.iter().filter(|other| other.x != share.x);
+            let term =
+                others.fold(share.values[at], |term, other| times(times(term, other.x), inverse(other.x ^ share.x)));
+            sum ^ term
+        })
+    };
+    Some((0..first.values.len()).map(value).collect())
+}
+
+/// In GF(2^8), modulo x^8 + x^4 + x^3 + x^2 + 1.
+fn times(a: u8, b: u8) -> u8 {
+    (0..8).rev().fold(0, |product: u8, bit| {
+        let doubled = product << 1 ^ if product & 0x80 == 0 { 0 } else { 0x1d };
+        doubled ^ if b >> bit & 1 == 0 { 0 } else { a }
+    })
+}
+
+/// What times it is 1.
+fn inverse(a: u8) -> u8 {
+    (1..=255).find(|b| times(a, *b) == 1).unwrap_or_default()
 }
 
 /// The addresses that nobody may claim.

@@ -6,7 +6,7 @@ use klopf_tests::{
     CLIENT4, Case, Dovecot, Elsewhere, Nginx, Result, Signal, Stage, ensure, gone, mail, process_field, send, until,
 };
 
-use crate::play::{Box, DOOR, Play, book, needs, work};
+use crate::play::{DOOR, Maildir, Play, book, needs, work};
 
 pub(crate) fn cases() -> Vec<Case> {
     let (mails, both) = (needs(&[&Dovecot::NEEDS]), needs(&[&Dovecot::NEEDS, &Nginx::NEEDS]));
@@ -66,7 +66,7 @@ fn no_port(stage: &Stage) -> Result {
 
 fn needed(stage: &Stage) -> Result {
     let elsewhere = Elsewhere::make(stage)?;
-    let maildir = Box::make(stage, "mail")?;
+    let maildir = Maildir::make(stage, "mail")?;
     let section = maildir.section("");
     let packets = DOOR.replace("\n\n", "\nvia = [\"packet\"]\n\n");
     let mut play = Play::begin(stage, &elsewhere, DOOR)?;

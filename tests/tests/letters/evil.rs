@@ -6,7 +6,7 @@ use klopf_tests::scene::{STRANGER4, text};
 use klopf_tests::{CLIENT4, Case, Dovecot, Elsewhere, Hostile, Result, Stage, ensure, mail, until, written};
 use klopf_wire::text::Shape;
 
-use crate::play::{Box, DOOR, Play, book, imap, needs, nobody, work};
+use crate::play::{DOOR, Maildir, Play, book, imap, needs, nobody, work};
 
 /// What a web server does, and what is said of it.
 const PAGES: [(&str, &str, &[&str]); 13] = [
@@ -58,7 +58,7 @@ pub(crate) fn cases() -> Vec<Case> {
 fn page(stage: &Stage, deed: &str, said: &[&str]) -> Result {
     let elsewhere = Elsewhere::make(stage)?;
     let evil = Hostile::web(stage, &elsewhere, deed)?;
-    let maildir = Box::make(stage, "mail")?;
+    let maildir = Maildir::make(stage, "mail")?;
     let section = book(&elsewhere, "evil", "http://evil.test/", "insecure = true");
     let mut play = Play::begin(stage, &elsewhere, &format!("{section}{}{DOOR}", maildir.section("")))?;
     // Others are not kept waiting.
@@ -131,7 +131,7 @@ fn server(stage: &Stage, deed: &str, said: &[&str]) -> Result {
     let dovecot = Dovecot::start(stage, &elsewhere)?;
     let evil = Hostile::imap(stage, &elsewhere, deed)?;
     dovecot.deliver(&mail("private", "hello"))?;
-    let maildir = Box::make(stage, "mail")?;
+    let maildir = Maildir::make(stage, "mail")?;
     let section = imap(stage, "evil", "imap://ada@evil.test/INBOX", "insecure = true\nevery = \"5s\"")?;
     let mut play = Play::begin(stage, &elsewhere, &format!("{section}{}{DOOR}", maildir.section("")))?;
     evil.until_done(deed, 1)?;
@@ -183,7 +183,7 @@ fn deep(stage: &Stage) -> Result {
 
 fn many(stage: &Stage) -> Result {
     let elsewhere = Elsewhere::make(stage)?;
-    let maildir = Box::make(stage, "mail")?;
+    let maildir = Maildir::make(stage, "mail")?;
     for number in 0..1000 {
         maildir.deliver(&format!("m{number}"), &mail("advertisement", &format!("buy {number} of them")))?;
     }

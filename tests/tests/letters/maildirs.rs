@@ -11,7 +11,7 @@ use klopf_tests::{
     CLIENT4, CLIENT6, Case, Elsewhere, Postfix, Result, Signal, Stage, built, ensure, mail, mails_of, until,
 };
 
-use crate::play::{Box, DOOR, Play, needs, nobody};
+use crate::play::{DOOR, Maildir, Play, needs, nobody};
 
 pub(crate) fn cases() -> Vec<Case> {
     let (plain, postfix) = (needs(&[]), needs(&[&Postfix::NEEDS]));
@@ -28,7 +28,7 @@ pub(crate) fn cases() -> Vec<Case> {
 
 fn at_once(stage: &Stage) -> Result {
     let elsewhere = Elsewhere::make(stage)?;
-    let maildir = Box::make(stage, "mail")?;
+    let maildir = Maildir::make(stage, "mail")?;
     let mut play = Play::begin(stage, &elsewhere, &format!("{}{DOOR}", maildir.section("")))?;
     play.until_source("box", "listens", |of| text(of, "state") == "listening" && text(of, "kind") == "maildir")?;
     for (name, address) in [("one", CLIENT4), ("two", CLIENT6)] {
@@ -43,7 +43,7 @@ fn at_once(stage: &Stage) -> Result {
 
 fn becomes(stage: &Stage, taken: &str) -> Result {
     let elsewhere = Elsewhere::make(stage)?;
-    let maildir = Box::make(stage, "mail")?;
+    let maildir = Maildir::make(stage, "mail")?;
     maildir.deliver("private", &mail("private", "Dear Ada"))?;
     let config = format!("{}{DOOR}", maildir.section(&format!("taken = {taken:?}")));
     let mut play = Play::begin(stage, &elsewhere, &config)?;
@@ -69,7 +69,7 @@ fn comes_later(stage: &Stage) -> Result {
     let config = format!("[mail.box]\nmaildir = {:?}\n\n{DOOR}", stage.path("mail"));
     let mut play = Play::begin(stage, &elsewhere, &config)?;
     play.until_trouble("box", &["no-mailbox", "no-access"])?;
-    let maildir = Box::make(stage, "mail")?;
+    let maildir = Maildir::make(stage, "mail")?;
     let letter = mail("hello", &play.plain(CLIENT4)?);
     maildir.deliver("one", &letter)?;
     play.opens(CLIENT4)?;
@@ -77,7 +77,7 @@ fn comes_later(stage: &Stage) -> Result {
 }
 
 /// Runs `klopf deliver` as the courier's user.
-fn deliver(stage: &Stage, maildir: &Box, letter: &str) -> Result {
+fn deliver(stage: &Stage, maildir: &Maildir, letter: &str) -> Result {
     let mut command = stage.server.command("setpriv");
     command.args(["--reuid=nobody", "--regid=nogroup", "--clear-groups"]).arg(program(stage)?);
     command.args(["deliver", "--maildir"]).arg(&maildir.path).stdin(Stdio::piped());
@@ -100,7 +100,7 @@ fn program(stage: &Stage) -> Result<std::path::PathBuf> {
 
 fn drop_box(stage: &Stage) -> Result {
     let elsewhere = Elsewhere::make(stage)?;
-    let maildir = Box::make(stage, "mail")?;
+    let maildir = Maildir::make(stage, "mail")?;
     let config = format!("{}{DOOR}", maildir.section("drop-box = true"));
     let mut play = Play::begin(stage, &elsewhere, &config)?;
     deliver(stage, &maildir, &mail("advertisement", "buy this"))?;
@@ -118,7 +118,7 @@ fn drop_box(stage: &Stage) -> Result {
 
 fn by_postfix(stage: &Stage) -> Result {
     let elsewhere = Elsewhere::make(stage)?;
-    let maildir = Box::make(stage, "mail")?;
+    let maildir = Maildir::make(stage, "mail")?;
     let config = format!("{}{DOOR}", maildir.section("drop-box = true"));
     let program = program(stage)?;
     let words = [&program.to_string_lossy(), "deliver", "--maildir", &maildir.path.to_string_lossy()];

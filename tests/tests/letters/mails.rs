@@ -88,7 +88,8 @@ fn places(stage: &Stage) -> Result {
     let elsewhere = Elsewhere::make(stage)?;
     let dovecot = Dovecot::start(stage, &elsewhere)?;
     let mut play = Play::begin(stage, &elsewhere, &format!("{}{DOOR}", work(stage, &elsewhere, "")?))?;
-    let put: [(&str, fn(&str) -> String); 6] = [
+    type Put = fn(&str) -> String;
+    let put: [(&str, Put); 6] = [
         ("subject", |token| mail(token, "nothing here")),
         ("quoted", |token| {
             let quoted: String = wrapped(&in_lines(token)).lines().map(|line| format!("> > {line}\n")).collect();
@@ -146,11 +147,8 @@ fn becomes(stage: &Stage, taken: &str, is: impl Fn(&[Kept], &[Kept]) -> bool) ->
     let letter = mail("knock", &play.plain(CLIENT4)?);
     dovecot.deliver(&letter)?;
     play.opens(CLIENT4)?;
-    let named = |kept: Vec<Kept>| kept;
-    until(&format!("the mails are as {taken} says"), || {
-        Ok(is(&named(dovecot.mails("INBOX")?), &named(dovecot.mails("Knocks")?)))
-    })
-    .map_err(|fault| format!("{fault}: {:#?} {:#?}", dovecot.mails("INBOX"), dovecot.mails("Knocks")))?;
+    until(&format!("the mails are as {taken} says"), || Ok(is(&dovecot.mails("INBOX")?, &dovecot.mails("Knocks")?)))
+        .map_err(|fault| format!("{fault}: {:#?} {:#?}", dovecot.mails("INBOX"), dovecot.mails("Knocks")))?;
     let private = dovecot.mails("INBOX")?.into_iter().find(|kept| about(kept, "private")).ok_or("a mail is lost")?;
     ensure!(!private.seen && !private.deleted, "somebody else's mail is touched: {private:?}");
     play.until_fine("work").map(drop)

@@ -6,7 +6,7 @@ use std::os::unix::fs::{PermissionsExt, chown};
 use std::path::PathBuf;
 
 use klopf_spa::{Claim, Shape};
-use klopf_tests::scene::{NEEDS, SSH, Scene, Status, tells, text};
+use klopf_tests::scene::{NEEDS, SSH, Scene, Status, text};
 use klopf_tests::{
     Daemon, Dovecot, Elsewhere, Need, Person, Receiver, Result, Running, SERVER4, SERVER6, Signal, Stage, ensure, gone,
     process_field, send, until, until_some, written,
@@ -47,11 +47,11 @@ pub(crate) fn book(elsewhere: &Elsewhere, name: &str, url: &str, lines: &str) ->
 }
 
 /// A Maildir of the courier's user.
-pub(crate) struct Box {
+pub(crate) struct Maildir {
     pub(crate) path: PathBuf,
 }
 
-impl Box {
+impl Maildir {
     pub(crate) fn make(stage: &Stage, name: &str) -> Result<Self> {
         let path = stage.path(name);
         let nobody: u32 = stage.server.run("id", &["-u", "nobody"])?.trim().parse()?;
@@ -122,11 +122,6 @@ impl<'a> Play<'a> {
 
     pub(crate) fn log(&mut self) -> Result<String> {
         self.klopfd()?.log()
-    }
-
-    /// Waits until the log has a line with all these words.
-    pub(crate) fn until_logged(&mut self, words: &[&str]) -> Result {
-        self.klopfd()?.until(&format!("the log says {words:?}"), |log| tells(log, words))
     }
 
     /// A child of `klopfd` by its name; none if there is none.

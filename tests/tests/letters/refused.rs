@@ -5,7 +5,7 @@ use klopf_tests::scene::{STRANGER4, text};
 use klopf_tests::{CLIENT4, Case, Dovecot, Elsewhere, Person, Result, Stage, ensure, mail, written};
 use klopf_wire::text::Shape;
 
-use crate::play::{Box, DOOR, Play, needs, nobody, work};
+use crate::play::{DOOR, Maildir, Play, needs, nobody, work};
 
 const HOUR: u32 = 3600;
 
@@ -29,7 +29,8 @@ fn reasons(stage: &Stage) -> Result {
     let (mut eve, stranger) = (Person::new("eve")?, Person::new("stranger")?);
     eve.invite(stage, "expires = 2020-01-01T00:00:00Z")?;
     play.start()?;
-    let mine: [(&str, fn(&mut Claim)); 5] = [
+    type Change = fn(&mut Claim);
+    let mine: [(&str, Change); 5] = [
         ("too-old", |claim| claim.time -= 25 * HOUR),
         ("wrong-clock", |claim| claim.time += HOUR),
         ("unknown-door", |claim| claim.door = [0xff; 4]),
@@ -63,7 +64,7 @@ fn reasons(stage: &Stage) -> Result {
 
 fn ways(stage: &Stage) -> Result {
     let elsewhere = Elsewhere::make(stage)?;
-    let maildir = Box::make(stage, "mail")?;
+    let maildir = Maildir::make(stage, "mail")?;
     let mut config = maildir.section("");
     for (name, port, via) in [("ssh", 22, "\"packet\", \"mail\""), ("web", 443, "\"packet\"")] {
         config.push_str(&format!(
@@ -81,7 +82,7 @@ fn ways(stage: &Stage) -> Result {
 
 fn bound(stage: &Stage) -> Result {
     let elsewhere = Elsewhere::make(stage)?;
-    let maildir = Box::make(stage, "mail")?;
+    let maildir = Maildir::make(stage, "mail")?;
     let mut play = Play::set(stage, &elsewhere, &format!("{}{DOOR}", maildir.section("")), "once = true")?;
     play.start()?;
     let claim = play.ada.claim("ssh", CLIENT4)?;
@@ -110,7 +111,7 @@ fn bound(stage: &Stage) -> Result {
 
 fn hold(stage: &Stage) -> Result {
     let elsewhere = Elsewhere::make(stage)?;
-    let maildir = Box::make(stage, "mail")?;
+    let maildir = Maildir::make(stage, "mail")?;
     let door = DOOR.replace("600s", "10m");
     let mut play = Play::begin(stage, &elsewhere, &format!("{}{door}", maildir.section("")))?;
     for (last, (minutes, seconds)) in (50..).zip([(0, 600), (2, 120), (300, 600)]) {
@@ -126,12 +127,12 @@ fn hold(stage: &Stage) -> Result {
 
 fn forged(stage: &Stage) -> Result {
     let elsewhere = Elsewhere::make(stage)?;
-    let maildir = Box::make(stage, "mail")?;
+    let maildir = Maildir::make(stage, "mail")?;
     let mut play = Play::begin(stage, &elsewhere, &format!("{}{DOOR}", maildir.section("")))?;
     let token = play.token_with(CLIENT4, |_| ())?;
     for at in [20, 35, token.len() - 1] {
         let mut changed = token.clone();
-        changed[at] ^= 1;
+        *changed.get_mut(at).ok_or("too short")? ^= 1;
         maildir.deliver(&format!("m{at}"), &mail("forged", &written(&changed, Shape::Plain)?))?;
     }
     play.scene.until_status("three are forged", |status| crate::play::count(status, "forged") == 3)?;

@@ -95,6 +95,9 @@ impl Draft {
             until: [key.join_before, key.expires].into_iter().flatten().min(),
             no_clock: options.no_clock,
             code_doors,
+            bound: false,
+            mail: None,
+            shared_doors: Vec::new(),
         };
         if let Err(error) = Invitation::parse(&invitation.text()) {
             let why = format!("no client could read the invitation: {error}");

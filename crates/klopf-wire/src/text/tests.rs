@@ -1,0 +1,117 @@
+use proptest::prelude::*;
+
+use super::*;
+
+/// A body that looks random.
+fn body(length: usize, seed: u8) -> Vec<u8> {
+    (0..length).map(|at| (at.to_le_bytes()[0]).wrapping_mul(151).wrapping_add(seed.wrapping_mul(89)) ^ 0x5a).collect()
+}
+
+const SHAPES: [Shape; 2] = [Shape::Plain, Shape::Words];
+
+fn line(body: &[u8], shape: Shape) -> Option<String> {
+    write(body, shape, &mut |_| ())
+}
+
+fn bodies(text: &str) -> Vec<Vec<u8>> {
+    find(text).map(|found| found.body).collect()
+}
+
+#[test]
+fn every_length_comes_through_in_every_shape() {
+    for length in LENGTHS {
+        for shape in SHAPES {
+            let body = body(length, 7);
+            let text = line(&body, shape).unwrap();
+            assert_eq!(read(&text), Some(Found { body: body.clone(), address: None }), "{text}");
+            assert_eq!(bodies(&text.to_uppercase()), [body]);
+        }
+    }
+    assert_eq!([line(&[0; 10], Shape::Plain), line(&[], Shape::Words)], [None, None]);
+    assert_eq!(line(&[0; 11], Shape::Plain).unwrap().len(), 21);
+    assert_eq!(line(&[0; 61], Shape::Plain).unwrap().len(), 101);
+    assert_eq!(line(&[0; 11], Shape::Words).unwrap().split(' ').count(), 9);
+}
+
+#[test]
+fn the_formats_are_those_of_the_protocol() {
+    let code: Vec<u8> = (0..11).collect();
+    assert_eq!(line(&code, Shape::Plain).unwrap(), "aaaqeayeaudaocajbimui");
+    assert_eq!(line(&code, Shape::Words).unwrap(), "abandon amount liar amount expire adjust cage candy chuckle");
+}
+
+#[test]
+fn a_word_that_was_broken_is_made_whole_whatever_stands_around() {
+    let body = body(61, 3);
+    let text = line(&body, Shape::Plain).unwrap();
+    for width in [9, 20, 60, 71] {
+        for glue in ["\n", "\r\n> ", " \u{a0}", "-\n", "\n> > ", "\u{200b}", "\u{ad}"] {
+            let pieces: Vec<&str> =
+                (0..text.len()).step_by(width).map(|at| &text[at..text.len().min(at + width)]).collect();
+            let broken = pieces.join(glue);
+            for (before, after) in
+                [("", ""), ("here it is: ", " yours, Ada"), ("Dear all\n\n", "\n-- \nAda"), ("<", ">"), ("(\"", "\").")]
+            {
+                assert_eq!(bodies(&format!("{before}{broken}{after}")), [&body[..]], "{before}{broken}{after}");
+            }
+        }
+    }
+    for url in ["https://host.example/any?", "/x?a=b&t=", "GET /"] {
+        assert_eq!(bodies(&format!("{url}{text} HTTP/1.1")), [&body[..]]);
+    }
+    assert!(bodies(&format!("x{text}")).is_empty() && bodies(&text[1..]).is_empty());
+}
+
+#[test]
+fn words_are_found_between_lines_numbers_and_marks() {
+    let body = body(49, 9);
+    let text = line(&body, Shape::Words).unwrap();
+    let listed: String = text.split(' ').zip(1..).map(|(word, number)| format!("{number:2}. {word}\n> ")).collect();
+    for text in [listed, text.replace(' ', ", "), text.replace(' ', "\u{a0}"), format!("Hello from us: {text}; bye")] {
+        assert_eq!(bodies(&text), [&body[..]], "{text}");
+    }
+    let one_wrong = text.replacen("a", "o", 1);
+    assert!(bodies(&one_wrong).is_empty());
+    assert!(is_word("Abandon") && !is_word("klopf"));
+}
+
+#[test]
+fn several_are_told_in_their_order_and_each_once() {
+    let (first, second) = (body(49, 1), body(61, 2));
+    let words = line(&second, Shape::Words).unwrap();
+    let plain = line(&first, Shape::Plain).unwrap();
+    assert_eq!(bodies(&format!("{words}\n\n{plain}\n{words}")), [&second[..], &first[..]]);
+    assert_eq!(bodies(&format!("{plain} {plain}")), [&first[..]]);
+    assert_eq!(read(&format!("{plain} {words}")), None);
+}
+
+#[test]
+fn a_code_has_the_address_that_stands_beside_it() {
+    let code = body(11, 5);
+    for shape in SHAPES {
+        let text = line(&code, shape).unwrap();
+        for (around, expected) in [
+            ("{} 192.0.2.7", Some("192.0.2.7")),
+            ("{} for 192.0.2.7.", Some("192.0.2.7")),
+            ("please let in 192.0.2.7: {}", Some("192.0.2.7")),
+            ("10.0.0.1 {} (2001:db8::7)", Some("2001:db8::7")),
+            ("{}\n\n[2001:db8::7]", Some("2001:db8::7")),
+            ("{}", None),
+            ("{} at 12:30, dad", None),
+            ("192.0.2.300 {}", None),
+        ] {
+            let found = read(&around.replace("{}", &text)).unwrap();
+            assert_eq!((found.body, found.address), (code.clone(), expected.map(|a| a.parse().unwrap())), "{around}");
+        }
+        let far = format!("{text}{}192.0.2.7", "ä ".repeat(80));
+        assert_eq!(read(&far).unwrap().address, None);
+    }
+    assert_eq!(read(&format!("{} 192.0.2.7", line(&body(49, 1), Shape::Plain).unwrap())).unwrap().address, None);
+}
+
+proptest! {
+    #[test]
+    fn any_text_is_searched_without_panic(text in "[a-z2-7 \\n>ä-]{0,400}", other: String) {
+        let _ = (find(&text).count(), find(&other).count());
+    }
+}
