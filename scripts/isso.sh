@@ -7,7 +7,7 @@ set -eu
 cd "$(dirname "$0")/.."
 mkdir -p "$1"
 directory=$(cd "$1" && pwd)/isso
-wanted=scripts/isso.txt
+wanted=tests/isso.txt
 
 cmp -s "$wanted" "$directory/installed.txt" && exit
 echo "Installing isso into $directory" >&2

@@ -47,7 +47,8 @@ impl<'a> Isso<'a> {
                 directory.display()
             ),
         )?;
-        let mut command = elsewhere.host.command(built_in("isso/bin/python3")?);
+        // It looks for its own site at the start.
+        let mut command = elsewhere.command(&built_in("isso/bin/python3")?.to_string_lossy());
         command.arg(built_in("isso/bin/isso")?).arg("-c").arg(config).arg("run");
         let running = Running::start(command, &stage.path("isso.out"))?;
         until("isso listens", || {
