@@ -15,12 +15,18 @@ demo='ip:iproute2 ss:iproute2 sshd:openssh-server ssh:openssh-client ssh-keygen:
 tests="$demo python3:python3 nft:nftables iptables:iptables pkill:procps unshare:util-linux setpriv:util-linux
     nmap:nmap tcpdump:tcpdump knockd:knockd dbus-daemon:dbus-daemon faketime:faketime tshark:tshark
     chromium:chromium node:nodejs
-    /usr/lib/python3/dist-packages/cryptography:python3-cryptography"
+    /usr/lib/python3/dist-packages/cryptography:python3-cryptography openssl:openssl nginx:nginx
+    dovecot:dovecot-core /usr/lib/dovecot/imap:dovecot-imapd /usr/lib/dovecot/lmtp:dovecot-lmtpd"
+# A host has one mail server; another one is not replaced.
+[ -e /usr/sbin/sendmail ] || tests="$tests postfix:postfix"
+# What isso, a comment server, is installed with.
+python3 -c 'import ensurepip' 2>/dev/null || tests="$tests /nowhere:python3-venv"
 bench='ip:iproute2 knockd:knockd iptables:iptables nft:nftables fwknopd:fwknop-server fwknop:fwknop-client'
 
 # What a service's package has for the boot.
 services='openssh-server:ssh.service openssh-server:ssh.socket knockd:knockd.service
-    fwknop-server:fwknop-server.service'
+    fwknop-server:fwknop-server.service nginx:nginx.service dovecot-core:dovecot.service
+    dovecot-core:dovecot.socket postfix:postfix.service'
 
 packages=''  # what is missing
 installed='' # what has been installed here
@@ -149,3 +155,7 @@ fi
 
 scripts/cargo --version >/dev/null
 command -v cc >/dev/null || give_up 'There is no C compiler, which Rust links with: install gcc'
+
+# --- what some tests go without
+
+[ "$1" != test ] || scripts/isso.sh "${CARGO_TARGET_DIR:-target}" || say 'There is no isso: what needs it is skipped'

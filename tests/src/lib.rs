@@ -10,17 +10,26 @@
 //! This crate must not know how the programs work inside: only their options, files, logs and what they do.
 #![forbid(unsafe_code)]
 
+mod authority;
 mod capture;
 mod clock;
 mod config;
 mod daemon;
 mod disk;
+mod dovecot;
+mod elsewhere;
 mod freezer;
 mod host;
+mod hostile;
+mod isso;
+mod letter;
+mod lmtp;
 mod need;
+mod nginx;
 pub mod packet;
 mod peer;
 mod person;
+mod postfix;
 mod program;
 mod running;
 pub mod scene;
@@ -31,17 +40,26 @@ mod trial;
 mod wait;
 mod wire;
 
+pub use authority::Authority;
 pub use capture::Capture;
 pub use clock::Clock;
 pub use config::{configure_klopfd, set_klopfd};
 pub use daemon::{Daemon, Door};
 pub use disk::Disk;
+pub use dovecot::{Dovecot, Kept, mails_of};
+pub use elsewhere::Elsewhere;
 pub use freezer::Freezer;
 pub use host::Host;
+pub use hostile::Hostile;
+pub use isso::Isso;
+pub use letter::{SHAPES, mail, wrapped, written};
+pub use lmtp::deliver_by_lmtp;
 pub use need::Need;
+pub use nginx::{Nginx, Visit};
 pub use peer::{Answer, Peer, Probes, Service, Stream, serve};
 pub use person::{Person, Receiver, now_ms};
-pub use program::{built, found, player};
+pub use postfix::Postfix;
+pub use program::{built, built_in, found, player};
 pub use running::{Running, gone, process_field, send};
 pub use rustix::process::Signal;
 pub use ssh::Sshd;

@@ -5,13 +5,15 @@ use std::process::{Command, Stdio};
 use std::sync::OnceLock;
 
 use crate::freezer::groups;
-use crate::program::found;
+use crate::program::{built_in, found};
 
 /// Something a machine may lack.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Need {
     /// Control groups that can be made.
     Cgroups,
+    /// isso, a comment server, where `scripts/isso.sh` installs it.
+    Isso,
     /// Root, with the right to make network namespaces.
     Root,
     /// A program, and the Debian package it is in.
@@ -32,12 +34,15 @@ impl Need {
             Self::Cgroups if groups().is_none() => {
                 Some("needs control groups (mount -t cgroup2 cgroup2 /sys/fs/cgroup)".into())
             }
+            Self::Isso if built_in("isso/bin/isso").is_err() => {
+                Some("needs isso (scripts/isso.sh target, with access to PyPI)".into())
+            }
             Self::Program(name, package) if found(name).is_none() => {
                 Some(format!("needs {name} (apt-get install {package})"))
             }
             Self::Tun if !Path::new("/dev/net/tun").exists() => Some("needs /dev/net/tun (modprobe tun)".into()),
             Self::Vlan if !vlan() => Some("needs VLAN interfaces in the kernel (modprobe 8021q)".into()),
-            Self::Cgroups | Self::Root | Self::Program(..) | Self::Tun | Self::Vlan => None,
+            Self::Cgroups | Self::Isso | Self::Root | Self::Program(..) | Self::Tun | Self::Vlan => None,
         }
     }
 
@@ -46,6 +51,7 @@ impl Need {
     pub fn name(self) -> &'static str {
         match self {
             Self::Cgroups => "cgroups",
+            Self::Isso => "isso",
             Self::Root => "root",
             Self::Program(name, _) => name,
             Self::Tun => "tun",

@@ -28,6 +28,16 @@ pub fn built(name: &str) -> Result<PathBuf> {
     if file.is_file() { Ok(file) } else { Err(format!("{} is missing: `cargo build` first", file.display()).into()) }
 }
 
+/// A file of what is built or installed for all profiles, by its path in the target directory.
+///
+/// # Errors
+/// If it is not there.
+pub fn built_in(path: &str) -> Result<PathBuf> {
+    // target/PROFILE/deps/TEST
+    let file = env::current_exe()?.ancestors().nth(3).ok_or("no target directory")?.join(path);
+    if file.exists() { Ok(file) } else { Err(format!("{} is missing", file.display()).into()) }
+}
+
 /// A program of these tests that plays a part, from the directory this profile is built in.
 ///
 /// # Errors

@@ -1,0 +1,35 @@
+//! Letters: knocks that come by mail and in guestbooks, from real servers and from servers that mean no good.
+#![forbid(unsafe_code)]
+
+mod books;
+mod codes;
+mod courier;
+mod evil;
+mod killed;
+mod maildirs;
+mod mails;
+mod pages;
+mod play;
+mod refused;
+mod replays;
+mod shares;
+
+use std::process::ExitCode;
+
+use klopf_tests::{Case, run};
+
+fn main() -> ExitCode {
+    let mut cases: Vec<Case> = Vec::new();
+    cases.extend(books::cases());
+    cases.extend(codes::cases());
+    cases.extend(courier::cases());
+    cases.extend(evil::cases());
+    cases.extend(killed::cases());
+    cases.extend(mails::cases());
+    cases.extend(maildirs::cases());
+    cases.extend(pages::cases());
+    cases.extend(refused::cases());
+    cases.extend(replays::cases());
+    cases.extend(shares::cases());
+    run(cases)
+}
