@@ -13,6 +13,7 @@ const MOST_FAULTS: usize = 100;
 const NEXT_FILE: &[u8] = b"\n#----\n";
 /// What the seeds have where a secret belongs: no message may repeat it.
 const SECRET: &str = "AQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQE";
+const DAY: Duration = Duration::from_secs(86400);
 
 /// Reads the input as a `klopf.toml`, with files of `keys.d` behind it if it is divided.
 pub fn klopf_toml(input: &[u8]) {
@@ -34,6 +35,7 @@ pub fn klopf_toml(input: &[u8]) {
             assert_eq!(read.warnings, checked.warnings);
             sensible(&read.config);
             sealed(&read.config);
+            sourced(&read.config);
             assert!(!format!("{:?}", read.config).contains(SECRET));
         }
         Err(faults) => {
@@ -87,6 +89,54 @@ fn sealed(config: &native::Config) {
             assert!(config.keys.iter().all(|key| native::Config::may_open(key, door) == named(key)));
         }
     }
+}
+
+/// Holds for what each configuration without faults says of tokens.
+fn sourced(config: &native::Config) {
+    assert!(config.mails.len() + config.guestbooks.len() <= 32);
+    for (place, mail) in config.mails.iter().enumerate() {
+        assert!(config.mails.iter().skip(place + 1).all(|other| other.name != mail.name));
+        let fine = |text: &str| !text.is_empty() && !text.contains(char::is_control);
+        assert!(mail.require_dkim.iter().all(|domain| domain.is_ascii() && domain.contains('.')));
+        match (&mail.mailbox, &mail.taken) {
+            (native::Mailbox::Imap(imap), taken) => {
+                assert!(fine(&imap.user) && fine(&imap.folder) && fine(&imap.host) && imap.port > 0);
+                assert!(!imap.password_file.is_empty() && Duration::from_secs(5) <= imap.every && imap.every <= DAY);
+                assert!(!matches!(taken, native::Taken::Move(to) if *to == imap.folder || !fine(to)));
+            }
+            (native::Mailbox::Maildir(maildir), taken) => {
+                assert!(maildir.path.starts_with('/') && (!maildir.drop_box || *taken == native::Taken::Delete));
+                let inside = |to: &str| fine(to) && !to.contains('/') && !to.starts_with('.');
+                assert!(!matches!(taken, native::Taken::Move(to) if !inside(to)));
+            }
+        }
+    }
+    for (place, book) in config.guestbooks.iter().enumerate() {
+        assert!(config.guestbooks.iter().skip(place + 1).all(|other| other.name != book.name));
+        let url = book.url.as_str();
+        assert!(url.starts_with("https://") || book.insecure && url.starts_with("http://"), "{url}");
+        assert!(url.bytes().all(|byte| byte.is_ascii_graphic()) && !url.contains('#'), "{url}");
+        let authority = url.split(['/', '?']).nth(2).unwrap_or_default();
+        assert!(!authority.is_empty() && !authority.contains('@'), "{url}");
+        assert!(Duration::from_secs(1) <= book.every && book.every <= DAY);
+        assert!(book.user_agent.as_ref().is_none_or(|text| fine_header(text)));
+    }
+    for door in &config.doors {
+        assert!(Duration::from_secs(60) <= door.valid_for && door.valid_for <= 30 * DAY);
+        assert!(!door.share_within.is_zero() && door.share_within <= Duration::from_secs(3600));
+        let books = door.guestbooks.as_deref();
+        assert!(books.is_none_or(|books| !books.is_empty()));
+        assert!(books.into_iter().flatten().all(|name| config.guestbooks.iter().any(|book| book.name == *name)));
+        let count = books.map_or(0, <[_]>::len);
+        assert!(door.quorum == 1 || door.quorum > 1 && usize::from(door.quorum) <= count && count <= 8);
+    }
+    for sheets in config.keys.iter().map(|key| &key.revoked_sheets) {
+        assert!(sheets.is_sorted_by(|sheet, next| sheet < next) && sheets.iter().all(|sheet| *sheet < 2048));
+    }
+}
+
+fn fine_header(text: &str) -> bool {
+    !text.is_empty() && text.bytes().all(|byte| (b' '..=b'~').contains(&byte))
 }
 
 /// Holds for each file without faults.

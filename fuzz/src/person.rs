@@ -9,6 +9,11 @@ pub fn profile(input: &[u8]) {
         Ok(read) => {
             assert!(!read.endpoints.is_empty() && read.endpoints.iter().all(|endpoint| is_endpoint(endpoint)));
             assert!(!read.doors.is_empty());
+            assert!(read.mail.as_ref().is_none_or(|mail| mail.is_ascii() && mail.contains('@') && !mail.contains(' ')));
+            for books in &read.books {
+                assert!(read.doors.contains(&books.door));
+                assert!(2 <= books.shares && usize::from(books.shares) <= books.of.len() && books.of.len() <= 8);
+            }
             assert_eq!(profile::parse("again.toml", read.text().as_bytes()), Ok(read), "what is written is read again");
         }
         Err(faults) => {

@@ -117,6 +117,32 @@ fn keys_beside_the_file_are_checked_too() {
     assert!(code == 66 && stderr.contains("cannot read") && stderr.contains("keys.d/phone.toml"), "{stderr}");
 }
 
+#[cfg(unix)]
+#[test]
+fn files_of_mails_and_guestbooks_are_checked_too() {
+    use std::os::unix::fs::PermissionsExt;
+    let dir = Dir::new("sources");
+    let mail = "[mail.work]\nimap = \"imaps://ada@mail.example\"\npassword-file = \"password\"\n";
+    let book = "[guestbook.a]\nurl = \"https://example.org\"\n[door.a]\nguard = [\"tcp/22\"]\nkeys = [\"*\"]\n";
+    let main = dir.file("klopf.toml", &format!("{mail}{book}"));
+    let (code, stdout, _) = klopf(&format!("check {main}"));
+    assert!(stdout.starts_with("warning: mail `work` is not read: its `password-file` beside "), "{stdout}");
+    assert!(code == 0 && stdout.ends_with("fine, 1 door, 1 mail, 1 guestbook, 2 warnings\n"), "{stdout}");
+
+    let password = dir.file("password", "hunter2\n");
+    for (mode, expected) in [(0o600, 1), (0o644, 2)] {
+        fs::set_permissions(&password, fs::Permissions::from_mode(mode)).unwrap();
+        let (_, stdout, _) = klopf(&format!("check {main}"));
+        assert_eq!(stdout.matches("warning: ").count(), expected, "{stdout}");
+        assert_eq!(stdout.contains(&format!("help: chmod 600 {password}")), expected == 2, "{stdout}");
+    }
+
+    let wrong = dir.file("wrong.toml", &mail.replace("ada@", "ada:hunter2@"));
+    let (code, stdout, _) = klopf(&format!("check {wrong}"));
+    assert!(code == 78 && stdout.contains("a password does not belong into `imap`"), "{stdout}");
+    assert!(!stdout.contains("hunter2"), "{stdout}");
+}
+
 #[test]
 fn doors_are_exported() {
     let dir = Dir::new("export");

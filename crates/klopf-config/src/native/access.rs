@@ -28,15 +28,20 @@ pub(super) fn check(doors: &[Door], read: &Sections, reports: &mut [Report<'_>])
     unknown_doors(doors, keys, reports);
     let sound: Option<Vec<&Key>> = keys.iter().map(|written| written.key.as_ref()).collect();
     let (Some(sound), [main, ..]) = (sound, &mut *reports) else { return };
-    let by_key = |door: &&Door| sound.iter().any(|key| Config::may_open(key, door));
-    let is_sure = |(index, place): (usize, &Place)| !place.unsure && !unknown.contains(&index);
+    // What leads to a door that nothing opens is no fault of its own.
+    let (mut in_use, mut is_sure) = (Vec::new(), true);
     for (index, (door, place)) in doors.iter().zip(places).enumerate() {
-        if is_sure((index, place)) && !main.is_full() {
-            Access { door, place, opened_by_key: by_key(&door), sources }.check(main);
+        if place.unsure || unknown.contains(&index) || main.is_full() {
+            is_sure = false;
+            continue;
         }
+        let opened_by_key = sound.iter().any(|key| Config::may_open(key, door));
+        let access = Access { door, place, opened_by_key, sources };
+        access.check(main);
+        in_use.extend(Some(door).filter(|_| opened_by_key || !access.by_any()));
     }
-    if places.iter().enumerate().all(is_sure) && !main.is_full() {
-        sources::use_of(sources, &doors.iter().filter(by_key).collect::<Vec<_>>(), main);
+    if is_sure {
+        sources::use_of(sources, &in_use, main);
     }
     without_code(doors, keys, reports);
 }
@@ -115,6 +120,10 @@ impl Access<'_> {
             }
     }
 
+    fn by_any(&self) -> bool {
+        self.by(Way::Packet) || self.by(Way::Sequence) || self.by_token()
+    }
+
     fn by_token(&self) -> bool {
         self.by(Way::Mail) || self.by(Way::Guestbook)
     }
@@ -122,17 +131,16 @@ impl Access<'_> {
     /// Warns of a door that nothing opens, and of ways that lead nowhere or round its terms.
     fn check(&self, report: &mut Report<'_>) {
         let name = &self.door.name;
-        let (by_packet, by_sequence) = (self.by(Way::Packet), self.by(Way::Sequence));
-        if !by_packet && !self.by_token() {
+        if !self.by(Way::Packet) && !self.by_token() {
             for span in &self.place.key_words {
                 let text = "a sequence has nothing to put in place of `{key}`";
                 warn(report, span, text, "use `{ip}` or `{door}`, or leave it out");
             }
         }
-        if !by_packet && !by_sequence && !self.by_token() {
+        if !self.by_any() {
             return self.by_nothing(report);
         }
-        if let Some(sequence) = self.place.sequence.as_ref().filter(|_| !by_sequence) {
+        if let Some(sequence) = self.place.sequence.as_ref().filter(|_| !self.by(Way::Sequence)) {
             let help = "add `sequence` to `via`, or remove the sequence";
             let text = format!("the sequence of door `{name}` opens nothing: `via` leaves it out");
             warn(report, sequence, text, help);

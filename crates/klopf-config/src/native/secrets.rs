@@ -99,8 +99,9 @@ impl Reader {
             let words: Vec<_> = path.split('.').map(|word| word.trim_matches([' ', '\t', '"', '\''])).collect();
             let last = words.last().copied().unwrap_or_default();
             let first = words.first().copied().unwrap_or_default();
-            // Keys may be written without a header as well: `key.laptop.psk`.
-            self.private |= PRIVATE.contains(&first) || words.len() > 1 && !OPEN.contains(&first);
+            // Keys may be written without a header as well: `key.laptop.psk`. And a profile has a `mail` that is an address.
+            let is_text = first == "mail" && words.len() == 1 && line.get(at..).is_some_and(|v| v.starts_with('"'));
+            self.private |= PRIVATE.contains(&first) && !is_text || words.len() > 1 && !OPEN.contains(&first);
             let disclosed = !self.private && !self.hidden;
             let harmless = nearest(last, &keys::SECRET).is_none() && !sources::is_password(last);
             let public = is_public(last) || disclosed && harmless;

@@ -156,7 +156,7 @@ fn same<T>(
     }
 }
 
-/// Warns of what is read for nothing, or too seldom. `doors` are those that some key may open.
+/// Warns of what is read for nothing, or too seldom. `doors` are those that some key may open, or of which it is told already that none may.
 pub(super) fn use_of(sources: &Sources, doors: &[&Door], report: &mut Report<'_>) {
     let by_token = |way: Way| doors.iter().filter(move |door| door.takes(way) && !door.second_factor);
     for mail in sources.mails.iter().filter(|_| by_token(Way::Mail).next().is_none()) {

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use klopf_config::native::{Config, Door, PortRange};
 use klopf_control::{AskError, Client, Reply, Request, Status};
-use klopf_files::{Files, Unreadable};
+use klopf_files::{Files, SourceFiles, Unreadable};
 use klopf_gate::firewall::{BaseChain, ForeignRule, Ports, Survey, TCP, UDP};
 use klopf_sys::Interface;
 use klopf_wire::{Port, Proto};
@@ -73,6 +73,14 @@ impl Host {
         let look = format!("klopf check {name} shows the place");
         match files.parse() {
             Ok(checked) => {
+                let sources = SourceFiles::read(&place.config, &checked.config);
+                for trouble in sources.troubles() {
+                    findings.warn(ABOUT, trouble.to_string(), trouble.help().to_owned());
+                }
+                for path in &sources.exposed {
+                    let text = format!("others may read {}, which holds secrets", path.display());
+                    findings.warn(ABOUT, text, klopf_files::remedy(path));
+                }
                 for warning in &checked.warnings {
                     let text = format!("{}:{}: {}", warning.file, warning.line, warning.text);
                     findings.warn(ABOUT, text, warning.help.clone());

@@ -463,6 +463,12 @@ fn faults_of_sources_show_their_place() {
     "#);
 }
 
+#[test]
+fn what_leads_to_a_door_that_nothing_opens_is_no_fault_of_its_own() {
+    let text = "[mail.m]\nmaildir = \"/m\"\n[door.a]\nguard = [\"tcp/22\"]\nkeys = [\"*\"]\n";
+    assert_eq!(warnings(text), ["only `klopf grant` can open door `a`"]);
+}
+
 /// As they are, and with the lines that they only show.
 #[test]
 fn the_examples_are_fine_with_a_key() {
