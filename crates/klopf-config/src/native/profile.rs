@@ -2,10 +2,12 @@
 //!
 //! No fault shows a key: whatever may be one is masked, in the line that is shown and in what is said of it.
 
+mod books;
+
 use std::fmt::Write;
 use std::net::IpAddr;
 
-use klopf_spa::{KeyError, Name, PacketPort, Psk, Seed, ServerPublic, Shape, SharedDoor, Way, is_mail_address};
+use klopf_spa::{KeyError, Name, PacketPort, Psk, Seed, ServerPublic, Shape, Way};
 use toml::de::DeTable;
 use zeroize::Zeroizing;
 
@@ -29,12 +31,12 @@ const KEYS: [&str; 16] = [
     "door",
     "allow",
     "stun",
-    "mail",
-    "shares",
-    "bound",
     "port",
     "shape",
     "clock",
+    "bound",
+    "mail",
+    "books",
     "device",
     "server",
     "private",
@@ -58,22 +60,33 @@ pub struct Profile {
     pub allow: Allow,
     /// A STUN server: name or address, and port.
     pub stun: Option<(String, u16)>,
-    /// Where mails with tokens go.
-    pub mail: Option<String>,
-    /// Those of the doors that take tokens from guestbooks in shares.
-    pub shared_doors: Vec<SharedDoor>,
-    /// Whether the key belongs to this device, and with it its tokens.
-    pub bound: bool,
     /// How packets are sent.
     pub way: Way,
     /// Whether this device's clock counts.
     pub clock: bool,
+    /// Whether the key belongs to one device, whose number is part of what tokens are sealed with.
+    pub bound: bool,
+    /// Where mails with tokens go: 3 to 254 printable ASCII characters with an `@` and no space.
+    pub mail: Option<String>,
+    /// The doors that take tokens from guestbooks in shares.
+    pub books: Vec<Books>,
     /// Which device this is.
     pub device: [u8; 16],
     /// The server's public key.
     pub server: ServerPublic,
     /// The secrets.
     pub keys: Keys,
+}
+
+/// How a token for a door is split.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Books {
+    /// Which door; one of [`Profile::doors`].
+    pub door: Name,
+    /// So many shares make the token whole again, 2 to as many as there are guestbooks.
+    pub shares: u8,
+    /// The guestbooks as the server calls them, in the order of the shares; 2 to 8, each once.
+    pub of: Vec<Name>,
 }
 
 /// Where the secrets are.
@@ -208,27 +221,22 @@ impl Profile {
             Some((host, port)) => writeln!(out, "stun = \"{host}:{port}\"")?,
             None => writeln!(out, "# stun = \"stun.example.net:3478\"")?,
         }
-        if let Some(mail) = &self.mail {
-            writeln!(out, "# Where mails to the server go.\nmail = {}", quoted(&escaped(mail)))?;
-        }
-        if !self.shared_doors.is_empty() {
-            writeln!(out, "# Doors that take shares from guestbooks: so many open, and one is for each guestbook.")?;
-            let shared = |shared: &SharedDoor| {
-                format!(
-                    "{} = {{ needed = {}, books = [{}] }}",
-                    quoted(shared.door()),
-                    shared.k(),
-                    names(shared.books())
-                )
-            };
-            writeln!(out, "shares = {{ {} }}", self.shared_doors.iter().map(shared).collect::<Vec<_>>().join(", "))?;
-        }
         writeln!(out, "\n# From here on all comes from the invitation.")?;
         match self.way.port {
             PacketPort::Fixed(port) => writeln!(out, "port = {port}")?,
             PacketPort::Hop => writeln!(out, "port = \"hop\"")?,
         }
-        writeln!(out, "shape = \"{}\"\nclock = {}\nbound = {}", self.way.shape.name(), self.clock, self.bound)?;
+        writeln!(out, "shape = \"{}\"\nclock = {}", self.way.shape.name(), self.clock)?;
+        writeln!(out, "# Whether the key belongs to one device.\nbound = {}", self.bound)?;
+        if let Some(mail) = &self.mail {
+            writeln!(out, "# Where mails with tokens go.\nmail = {}", toml_text(mail))?;
+        }
+        if !self.books.is_empty() {
+            writeln!(out, "# Doors for which a token is split, and the guestbooks for its shares.")?;
+        }
+        for Books { door, shares, of } in &self.books {
+            writeln!(out, "books.\"{door}\" = {{ shares = {shares}, of = [{}] }}", names(of))?;
+        }
         out.push_str("device = \"");
         self.device.iter().try_for_each(|byte| write!(out, "{byte:02x}"))?;
         writeln!(out, "\"\n\n# Keys. They are for nobody else.\nserver = \"{}\"", *self.server.text())?;
@@ -239,6 +247,11 @@ impl Profile {
             Keys::Keyring => writeln!(out, "private = \"{KEYRING}\"\npsk = \"{KEYRING}\""),
         }
     }
+}
+
+/// A text as TOML has it.
+fn toml_text(text: &str) -> String {
+    format!("\"{}\"", text.replace('\\', "\\\\").replace('"', "\\\""))
 }
 
 /// A secret, or the word that says where it is.
@@ -256,12 +269,12 @@ struct Read {
     door: Option<Name>,
     allow: Option<Allow>,
     stun: Option<(String, u16)>,
-    mail: Option<String>,
-    shared_doors: Vec<SharedDoor>,
-    bound: Option<bool>,
     port: Option<PacketPort>,
     shape: Option<Shape>,
     clock: Option<bool>,
+    bound: Option<bool>,
+    mail: Option<String>,
+    books: Vec<Books>,
     device: Option<[u8; 16]>,
     server: Option<ServerPublic>,
     private: Option<Secret<Seed>>,
@@ -293,16 +306,32 @@ impl Read {
                 }
                 "allow" => self.allow = allow(value, report),
                 "stun" => self.stun = stun(value, report),
-                "mail" => self.mail = mail(value, report),
-                "shares" => self.shared_doors = shared_doors(value, report),
-                "bound" => self.bound = report.boolean(name, value),
                 "port" => self.port = port(value, report),
                 "shape" => self.shape = shape(value, report),
                 "clock" => self.clock = report.boolean(name, value),
+                "bound" => self.bound = report.boolean(name, value),
+                "mail" => self.mail = mail(value, report),
+                "books" => self.books = books::read(value, report),
                 "device" => self.device = device(value, report),
                 "server" => self.server = key_of(name, value, report, ServerPublic::parse),
                 "private" => self.private = secret(name, value, report, Seed::parse),
                 _ => self.psk = secret(name, value, report, Psk::parse),
+            }
+        }
+        self.check_books(table, report);
+    }
+
+    /// Doors that take shares must be among the doors.
+    fn check_books(&self, table: &DeTable<'_>, report: &mut Report<'_>) {
+        let Some(books) = table.get("books").and_then(|value| value.get_ref().as_table()) else { return };
+        if self.doors.is_empty() {
+            return;
+        }
+        for (key, _) in in_order(books) {
+            if Name::new(key.get_ref()).is_some_and(|door| !self.doors.contains(&door)) {
+                let known: Vec<&str> = self.doors.iter().map(|door| &**door).collect();
+                let help = format!("write one of {}", listed(&known));
+                report.fault(key.span(), Wrong::new("`books` names a door that is none of `doors`", help));
             }
         }
     }
@@ -332,11 +361,11 @@ impl Read {
             door,
             allow: self.allow.unwrap_or(Allow::Observed),
             stun: self.stun,
-            mail: self.mail,
-            shared_doors: self.shared_doors,
-            bound: self.bound.unwrap_or(false),
             way: Way { port: self.port?, shape: self.shape.unwrap_or_default() },
             clock: self.clock.unwrap_or(true),
+            bound: self.bound.unwrap_or_default(),
+            mail: self.mail,
+            books: self.books,
             device: self.device?,
             server: self.server?,
             keys,
@@ -402,34 +431,16 @@ fn stun(value: &Value<'_>, report: &mut Report<'_>) -> Option<(String, u16)> {
 }
 
 fn mail(value: &Value<'_>, report: &mut Report<'_>) -> Option<String> {
-    let text = report.string("mail", value, "\"knock@example.org\"")?;
-    let wrong = || Wrong::new("`mail` is no mail address", "write it like `mail = \"knock@example.org\"`");
-    report.checked(value.span(), is_mail_address(text).then(|| text.to_owned()).ok_or_else(wrong))
+    let text = report.string("mail", value, r#""knock@example.org""#)?;
+    let wrong = || Wrong::new("`mail` is no address of a mailbox", "write it like `mail = \"knock@example.org\"`");
+    report.checked(value.span(), is_mail(text).then(|| text.to_owned()).ok_or_else(wrong))
 }
 
-fn shared_doors(value: &Value<'_>, report: &mut Report<'_>) -> Vec<SharedDoor> {
-    const EXAMPLE: &str = r#"{ ssh = { needed = 2, books = ["a", "b", "c"] } }"#;
-    let Some(table) = value.get_ref().as_table() else {
-        report.mistyped("shares", value, "a table", EXAMPLE);
-        return Vec::new();
-    };
-    let mut all = Vec::new();
-    for (door, value) in in_order(table).into_iter().take(MOST) {
-        let (mut needed, mut books) = (None, Vec::new());
-        for (key, value) in value.get_ref().as_table().map(in_order).unwrap_or_default() {
-            match &**key.get_ref() {
-                "needed" => needed = report.integer("needed", value, (2, 8), "2"),
-                "books" => books = doors("books", value, report),
-                _ => report.unknown_key(key, "`shares`", &["needed", "books"]),
-            }
-        }
-        let shared = Name::new(door.get_ref()).zip(needed).and_then(|(door, k)| SharedDoor::new(door, k, books));
-        let help = format!("write it like `shares = {EXAMPLE}`, with 2 to 8 guestbooks");
-        let wrong = || Wrong::new("so cannot a door take shares", help);
-        let shared = shared.ok_or_else(wrong);
-        all.extend(report.checked(value.span(), shared));
-    }
-    all
+/// Whether a text can be the address of a mailbox, as an invitation has it (PROTOCOL.md, section 7).
+#[must_use]
+pub fn is_mail(text: &str) -> bool {
+    let plain = text.bytes().all(|byte| byte.is_ascii_graphic());
+    (3..=254).contains(&text.len()) && plain && text.contains('@')
 }
 
 fn port(value: &Value<'_>, report: &mut Report<'_>) -> Option<PacketPort> {
@@ -480,18 +491,13 @@ fn secret<T>(
     key_of(key, value, report, parse).map(Secret::Here)
 }
 
-/// A text in quotes of TOML.
-fn escaped(text: &str) -> String {
-    text.replace('\\', "\\\\").replace('"', "\\\"")
-}
-
 /// Takes out of the faults whatever may be a key.
 fn masked(mut faults: Vec<Fault>) -> Faults {
     let harmless = KEYS.get(..HARMLESS).unwrap_or_default();
     for fault in &mut faults {
         let line = fault.excerpt.trim_start();
         let is_harmless =
-            |key: &&str| line.strip_prefix(*key).is_some_and(|behind| behind.trim_start().starts_with('='));
+            |key: &&str| line.strip_prefix(*key).is_some_and(|behind| behind.trim_start().starts_with(['=', '.']));
         let shown = line.starts_with('#') || harmless.iter().any(is_harmless);
         let from = match fault.excerpt.find('=') {
             _ if shown => fault.excerpt.len(),

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use klopf_config::native::{Config, Door, Key, KeyList, Way, line_of, moment_text};
 use klopf_files::{Files, KEYS_DIR, NoServerKey, SERVER_KEY, Unreadable, key_path, remedy, server_key};
-use klopf_spa::{Invitation, InvitedKey, Name, Psk, Public, Seed, ServerKey};
+use klopf_spa::{Invitation, InvitedKey, Name, Psk, Public, Seed, ServerKey, SharedDoor};
 use zeroize::Zeroizing;
 
 use super::options::Options;
@@ -80,8 +80,15 @@ impl Draft {
                 doors.push(door.clone());
             }
         }
+        if key.once && !doors.iter().any(|door| door.takes(Way::Packet)) {
+            let why = "a key for one device counts in mails and guestbooks once klopfd has heard a packet of the device, and none of \
+                       its doors takes packets";
+            return Err(Failure::new(code::USAGE, why).help("add --reusable, or a door that takes packets"));
+        }
         let code_doors: Vec<Name> =
             doors.iter().filter(|door| door.second_factor).filter_map(|door| Name::new(&door.name)).collect();
+        let shared_doors = doors.iter().map(|door| shared(door, main)).collect::<Result<Vec<_>, _>>()?;
+        let shared_doors = shared_doors.into_iter().flatten().collect();
         let account = endpoints.first().map(String::as_str).unwrap_or_default();
         let otpauth = options.totp.then(|| otpauth::uri(account, name, &*chance.totp));
         let invitation = Invitation {
@@ -95,9 +102,9 @@ impl Draft {
             until: [key.join_before, key.expires].into_iter().flatten().min(),
             no_clock: options.no_clock,
             code_doors,
-            bound: false,
-            mail: None,
-            shared_doors: Vec::new(),
+            bound: key.once,
+            mail: options.mail.clone(),
+            shared_doors,
         };
         if let Err(error) = Invitation::parse(&invitation.text()) {
             let why = format!("no client could read the invitation: {error}");
@@ -109,6 +116,23 @@ impl Draft {
         });
         Ok(Self { path, text, before, server_key, invitation, key, doors, otpauth })
     }
+}
+
+/// Whether there is a way for a key through a door.
+pub(super) fn takes_keys(door: &Door) -> bool {
+    [Way::Packet, Way::Mail, Way::Guestbook].into_iter().any(|way| door.takes(way))
+}
+
+/// What a client must know to bring a token in shares; none of a door that takes it whole.
+fn shared(door: &Door, main: &Path) -> Result<Option<SharedDoor>, Failure> {
+    let Some(books) = door.guestbooks.as_ref().filter(|_| door.quorum > 1 && door.takes(Way::Guestbook)) else {
+        return Ok(None);
+    };
+    let shared = Name::new(&door.name).and_then(|name| SharedDoor::new(name, door.quorum, books.clone()));
+    shared.map(Some).ok_or_else(|| {
+        let why = format!("no invitation can name the guestbooks of the door {}: {}", door.name, main.display());
+        Failure::new(code::CONFIG, why).help("give them shorter names; all together have room in 240 characters")
+    })
 }
 
 /// The key that a person has made. What it says is not repeated: it may be the private one.
@@ -201,7 +225,7 @@ fn opens(key: &Key, door: &Door, files: &Files, main: &Path) -> Result<(), Failu
         let help = format!("write `keys = [{}]` there, then once more klopf invite", listed.join(", "));
         return Err(Failure::new(code::CONFIG, why).help(help));
     }
-    if !door.takes(Way::Packet) {
+    if !takes_keys(door) {
         let why = format!("door {door_name} opens to no key: its `via` leaves out \"packet\": {}", place("via"));
         return Err(Failure::new(code::CONFIG, why).help("add \"packet\" there, or remove the line"));
     }

@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 use std::time::Duration;
 
-use klopf_config::native::{Config, Hours, Key, Network, Way};
+use klopf_config::native::{Config, Hours, Key, Network};
 use klopf_control::{Client, KeyStatus, Reply, Request};
 use klopf_sys::clock;
 
@@ -51,7 +51,7 @@ pub(super) fn shown(config: &Config, known: &[KeyStatus], now: u64) -> String {
     }
     let mut rows = Vec::new();
     for key in &config.keys {
-        let may = |door: &&klopf_config::native::Door| Config::may_open(key, door) && door.takes(Way::Packet);
+        let may = |door: &&klopf_config::native::Door| Config::may_open(key, door) && draft::takes_keys(door);
         let doors: Vec<&str> = config.doors.iter().filter(may).map(|door| door.name.as_str()).collect();
         let doors = if doors.is_empty() { "-".to_owned() } else { doors.join(" ") };
         let known = known.iter().find(|known| known.name == *key.name);
@@ -106,6 +106,10 @@ fn terms(key: &Key, known: Option<&KeyStatus>, now: u64) -> Vec<String> {
     terms.extend(key.networks.iter().map(|Network { address, prefix }| format!("for {address}/{prefix}")));
     if key.no_clock {
         terms.push("no clock".to_owned());
+    }
+    if !key.revoked_sheets.is_empty() {
+        let sheets: Vec<String> = key.revoked_sheets.iter().map(ToString::to_string).collect();
+        terms.push(format!("revoked sheets {}", sheets.join(" ")));
     }
     if key.totp.is_some() {
         terms.push("one-time codes".to_owned());

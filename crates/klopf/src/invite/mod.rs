@@ -58,6 +58,10 @@ Examples:
   sudo klopf invite guest --door web --valid 2h --expires 7d --max-uses 20
       On more terms. They are in the key's file: change them there, and reload.
 
+  sudo klopf invite laptop --door ssh --mail knock@example.org
+      The mailbox is one of klopf.toml, [mail.NAME]. The laptop can then open
+      the door by mail, too: klopf open --via mail
+
   sudo klopf invite office --door ssh --hours \"mon-fri 08:00-18:00\"
       By the clock of this host.
 

@@ -4,7 +4,7 @@ use std::net::Ipv6Addr;
 use std::time::Duration;
 
 use clap::{Args, ValueHint};
-use klopf_spa::Name;
+use klopf_spa::{Name, is_mail_address};
 
 use crate::times::duration;
 
@@ -51,6 +51,9 @@ pub(crate) struct Options {
     /// Make a secret for one-time codes, which doors with a second factor ask for
     #[arg(long)]
     pub(super) totp: bool,
+    /// Where mails that open doors go; with it klopf open --via mail knows
+    #[arg(long, value_name = "MAIL", value_parser = mail)]
+    pub(super) mail: Option<String>,
     /// Print a QR code as well, on standard error
     #[arg(long)]
     pub(super) qr: bool,
@@ -82,6 +85,10 @@ pub(super) fn key_name(text: &str) -> Result<Name, &'static str> {
 /// The name of a door.
 pub(super) fn name(text: &str) -> Result<Name, &'static str> {
     Name::new(text).ok_or("a name has 1 to 64 characters of A-Z a-z 0-9 _ . -")
+}
+
+fn mail(text: &str) -> Result<String, &'static str> {
+    is_mail_address(text).then(|| text.to_owned()).ok_or("write a mail address, as knock@example.org")
 }
 
 fn endpoint(text: &str) -> Result<String, &'static str> {

@@ -10,7 +10,7 @@ use klopf_spa::{Invitation, InvitedKey, PacketPort, Public, Seed, ServerKey, Sha
 use zeroize::Zeroizing;
 
 use super::draft::{Chance, Draft};
-use super::{keys, options, uninvite, write};
+use super::{keys, options, sheet, uninvite, write};
 use crate::daemon::Place;
 use crate::failure::Failure;
 
@@ -153,6 +153,51 @@ fn every_term_is_in_the_file_and_in_the_line() {
     for term in ["expires 2027-01-01 00:00 UTC", "mon-fri 08:00-18:00", "any device", "7 uses", "one-time codes"] {
         assert!(shown.contains(term), "{term}: {shown}");
     }
+}
+
+#[test]
+fn the_line_says_what_tokens_need() {
+    let config =
+        format!(
+            "{DOORS}[door.vault]\nguard = [\"tcp/23\"]\nguestbooks = [\"a\", \"b\", \"c\"]\nquorum = 2\n\n\
+         [mail.work]\nmaildir = \"/var/spool/klopf\"\n"
+        ) + &["a", "b", "c"].map(|book| format!("[guestbook.{book}]\nurl = \"https://{book}.example/\"\n")).concat();
+    let host = Host::new("tokens", &config);
+    let read = |line: &str| Invitation::parse(&host.draft(line).unwrap().invitation.text()).unwrap();
+    let laptop = read("laptop --door ssh,vault --mail knock@example.org");
+    assert_eq!((laptop.bound, laptop.mail.as_deref()), (true, Some("knock@example.org")));
+    let [vault] = laptop.shared_doors.as_slice() else { panic!("{:?}", laptop.shared_doors) };
+    let books: Vec<&str> = vault.books().iter().map(|book| &**book).collect();
+    assert_eq!((&**vault.door(), vault.k(), books), ("vault", 2, vec!["a", "b", "c"]));
+    let plain = read("tablet --door ssh --reusable");
+    assert!(!plain.bound && plain.mail.is_none() && plain.shared_doors.is_empty());
+}
+
+#[test]
+fn a_sheet_is_revoked_whatever_else_is_broken_and_only_in_the_file_of_a_key() {
+    let host = Host::new("sheet", DOORS);
+    host.invite("laptop --door ssh");
+    let path = key_path(&host.main(), &klopf_spa::Name::new("laptop").unwrap());
+    fs::set_permissions(&path, fs::Permissions::from_mode(0o640)).unwrap();
+    let before = fs::read_to_string(&path).unwrap();
+    for sheet in [17, 2040, 17] {
+        sheet::written_down("laptop", sheet, &host.place()).unwrap();
+    }
+    assert_eq!(host.config().keys[0].revoked_sheets, [17, 2040]);
+    let after = fs::read_to_string(&path).unwrap();
+    assert!(before.lines().all(|line| after.lines().any(|other| other == line)), "{after}");
+    assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o640);
+
+    fs::write(host.main(), "[key.old]\npublic = \n[door.\n").unwrap();
+    fs::write(path.with_file_name("other.toml"), [0xff]).unwrap();
+    sheet::written_down("laptop", 18, &host.place()).unwrap();
+    assert!(fs::read_to_string(&path).unwrap().contains("[18, 2040, 17]"));
+    let failure = |name| sheet::written_down(name, 18, &host.place()).unwrap_err();
+    let there = failure("old");
+    assert!(there.code == 78 && there.to_string().contains("line 1") && there.to_string().contains("[18]"), "{there}");
+    assert_eq!((failure("none").code, failure("../laptop").code, failure("192.0.2.7/24").code), (66, 64, 64));
+    fs::remove_file(host.main()).unwrap();
+    sheet::written_down("laptop", 19, &host.place()).unwrap();
 }
 
 #[test]

@@ -5,8 +5,8 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Args, ValueHint};
-use klopf_config::profile::{Allow, Keys, Profile};
-use klopf_spa::{Invitation, InvitedKey, Name, Seed};
+use klopf_config::profile::{Allow, Books, Keys, Profile};
+use klopf_spa::{Invitation, InvitedKey, Name, Seed, SharedDoor};
 use zeroize::Zeroizing;
 
 use crate::failure::{Failure, code};
@@ -115,18 +115,19 @@ fn profile(invitation: &Invitation, name: &Name, seed: Seed, store: &Store) -> R
         door,
         allow: Allow::Observed,
         stun: None,
-        mail: invitation.mail.clone(),
-        shared_doors: invitation.shared_doors.clone(),
-        bound: invitation.bound,
         way: invitation.way,
         clock: !invitation.no_clock,
-        bound: false,
-        mail: None,
-        books: Vec::new(),
+        bound: invitation.bound,
+        mail: invitation.mail.clone(),
+        books: invitation.shared_doors.iter().map(books).collect(),
         device,
         server: invitation.server,
         keys: Keys::Here(seed, invitation.psk.clone()),
     })
+}
+
+fn books(shared: &SharedDoor) -> Books {
+    Books { door: shared.door().clone(), shares: shared.k(), of: shared.books().to_vec() }
 }
 
 /// A key can be for one device: who joins again with it is the same one.

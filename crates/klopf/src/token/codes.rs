@@ -93,20 +93,15 @@ impl Sheet<'_> {
         }
         let to = mail.map_or_else(|| "a mail to the server".to_owned(), |mail| format!("a mail to {mail}"));
         let use_it = format!(
-            "Each opens the door once. Write all its words, and behind them the address that is to be let in, as \
-             203.0.113.7, into {to} or into a guestbook that it reads. To have the words checked: klopf open --code \
-             \"WORDS\" --allow ADDRESS. Then strike it out."
+            "Each opens the door once: write all its words, and behind them the address that is to be let in, as \
+             203.0.113.7, into {to} or into a guestbook that it reads. Then strike it out."
         );
-        let lost = format!(
-            "Lost? On the server, where PROFILE is what the key is called: klopf revoke PROFILE --sheet {number}"
-        )
-        .replace("PROFILE", profile);
-        for paragraph in [use_it, lost] {
-            wrapped(&paragraph, COLUMNS).iter().for_each(|line| {
-                text.push_str(line);
-                text.push('\n');
-            });
-        }
+        wrapped(&use_it, COLUMNS).iter().for_each(|line| {
+            let _ = writeln!(text, "{line}");
+        });
+        text.push_str("To have the words checked:  klopf open --code \"WORDS\" --allow ADDRESS\n");
+        // The server may know the key by another name than this device, so the line says which is meant.
+        let _ = writeln!(text, "Lost? On the server:  klopf revoke {profile} --sheet {number}   ({profile}: the key)");
         text
     }
 }

@@ -44,8 +44,9 @@ impl Maker {
     }
 
     /// What the profile says of the door's shares.
-    pub(crate) fn shared(&self) -> Option<&SharedDoor> {
-        self.profile.shared_doors.iter().find(|shared| *shared.door() == self.door)
+    pub(crate) fn shared(&self) -> Option<SharedDoor> {
+        let books = self.profile.books.iter().find(|books| books.door == self.door)?;
+        SharedDoor::new(self.door.clone(), books.shares, books.of.clone())
     }
 
     /// A token that lets this address in, for so many minutes.

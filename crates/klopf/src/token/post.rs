@@ -58,7 +58,7 @@ pub(super) fn run(options: &Options) -> Result<ExitCode, Failure> {
     let settings = Settings::load(&folders)?;
     let kept = Store::new(&folders).choose(profile.as_ref())?;
     let maker = Maker::new(&folders, &kept, door.as_ref())?;
-    let split = options.splitting.split(&maker.door, maker.shared())?.or_else(|| maker.shared().cloned());
+    let split = options.splitting.split(&maker.door, maker.shared().as_ref())?.or_else(|| maker.shared());
     check(&named, split.as_ref(), &maker)?;
     let address = options.claiming.address(Some(maker.profile()))?;
     let token = maker.token(address, options.claiming.minutes())?;

@@ -29,7 +29,7 @@ pub(super) fn run(options: &Options) -> Result<ExitCode, Failure> {
     let What { profile, door } = options.what.clone().unwrap_or_default();
     let kept = Store::new(&folders).choose(profile.as_ref())?;
     let maker = Maker::new(&folders, &kept, door.as_ref())?;
-    let split = options.splitting.split(&maker.door, maker.shared())?;
+    let split = options.splitting.split(&maker.door, maker.shared().as_ref())?;
     let address = options.claiming.address(Some(maker.profile()))?;
     let token = maker.token(address, options.claiming.minutes())?;
     complain(format_args!("It opens the door {} of {} for {address}, once.", maker.door, kept.name));

@@ -11,11 +11,14 @@ fn profile() -> Profile {
         door: name("web"),
         allow: Allow::Auto,
         stun: Some(("2001:db8::2".into(), 3479)),
-        mail: Some("a\\\"b@example.org".into()),
-        shared_doors: vec![SharedDoor::new(name("web"), 2, vec![name("a"), name("b.c")]).unwrap()],
-        bound: true,
         way: Way { port: PacketPort::Fixed(51_900), shape: Shape::None },
         clock: false,
+        bound: true,
+        mail: Some("a\\\"b@example.org".into()),
+        books: vec![
+            Books { door: name("web"), shares: 2, of: vec![name("a"), name("b.c"), name("d")] },
+            Books { door: name("ssh"), shares: 2, of: vec![name("a"), name("b")] },
+        ],
         device: [0xa5; 16],
         server: ServerKey::new([1; 32]).public(),
         keys: Keys::Here(Seed::new([2; 32]), Psk::new([3; 32])),
@@ -32,11 +35,11 @@ fn a_profile_is_read_as_it_is_written() {
         code_doors: Vec::new(),
         allow: Allow::Address([192, 0, 2, 7].into()),
         stun: None,
-        mail: None,
-        shared_doors: Vec::new(),
-        bound: false,
         way: Way { port: PacketPort::Hop, shape: Shape::None },
         clock: true,
+        bound: false,
+        mail: None,
+        books: Vec::new(),
         keys: Keys::Keyring,
         ..profile()
     };
@@ -48,21 +51,18 @@ fn a_profile_is_read_as_it_is_written() {
 #[test]
 fn what_may_be_left_out_has_a_value() {
     let text = profile().text();
-    let keep = |line: &&str| {
-        !["door =", "allow", "stun", "shape", "clock", "code", "mail", "shares", "bound"]
-            .iter()
-            .any(|k| line.starts_with(k))
-    };
+    let optional = ["door =", "allow", "stun", "shape", "clock", "code", "bound", "mail", "books"];
+    let keep = |line: &&str| !optional.iter().any(|key| line.starts_with(key));
     let read = parse("p.toml", text.lines().filter(keep).collect::<Vec<_>>().join("\n").as_bytes()).unwrap();
     let expected = Profile {
         code_doors: Vec::new(),
         door: Name::new("ssh").unwrap(),
         allow: Allow::Observed,
         stun: None,
-        mail: None,
-        shared_doors: Vec::new(),
-        bound: false,
         clock: true,
+        bound: false,
+        mail: None,
+        books: Vec::new(),
         ..profile()
     };
     assert_eq!(read, expected);
@@ -75,13 +75,18 @@ fn every_fault_has_its_place() {
         ("endpoints = [\"host.example\"", "endpoints = [\"-oProxy\"", "p.toml:2:14", "cannot be a host"),
         ("door = \"web\"", "door = \"wob\"", "p.toml:5:8", "none of `doors`"),
         ("allow = \"auto\"", "allow = \"aut\"", "p.toml:10:9", "observed, auto, or an address"),
-        ("mail = \"", "mail = \"@", "p.toml:13:8", "no mail address"),
-        ("needed = 2", "needed = 3", "p.toml:15:10", "so cannot a door take shares"),
-        ("needed = 2", "need = 2", "p.toml:15:10", "unknown key"),
-        ("port = 51900", "port = 0", "p.toml:18:8", "`port` is 1 to 65535"),
-        ("port = 51900", "port = true", "p.toml:18:8", "a number or"),
-        ("clock", "clok", "p.toml:20:1", "did you mean `clock`?"),
-        ("a5a5a5", "a5a5", "p.toml:22:10", "32 hexadecimal digits"),
+        ("port = 51900", "port = 0", "p.toml:14:8", "`port` is 1 to 65535"),
+        ("port = 51900", "port = true", "p.toml:14:8", "a number or"),
+        ("clock", "clok", "p.toml:16:1", "did you mean `clock`?"),
+        ("a5a5a5", "a5a5", "p.toml:24:10", "32 hexadecimal digits"),
+        ("bound = true", "bound = 1", "p.toml:18:9", "true or false"),
+        ("mail = \"a", "mail = \"a ", "p.toml:20:8", "no address of a mailbox"),
+        ("books.\"web\" =", "books.\"wob\" =", "p.toml:22:7", "none of `doors`"),
+        ("shares = 2", "shares = 9", "p.toml:22:26", "`shares` is 2 to 8"),
+        ("shares = 2", "shares = 4", "p.toml:22:15", "3 guestbooks cannot have 4 shares"),
+        ("shares = 2, ", "", "p.toml:22:7", "`shares` is missing in `books`"),
+        ("\"b.c\"", "\"a\"", "p.toml:22:40", "no name of another guestbook"),
+        ("[\"a\", \"b\"]", "[\"a\"]", "p.toml:23:34", "among 2 to 8 guestbooks"),
         ("server = ", "sever = ", "p.toml:1:1", "`server` is missing"),
     ] {
         let shown = faults(&good.replacen(from, to, 1));
