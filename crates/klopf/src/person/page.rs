@@ -74,7 +74,7 @@ fn doors(kept: &Kept, named: Option<&Name>) -> Result<Vec<Name>, Failure> {
     if !refused.is_empty() {
         complain(format_args!("Not on the page, for no token opens a door that asks for a code: {refused}"));
     }
-    let is_shared = |door: &&&Name| kept.profile.shared_doors.iter().any(|shared| shared.door() == **door);
+    let is_shared = |door: &&&Name| kept.profile.books.iter().any(|books| books.door == ***door);
     for door in without.iter().filter(is_shared) {
         complain(format_args!(
             "By guestbooks the door {door} opens with shares, which the page does not make; by mail it opens."
