@@ -7,6 +7,7 @@ use mail_auth::common::verify::DomainKey;
 use mail_auth::dkim::DkimSigner;
 use mail_auth::hickory_resolver::config::{ResolverConfig, ResolverOpts};
 use mail_auth::{DnsError, Error};
+use proptest::prelude::*;
 
 use super::*;
 
@@ -88,3 +89,47 @@ fn many_signatures_cost_few_questions_and_remembered_keys_are_few() {
     }
     assert!(dkim.keys.0.lock().unwrap().len() <= KEYS);
 }
+
+proptest! {
+    #[test]
+    fn any_headers_are_read_without_panic(pieces in prop::collection::vec(0_usize..PIECES.len(), 0..40)) {
+        let mail: String = pieces.iter().map(|piece| PIECES[*piece]).collect();
+        let dkim = Dkim::with(&["example.org".to_owned()], || None).unwrap();
+        prop_assert_ne!(dkim.check(mail.as_bytes()), Signed::Yes);
+    }
+}
+
+const PIECES: [&str; 32] = [
+    "DKIM-Signature: v=1; a=rsa-sha256; d=example.org; s=x; h=From:Subject; bh=AA==; b=AA==\r\n",
+    "DKIM-Signature: ",
+    "DKIM2-Signature: ",
+    "Message-Instance: ",
+    "From: ",
+    "Subject: ",
+    "v=1; ",
+    "a=",
+    "ed25519-sha256; ",
+    "b=",
+    "bh=",
+    "AA==; ",
+    "c=relaxed/simple; ",
+    "d=example.org; ",
+    "h=",
+    "from:subject; ",
+    "i=",
+    "l=5; ",
+    "s=",
+    "t=99999999999999999999; ",
+    "x=-1; ",
+    "z=",
+    "=3D",
+    "|",
+    "@",
+    ";",
+    ":",
+    "\r\n",
+    "\n",
+    " ",
+    "{\"r\":[",
+    "\u{e4}",
+];
