@@ -202,12 +202,10 @@ fn a_mail_that_comes_is_offered_at_once_and_all_of_them_again_when_asked() {
     fs::create_dir(box_.root.join("new")).unwrap();
     box_.deliver("3.c", "knock bad3");
     assert_eq!(next(), "bad3");
-    let Box { courier, root, .. } = &box_;
-    assert_eq!(courier.report().trouble, None);
-    courier.board.lock().ending = true;
-    courier.board.alarm();
+    assert_eq!(box_.courier.report().trouble, None);
+    box_.courier.board.lock().ending = true;
+    box_.courier.board.alarm();
     source.join().unwrap();
-    let _ = root;
 }
 
 #[test]
