@@ -2,7 +2,7 @@
 
 mod address;
 mod fetch;
-mod page;
+pub(crate) mod page;
 mod pause;
 mod redirect;
 

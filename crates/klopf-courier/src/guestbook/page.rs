@@ -2,7 +2,7 @@
 
 mod charset;
 mod feed;
-mod html;
+pub(crate) mod html;
 mod json;
 
 use klopf_brief::Format;

@@ -9,6 +9,8 @@ use std::time::{Duration, Instant};
 
 use mail_auth::common::crypto::Algorithm;
 use mail_auth::dkim::Signature;
+use mail_auth::hickory_resolver::config::ProtocolConfig;
+use mail_auth::hickory_resolver::system_conf::read_system_conf;
 use mail_auth::{AuthenticatedMessage, DkimResult, MessageAuthenticator, Parameters, ResolverCache, Txt};
 use tokio::runtime::{Builder, Runtime};
 
@@ -40,8 +42,10 @@ pub(crate) struct Dkim {
     keys: Keys,
     runtime: Runtime,
     /// Who asks the DNS; made anew for each mail, for its servers may be others.
-    resolver: fn() -> Option<MessageAuthenticator>,
+    resolver: Resolver,
 }
+
+type Resolver = Box<dyn Fn() -> Option<MessageAuthenticator>>;
 
 impl Dkim {
     /// None if no domain is needed.
@@ -52,10 +56,10 @@ impl Dkim {
         if domains.is_empty() {
             return Ok(None);
         }
-        Self::with(domains, || MessageAuthenticator::new_system_conf().ok()).map(Some)
+        Self::with(domains, Box::new(resolver)).map(Some)
     }
 
-    fn with(domains: &[String], resolver: fn() -> Option<MessageAuthenticator>) -> std::io::Result<Self> {
+    fn with(domains: &[String], resolver: Resolver) -> std::io::Result<Self> {
         let runtime = Builder::new_current_thread().enable_all().build()?;
         Ok(Self { domains: domains.to_vec(), keys: Keys::default(), runtime, resolver })
     }
@@ -103,6 +107,16 @@ impl Dkim {
             && names("from")
             && names("subject")
     }
+}
+
+/// Asks this host's servers by TCP alone, which all of them have (RFC 7766): for an answer by UDP a port must be bound, and
+/// the courier can bind none.
+fn resolver() -> Option<MessageAuthenticator> {
+    let (mut config, options) = read_system_conf().ok()?;
+    for server in &mut config.name_servers {
+        server.connections.retain(|connection| matches!(connection.protocol, ProtocolConfig::Tcp));
+    }
+    MessageAuthenticator::new(config, options).ok()
 }
 
 /// Signatures are over lines that end as under way, and files have others.

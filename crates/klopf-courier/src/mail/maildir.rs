@@ -119,8 +119,8 @@ impl Mailbox<'_> {
                 if event.mask.intersects(EventMask::DELETE_SELF | EventMask::MOVE_SELF | EventMask::IGNORED) {
                     return false;
                 }
-                if let Some(name) = event.name {
-                    // It may have been looked at before it was whole.
+                if let Some(name) = event.name.filter(|_| event.mask.contains(EventMask::CLOSE_WRITE)) {
+                    // It was written in its place, and may have been looked at before it was whole.
                     self.waiting.forget(&(Place::New, name.to_os_string()));
                 }
             }

@@ -9,6 +9,8 @@ use std::borrow::Cow;
 use mail_parser::decoders::charsets::map::charset_decoder;
 use mail_parser::{ContentType, Header, HeaderName, HeaderValue, MessageParser};
 
+use crate::guestbook::page::html;
+
 /// Bytes of a mail that are looked at.
 pub(crate) const LONGEST: usize = 256 << 10;
 /// Levels of parts in parts.
@@ -111,7 +113,7 @@ fn text(bytes: &[u8], of_type: Option<&ContentType<'_>>) -> String {
     };
     let is = |name, value: &str| attribute(name).is_some_and(|given: &str| given.eq_ignore_ascii_case(value));
     match of_type.and_then(ContentType::subtype) {
-        Some("html" | "xhtml") => mail_parser::decoders::html::html_to_text(&text),
+        Some("html" | "xhtml") => html::texts(&text).join("\n\n"),
         _ if is("format", "flowed") => lines::unflow(&text, is("delsp", "yes")),
         _ => lines::unquote(&text),
     }

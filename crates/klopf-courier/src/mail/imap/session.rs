@@ -157,7 +157,7 @@ impl Session {
         self.run(&fetch, None, self.limits.fetch, &mut |response| match response {
             Response::Fetch(Fetched { uid: Some(of), size: has, body }) if of == uid => {
                 size = has.or(size);
-                bytes = body.or(bytes.take());
+                bytes = body.or_else(|| bytes.take());
             }
             _ => {}
         })?;

@@ -1,6 +1,7 @@
 //! Maildirs in a directory for each test.
 
 use std::fs;
+use std::io::Write;
 use std::os::unix::fs::symlink;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -202,12 +203,15 @@ fn a_mail_that_comes_is_offered_at_once_and_all_of_them_again_when_asked() {
     fs::create_dir(box_.root.join("new")).unwrap();
     box_.deliver("3.c", "knock bad3");
     assert_eq!(next(), "bad3");
-    let Box { courier, root, .. } = &box_;
-    assert_eq!(courier.report().trouble, None);
-    courier.board.lock().ending = true;
-    courier.board.alarm();
+    let mut slow = fs::File::create(box_.root.join("new/4.d")).unwrap();
+    slow.write_all(b"Subject: hi\n\nkno").unwrap();
+    slow.write_all(b"ck bad4\n").unwrap();
+    drop(slow);
+    assert_eq!(next(), "bad4", "written in its place");
+    assert_eq!(box_.courier.report().trouble, None);
+    box_.courier.board.lock().ending = true;
+    box_.courier.board.alarm();
     source.join().unwrap();
-    let _ = root;
 }
 
 #[test]

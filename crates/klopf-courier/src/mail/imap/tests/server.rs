@@ -27,6 +27,7 @@ pub(super) fn serve(deeds: Vec<Deed>) -> u16 {
     thread::spawn(move || {
         for deed in deeds {
             let (stream, _) = listener.accept().unwrap();
+            stream.set_nodelay(true).unwrap();
             deed(Talk(BufReader::new(Box::new(stream))));
         }
     });
