@@ -1,5 +1,5 @@
 //! Knocks as text, seen from outside. Mail server, guestbook and klopfd are played by the test.
-#![expect(clippy::unwrap_used, reason = "in tests a failed assumption may end the test")]
+#![expect(clippy::panic, clippy::unwrap_used, reason = "in tests a failed assumption may end the test")]
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
