@@ -273,8 +273,9 @@ fn no_password_and_no_mail_go_to_a_server_without_starttls() {
     scene.settings(&format!(
         "[smtp]\nserver = \"smtp://ada@127.0.0.1:{port}\"\npassword-file = \"password\"\nfrom = \"ada@example.org\"\n"
     ));
-    let (code, _, stderr) = scene.run("open home --via mail --allow 192.0.2.7");
+    let (code, link, stderr) = scene.run("open home --via mail --allow 192.0.2.7");
     assert!(code == 69 && stderr.contains("STARTTLS") && !stderr.contains("hunter2"), "{stderr}");
+    assert!(link.starts_with("mailto:knock@example.org?"), "{link}");
     let heard = server.join().unwrap();
     assert!(!heard.contains("AUTH") && !heard.contains("DATA"), "{heard}");
 }
