@@ -318,6 +318,10 @@ fn a_mail_can_be_waited_for() {
     let (code, stdout, _) = scene.run(&format!("open home --via mail --allow 192.0.2.7 --wait tcp/{port}"));
     assert!(code == 0 && stdout.contains(&format!("127.0.0.1 answers at tcp/{port}")), "{stdout}");
     drop(listener);
+    // Nobody listens there, and nobody else gets it.
+    let taken = socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None).unwrap();
+    taken.bind(&std::net::SocketAddr::from(([127, 0, 0, 1], 0)).into()).unwrap();
+    let port = taken.local_addr().unwrap().as_socket().unwrap().port();
     let line = format!("open home --via mail --allow 192.0.2.7 --wait tcp/{port} --timeout 1s");
     let (code, _, stderr) = scene.run(&line);
     assert!(code == 69 && stderr.contains("still be under way"), "{stderr}");
