@@ -22,6 +22,12 @@ const FILES: [(&str, &str); 5] = [
     ("/var/lib/klopf/unlocked", "There after klopf unlock: nothing is guarded until klopf lock."),
 ];
 
+/// What a person has.
+const OWN_FILES: [(&str, &str); 2] = [
+    ("~/.config/klopf/profiles", "A file for each server that klopf join has stored."),
+    ("~/.config/klopf/client.toml", "How mails and entries leave: [smtp], and [guestbook.NAME] for each guestbook."),
+];
+
 /// Writes `klopf.1`, a page for each of its tasks, `knock.1` and `klopf.toml.5`.
 pub(crate) fn write(dir: &Path) -> io::Result<()> {
     fs::create_dir_all(dir)?;
@@ -53,13 +59,22 @@ fn page(name: &str, mut command: Command) -> io::Result<String> {
     }
     let mut rest = Roff::new();
     explain(&mut rest, &after);
-    if whole || daemon {
-        list_files(&mut rest, &FILES);
+    let own = if whole || !daemon { OWN_FILES.as_slice() } else { &[] };
+    let hosts = if whole || daemon { FILES.as_slice() } else { &[] };
+    let files: Vec<_> =
+        own.iter().chain(hosts).copied().filter(|(file, _)| whole || daemon || after.contains(&leaf(file))).collect();
+    if !files.is_empty() {
+        list_files(&mut rest, &files);
     }
     let mut others: Vec<Inline> = if whole { Vec::new() } else { vec![bold("klopf"), roman("(1), ")] };
     others.extend([bold("klopfd"), roman("(8), "), bold("klopf.toml"), roman("(5), "), bold("knock"), roman("(1)")]);
     man::section(&mut rest, "SEE ALSO", others);
     Ok(format!("{}{}{}", page.render(), String::from_utf8_lossy(&middle), rest.render()))
+}
+
+/// The last part of a path.
+fn leaf(path: &str) -> String {
+    path.rsplit('/').next().unwrap_or(path).to_owned()
 }
 
 /// What follows the options in a help: titles with indented examples or codes below, and paragraphs.

@@ -182,6 +182,7 @@ fn man_pages_say_what_help_says() {
     let everywhere = [
         "check",
         "completions",
+        "codes",
         "connect",
         "export",
         "join",
@@ -189,11 +190,13 @@ fn man_pages_say_what_help_says() {
         "knock",
         "open",
         "page",
+        "post",
         "profiles",
         "proxy",
         "run",
         "ssh-config",
         "status",
+        "token",
     ]
     .as_slice();
     let linux: &[&str] = if cfg!(target_os = "linux") {
@@ -201,7 +204,9 @@ fn man_pages_say_what_help_says() {
     } else {
         &[]
     };
-    let mut expected: Vec<_> = [everywhere, linux].concat().iter().map(|task| format!("klopf-{task}.1")).collect();
+    let unix: &[&str] = if cfg!(unix) { &["deliver"] } else { &[] };
+    let mut expected: Vec<_> =
+        [everywhere, linux, unix].concat().iter().map(|task| format!("klopf-{task}.1")).collect();
     expected.sort();
     expected.extend(["klopf.1", "klopf.toml.5", "knock.1"].map(Into::into));
     assert_eq!(names, expected);

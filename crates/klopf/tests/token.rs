@@ -1,5 +1,5 @@
 //! Knocks as text, seen from outside. Mail server, guestbook and klopfd are played by the test.
-#![expect(clippy::unwrap_used, reason = "in tests a failed assumption may end the test")]
+#![expect(clippy::panic, clippy::unwrap_used, reason = "in tests a failed assumption may end the test")]
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
@@ -273,8 +273,9 @@ fn no_password_and_no_mail_go_to_a_server_without_starttls() {
     scene.settings(&format!(
         "[smtp]\nserver = \"smtp://ada@127.0.0.1:{port}\"\npassword-file = \"password\"\nfrom = \"ada@example.org\"\n"
     ));
-    let (code, _, stderr) = scene.run("open home --via mail --allow 192.0.2.7");
+    let (code, link, stderr) = scene.run("open home --via mail --allow 192.0.2.7");
     assert!(code == 69 && stderr.contains("STARTTLS") && !stderr.contains("hunter2"), "{stderr}");
+    assert!(link.starts_with("mailto:knock@example.org?"), "{link}");
     let heard = server.join().unwrap();
     assert!(!heard.contains("AUTH") && !heard.contains("DATA"), "{heard}");
 }
@@ -317,6 +318,10 @@ fn a_mail_can_be_waited_for() {
     let (code, stdout, _) = scene.run(&format!("open home --via mail --allow 192.0.2.7 --wait tcp/{port}"));
     assert!(code == 0 && stdout.contains(&format!("127.0.0.1 answers at tcp/{port}")), "{stdout}");
     drop(listener);
+    // Nobody listens there, and nobody else gets it.
+    let taken = socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None).unwrap();
+    taken.bind(&std::net::SocketAddr::from(([127, 0, 0, 1], 0)).into()).unwrap();
+    let port = taken.local_addr().unwrap().as_socket().unwrap().port();
     let line = format!("open home --via mail --allow 192.0.2.7 --wait tcp/{port} --timeout 1s");
     let (code, _, stderr) = scene.run(&line);
     assert!(code == 69 && stderr.contains("still be under way"), "{stderr}");

@@ -8,7 +8,7 @@ use klopf_spa::{Name, PacketPort, Psk, Public, ServerPublic, Shape, Way as Seale
 use zeroize::Zeroizing;
 
 use super::report::Wrong;
-use super::{Door, Hours, Network};
+use super::{Door, Guestbook, Hours, Network};
 
 const TOTP_BYTES: std::ops::RangeInclusive<usize> = 10..=64;
 
@@ -149,5 +149,24 @@ impl super::Config {
             Some(KeyList::All) => names_door.unwrap_or(true),
             None => names_door.unwrap_or(false),
         }
+    }
+
+    /// Whether the key may open the door this way, whatever its other terms say: the door's `via` has it, and there are mails or
+    /// guestbooks where it takes them. A door that asks for a second factor opens by no token, and a sequence has no key.
+    #[must_use]
+    pub fn opens_by(&self, way: Way, key: &Key, door: &Door) -> bool {
+        let has = match way {
+            Way::Packet => true,
+            Way::Sequence => false,
+            Way::Mail => !self.mails.is_empty() && !door.second_factor,
+            Way::Guestbook => !self.guestbooks.is_empty() && !door.second_factor,
+        };
+        has && door.takes(way) && Self::may_open(key, door)
+    }
+
+    /// The guestbooks that the door names, or all of them.
+    pub fn books_of<'c>(&'c self, door: &'c Door) -> impl Iterator<Item = &'c Guestbook> {
+        let named = |book: &&Guestbook| door.guestbooks.as_ref().is_none_or(|names| names.contains(&book.name));
+        self.guestbooks.iter().filter(named)
     }
 }

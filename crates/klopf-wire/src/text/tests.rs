@@ -115,3 +115,21 @@ proptest! {
         let _ = (find(&text).count(), find(&other).count());
     }
 }
+
+#[test]
+fn a_body_in_words_is_found_whatever_of_it_is_a_code_by_chance() {
+    for length in LENGTHS {
+        for seed in 0..500_u64 {
+            // Any bytes that differ; the sum of some words of a few is right.
+            let mut state = seed;
+            let body: Vec<u8> = std::iter::repeat_with(|| {
+                state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+                state.to_be_bytes()[0]
+            })
+            .take(length)
+            .collect();
+            let text = write(&body, Shape::Words, &mut |_| ()).unwrap();
+            assert_eq!(read(&text).map(|found| found.body), Some(body), "{text}");
+        }
+    }
+}

@@ -68,8 +68,9 @@ pub(super) fn find(text: &str) -> Vec<Place> {
         // The longest first, for a shorter one may end with it by chance.
         let place = LENGTHS.iter().rev().find_map(|length| ends(&run, *length, last_end));
         if let Some(place) = place {
+            // What lies in it was one by chance: in each fiftieth longer body some words are a code.
+            while found.pop_if(|inside: &mut Place| inside.start >= place.start).is_some() {}
             found.push(place);
-            run.clear();
         }
     }
     found

@@ -75,7 +75,7 @@ impl Draft {
         let mut doors: Vec<Door> = Vec::new();
         for wanted in &options.doors {
             let Some(door) = config.doors.iter().find(|door| *door.name == **wanted) else { continue };
-            opens(&key, door, &files, main)?;
+            opens(&key, door, &config, &files, main)?;
             if !doors.contains(door) {
                 doors.push(door.clone());
             }
@@ -118,9 +118,9 @@ impl Draft {
     }
 }
 
-/// Whether there is a way for a key through a door.
-pub(super) fn takes_keys(door: &Door) -> bool {
-    [Way::Packet, Way::Mail, Way::Guestbook].into_iter().any(|way| door.takes(way))
+/// Whether there is a way for the key through the door.
+pub(super) fn has_way(config: &Config, key: &Key, door: &Door) -> bool {
+    [Way::Packet, Way::Mail, Way::Guestbook].into_iter().any(|way| config.opens_by(way, key, door))
 }
 
 /// What a client must know to bring a token in shares; none of a door that takes it whole.
@@ -208,7 +208,7 @@ fn stored(main: &Path) -> Result<Option<ServerKey>, Failure> {
 }
 
 /// Whether the key opens the door, or what to change.
-fn opens(key: &Key, door: &Door, files: &Files, main: &Path) -> Result<(), Failure> {
+fn opens(key: &Key, door: &Door, config: &Config, files: &Files, main: &Path) -> Result<(), Failure> {
     let (name, door_name) = (&key.name, &door.name);
     let place = |word: &str| {
         let line = line_of(files.main(), &["door", door_name, word]).map(|line| format!(", line {line}"));
@@ -225,7 +225,7 @@ fn opens(key: &Key, door: &Door, files: &Files, main: &Path) -> Result<(), Failu
         let help = format!("write `keys = [{}]` there, then once more klopf invite", listed.join(", "));
         return Err(Failure::new(code::CONFIG, why).help(help));
     }
-    if !takes_keys(door) {
+    if !has_way(config, key, door) {
         let why = format!("door {door_name} opens to no key: its `via` leaves out \"packet\": {}", place("via"));
         return Err(Failure::new(code::CONFIG, why).help("add \"packet\" there, or remove the line"));
     }

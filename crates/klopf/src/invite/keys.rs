@@ -51,7 +51,7 @@ pub(super) fn shown(config: &Config, known: &[KeyStatus], now: u64) -> String {
     }
     let mut rows = Vec::new();
     for key in &config.keys {
-        let may = |door: &&klopf_config::native::Door| Config::may_open(key, door) && draft::takes_keys(door);
+        let may = |door: &&klopf_config::native::Door| draft::has_way(config, key, door);
         let doors: Vec<&str> = config.doors.iter().filter(may).map(|door| door.name.as_str()).collect();
         let doors = if doors.is_empty() { "-".to_owned() } else { doors.join(" ") };
         let known = known.iter().find(|known| known.name == *key.name);

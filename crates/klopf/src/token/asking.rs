@@ -44,7 +44,7 @@ impl Claiming {
 /// The address for which a text is, as told on the command line, or by the profile.
 pub(crate) fn address(allow: Option<Allow>, profile: Option<&Profile>, family: Family) -> Result<IpAddr, Failure> {
     const HELP: &str = "name the address that is to be let in: --allow ADDRESS";
-    match allow.or(profile.map(|profile| profile.allow)).unwrap_or(Allow::Observed) {
+    match allow.or_else(|| profile.map(|profile| profile.allow)).unwrap_or(Allow::Observed) {
         Allow::Address(address) => Ok(address),
         Allow::Observed => {
             let why = format_args!("whoever reads this cannot see your address, so it cannot be \"observed\"; {HELP}");

@@ -10,7 +10,7 @@ mod help;
 mod mail;
 mod maker;
 mod post;
-mod token;
+mod print;
 mod words;
 
 use std::process::ExitCode;
@@ -26,7 +26,7 @@ use crate::profile::CoreFiles;
 pub(crate) enum Task {
     /// Print a token: a knock as text, for a mail or a guestbook
     #[command(after_help = help::TOKEN)]
-    Token(token::Options),
+    Token(print::Options),
     /// Open a door by an entry in a guestbook
     #[command(after_help = help::POST)]
     Post(post::Options),
@@ -43,7 +43,7 @@ pub(crate) enum Task {
 pub(crate) fn run(task: Task) -> ExitCode {
     let _core_files = CoreFiles::none();
     let done = match task {
-        Task::Token(options) => token::run(&options),
+        Task::Token(options) => print::run(&options),
         Task::Post(options) => post::run(&options),
         Task::Codes(options) => codes::run(&options),
         #[cfg(unix)]

@@ -464,6 +464,26 @@ fn faults_of_sources_show_their_place() {
 }
 
 #[test]
+fn a_key_opens_a_door_by_what_there_is() {
+    let config =
+        read(&format!("{FULL}{}[door.code]\nguard = [\"tcp/1\"]\nkeys = [\"*\"]\nsecond-factor = \"totp\"", key("")));
+    let ways = |config: &Config, door: usize| {
+        let all = [Way::Packet, Way::Sequence, Way::Mail, Way::Guestbook];
+        all.map(|way| config.opens_by(way, &config.keys[0], &config.doors[door]))
+    };
+    assert_eq!(ways(&config, 0), [true, false, false, true]);
+    assert_eq!(ways(&config, 1), [true, false, true, true]);
+    assert_eq!(ways(&config, 2), [true, false, false, false]);
+    let books =
+        |door: usize| config.books_of(&config.doors[door]).map(|book| book.name.to_string()).collect::<Vec<_>>();
+    assert_eq!((books(0), books(1)), (vec!["a".into(), "b".into(), "c".into()], books(0)));
+    let without = Config { mails: vec![], guestbooks: vec![], ..config.clone() };
+    assert_eq!(ways(&without, 1), [true, false, false, false]);
+    let other = Config { doors: vec![Door { keys: None, ..config.doors[1].clone() }], ..config.clone() };
+    assert_eq!(ways(&other, 0), [false; 4]);
+}
+
+#[test]
 fn what_leads_to_a_door_that_nothing_opens_is_no_fault_of_its_own() {
     let text = "[mail.m]\nmaildir = \"/m\"\n[door.a]\nguard = [\"tcp/22\"]\nkeys = [\"*\"]\n";
     assert_eq!(warnings(text), ["only `klopf grant` can open door `a`"]);
