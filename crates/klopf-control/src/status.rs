@@ -155,7 +155,9 @@ pub struct SourceStatus {
     pub state: String,
     /// The stable name of what is wrong.
     pub trouble: Option<String>,
-    /// The same for a person.
+    /// What belongs to it, such as a status of HTTP; 0: nothing.
+    pub detail: u16,
+    /// Both for a person.
     pub text: Option<String>,
     /// Time since it was last looked at with success.
     pub last_good_ms_ago: Option<u64>,

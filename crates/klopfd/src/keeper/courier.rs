@@ -245,6 +245,7 @@ impl<F: Face> Keeper<'_, F> {
                 kind: kind.to_owned(),
                 state: report.state.name().to_owned(),
                 trouble: report.trouble.map(|trouble| trouble.name().to_owned()),
+                detail: report.detail,
                 text: report.trouble.map(|trouble| trouble.in_words(report.detail)),
                 last_good_ms_ago: (report.last_good > 0).then(|| seconds(report.last_good, unix_s)),
                 next_ms: (report.next > 0).then(|| seconds(unix_s, report.next)),

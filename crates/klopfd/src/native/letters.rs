@@ -1,65 +1,38 @@
 //! Mailboxes and guestbooks in the courier's and the engine's terms.
 
 use std::collections::HashMap;
-use std::fs;
 use std::path::Path;
+use std::rc::Rc;
 
 use klopf_brief::{self as brief, Brief, Secret, What};
 use klopf_config::native::{self as config, Config, Door, Mailbox, Way};
 use klopf_engine::{SourceId, Ways};
-use zeroize::Zeroizing;
+use klopf_files::{SourceFile, SourceFiles};
+use klopf_spa::Name;
 
 use super::doors::milliseconds;
-use crate::keeper::reason;
 
-/// A longer file of certificates or with a password is none.
-const LONGEST: u64 = 1 << 20;
-
-/// What mailboxes and guestbooks need besides the configuration: passwords and certificates.
+/// What mailboxes and guestbooks need besides the configuration: passwords and certificates, by their names.
 #[derive(Clone, Default)]
 pub(super) struct Letters {
-    /// By the mailbox's name.
-    mails: HashMap<String, (Zeroizing<String>, Option<String>)>,
-    /// By the guestbook's name.
-    guestbooks: HashMap<String, Option<String>>,
+    mails: HashMap<Name, Rc<SourceFile>>,
+    guestbooks: HashMap<Name, Rc<SourceFile>>,
 }
 
 impl Letters {
     /// Reads all of them; besides, what cannot be read, which keeps that source from being read, and no other.
     pub(super) fn read(config_path: &Path, config: &Config) -> (Self, Vec<String>) {
-        let (mut letters, mut problems) = (Self::default(), Vec::new());
-        let ca = |file: Option<&String>| file.map(|file| text(config_path, file)).transpose();
-        for mail in &config.mails {
-            let Mailbox::Imap(imap) = &mail.mailbox else { continue };
-            let password = text(config_path, &imap.password_file).map(Zeroizing::new);
-            let both = password.and_then(|password| Ok((password, ca(imap.ca_file.as_ref())?)));
-            match both {
-                Ok((password, ca)) => {
-                    let first = Zeroizing::new(password.lines().next().unwrap_or_default().to_owned());
-                    letters.mails.insert(mail.name.to_string(), (first, ca));
-                }
-                Err(why) => problems.push(format!("mail {} is not read: {why}", mail.name)),
-            }
-        }
-        for book in &config.guestbooks {
-            match ca(book.ca_file.as_ref()) {
-                Ok(ca) => drop(letters.guestbooks.insert(book.name.to_string(), ca)),
-                Err(why) => problems.push(format!("guestbook {} is not read: {why}", book.name)),
-            }
-        }
+        let files = SourceFiles::read(config_path, config);
+        let problems = files.troubles().map(ToString::to_string).collect();
+        let whole = |file: Result<SourceFile, _>| file.ok().map(Rc::new);
+        let mails = config.mails.iter().map(|mail| mail.name.clone()).zip(files.mails);
+        let guestbooks = config.guestbooks.iter().map(|book| book.name.clone()).zip(files.guestbooks);
+        let letters = Self {
+            mails: mails.filter_map(|(name, file)| Some((name, whole(file)?))).collect(),
+            guestbooks: guestbooks.filter_map(|(name, file)| Some((name, whole(file)?))).collect(),
+        };
         (letters, problems)
     }
-}
-
-/// The text of a file that klopf.toml names, which may be relative to it.
-fn text(config_path: &Path, file: &str) -> Result<String, String> {
-    let path = config_path.parent().unwrap_or_else(|| Path::new("")).join(file);
-    let shown = path.display();
-    let read = fs::metadata(&path).and_then(|found| match found.is_file() && found.len() <= LONGEST {
-        true => fs::read_to_string(&path),
-        false => Err(std::io::Error::other("not a file, or too long a one")),
-    });
-    read.map_err(|error| format!("{shown}: {}", reason(&error)))
 }
 
 /// The numbers of sources. One whose name stays keeps its own.
@@ -81,8 +54,7 @@ impl SourceIds {
 
     /// How sealed knocks open a door.
     pub(super) fn ways(&mut self, config: &Config, door: &Door) -> Ways {
-        let named = |book: &&config::Guestbook| door.guestbooks.as_ref().is_none_or(|names| names.contains(&book.name));
-        let books = config.guestbooks.iter().filter(|_| door.takes(Way::Guestbook)).filter(named);
+        let books = config.books_of(door).filter(|_| door.takes(Way::Guestbook));
         Ways {
             packet: door.takes(Way::Packet),
             mail: door.takes(Way::Mail) && !config.mails.is_empty(),
@@ -93,16 +65,23 @@ impl SourceIds {
         }
     }
 
-    /// What the courier is to do. A source whose files cannot be read is left out.
+    /// What the courier is to do. A source whose files cannot be read is left out, and so is one by which no key opens a
+    /// door.
     pub(super) fn brief(&mut self, config: &Config, letters: &Letters) -> Brief {
         let mut sources = Vec::new();
-        for mail in &config.mails {
+        let opened = |way, door: &&Door| config.keys.iter().any(|key| config.opens_by(way, key, door));
+        let by_mail = config.doors.iter().any(|door| opened(Way::Mail, &door));
+        for mail in config.mails.iter().filter(|_| by_mail) {
             let Some(what) = mailbox(mail, letters) else { continue };
             sources.push(brief::Source { id: self.mail(&mail.name), name: mail.name.to_string(), what });
         }
-        for book in &config.guestbooks {
-            let Some(ca) = letters.guestbooks.get(&*book.name) else { continue };
-            let what = What::Guestbook(guestbook(book, ca.clone()));
+        let by_book: Vec<&Door> = config.doors.iter().filter(|door| opened(Way::Guestbook, door)).collect();
+        let needed = |book: &&config::Guestbook| {
+            by_book.iter().any(|door| config.books_of(door).any(|other| other.name == book.name))
+        };
+        for book in config.guestbooks.iter().filter(needed) {
+            let Some(file) = letters.guestbooks.get(&book.name) else { continue };
+            let what = What::Guestbook(guestbook(book, file.ca.clone()));
             sources.push(brief::Source { id: self.guestbook(&book.name), name: book.name.to_string(), what });
         }
         Brief { sources }
@@ -128,7 +107,7 @@ fn mailbox(mail: &config::Mail, letters: &Letters) -> Option<What> {
             What::Maildir(brief::Maildir { path: path.clone(), taken, require_dkim, drop_box: *drop_box })
         }
         Mailbox::Imap(imap) => {
-            let (password, ca) = letters.mails.get(&*mail.name)?;
+            let file = letters.mails.get(&mail.name)?;
             What::Imap(brief::Imap {
                 host: imap.host.clone(),
                 port: imap.port,
@@ -138,12 +117,12 @@ fn mailbox(mail: &config::Mail, letters: &Letters) -> Option<What> {
                     config::Delivery::Plain => brief::Delivery::Plain,
                 },
                 user: imap.user.clone(),
-                password: Secret(password.clone()),
+                password: Secret(file.password.clone()?),
                 folder: imap.folder.clone(),
                 taken,
                 require_dkim,
                 every_ms: milliseconds(imap.every),
-                ca: ca.clone(),
+                ca: file.ca.clone(),
             })
         }
     })

@@ -4,10 +4,15 @@ use std::collections::{BTreeSet, HashMap};
 use std::net::IpAddr;
 
 use klopf_brief::{Offer, Verdict};
-use klopf_engine::{Books, Claim, Code, Door, DoorId, Engine, Form, Key, KeyRef, Refusal, Source, SourceId};
+use klopf_engine::{
+    Books, Budget, Claim, Code, Door, DoorId, Engine, Form, Key, KeyRef, Millis, Refusal, Source, SourceId,
+};
 use klopf_spa::{KeyId, Known, Name, Own, Psk, ServerPublic, Tokens, combine, is_code_of, open_share, open_token};
 
 use super::shares::{Shares, Whole};
+
+/// Codes that are looked at at once, and a second (`docs/PROTOCOL.md`, section 9, point 18).
+const TRIES: (u32, u32) = (1000, 100);
 
 /// What opens them.
 pub(super) struct Opens {
@@ -19,6 +24,8 @@ pub(super) struct Opens {
     within: HashMap<DoorId, u64>,
     sources: HashMap<SourceId, (bool, Name)>,
     shares: Shares,
+    /// How often a code is looked at: there are so few that somebody could try.
+    tries: Budget,
 }
 
 struct Person {
@@ -38,7 +45,16 @@ impl Opens {
     pub(super) fn new(server: ServerPublic) -> Self {
         let tokens = Tokens::new(&server);
         let (keys, doors, within) = (HashMap::new(), HashMap::new(), HashMap::new());
-        Self { server, tokens, keys, doors, within, sources: HashMap::new(), shares: Shares::default() }
+        Self {
+            server,
+            tokens,
+            keys,
+            doors,
+            within,
+            sources: HashMap::new(),
+            shares: Shares::default(),
+            tries: Budget::new(TRIES.0, TRIES.1),
+        }
     }
 
     /// Takes the keys.
@@ -58,7 +74,7 @@ impl Opens {
     /// Takes the sources, and what waits of before, where that is still worth something.
     pub(super) fn go_on(&mut self, sources: HashMap<SourceId, (bool, Name)>, before: Option<Self>) {
         if let Some(before) = before.filter(|before| before.sources == sources && before.server == self.server) {
-            self.shares = before.shares;
+            (self.shares, self.tries) = (before.shares, before.tries);
         }
         self.sources = sources;
     }
@@ -73,7 +89,7 @@ impl Opens {
         match body.len() {
             49 | 61 => self.token(engine, body, source, Form::Token),
             70 | 82 if is_book => self.share(engine, now, id, &name, body),
-            11 => self.code(engine, body, source, offer.address),
+            11 => self.code(engine, now, body, source, offer.address),
             _ => Err(NOTHING),
         }
     }
@@ -125,11 +141,14 @@ impl Opens {
         within.is_none_or(|within| whole.took <= *within).then_some(claim)
     }
 
-    fn code(&self, engine: &Engine, body: &[u8], source: Source, address: Option<IpAddr>) -> Read {
+    fn code(&mut self, engine: &Engine, now: u64, body: &[u8], source: Source, address: Option<IpAddr>) -> Read {
         let address = address.and_then(klopf_spa::usable).ok_or(NOTHING)?;
         let (read, candidates) = self.tokens.of_code(body).ok_or(NOTHING)?;
         if candidates.is_empty() {
             return Err((Verdict::Nothing, Some(Refusal::UnknownKey)));
+        }
+        if !self.tries.take(Millis(now)) {
+            return Err((Verdict::Later, None));
         }
         let found = candidates.iter().find_map(|known| {
             let (key, person) = self.person(*known)?;

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use super::super::{Shape, find, read};
+use super::super::{find, read};
 use super::*;
 
 const LANGUAGES: [Language; 2] = [Language::English, Language::German];
@@ -58,10 +58,16 @@ fn no_two_sentences_begin_alike_and_no_list_has_a_word_twice() {
         for sentence in &grammar.sentences {
             // What is written is what is read: as many words, and gaps in the same order.
             let gaps = |pieces: &[Piece]| {
-                pieces.iter().filter_map(|piece| if let Piece::Gap(list) = piece { Some(*list) } else { None }).collect::<Vec<_>>()
+                pieces
+                    .iter()
+                    .filter_map(|piece| if let Piece::Gap(list) = piece { Some(*list) } else { None })
+                    .collect::<Vec<_>>()
             };
             assert_eq!(gaps(&sentence.pieces), gaps(&sentence.words));
-            let fixed = sentence.pieces.iter().filter_map(|piece| if let Piece::Fixed(text) = piece { Some(text.as_str()) } else { None });
+            let fixed = sentence
+                .pieces
+                .iter()
+                .filter_map(|piece| if let Piece::Fixed(text) = piece { Some(text.as_str()) } else { None });
             let fixed: String = fixed.collect();
             assert!(fixed.chars().all(|c| c.is_alphabetic() || " ,.!?".contains(c)), "{fixed:?}");
             assert!(fixed.ends_with(['.', '!', '?']) && !fixed.contains(".."));
@@ -84,7 +90,8 @@ fn longest(grammar: &Grammar, length: usize) -> usize {
     let sentences: Vec<(usize, usize)> = grammar.sentences.iter().map(of).collect();
     let mut most = vec![0; (length + 2) * 8 + 1];
     for needed in 1..most.len() {
-        most[needed] = sentences.iter().map(|(bits, characters)| characters + most[needed.saturating_sub(*bits)]).max().unwrap();
+        most[needed] =
+            sentences.iter().map(|(bits, characters)| characters + most[needed.saturating_sub(*bits)]).max().unwrap();
     }
     most.last().unwrap() - 1
 }
@@ -127,7 +134,9 @@ fn mangled(entry: &str, chance: &mut Chance) -> String {
         text = wrapped(&text, 20 + chance.below(60), ["\n", "\r\n> ", "<br>\n", "\n\t"][chance.below(4)]);
     }
     if chance.one_in(2) {
-        text = text.replace('!', [" \u{1f600}!", "!!!", "."][chance.below(3)]).replace('.', ["\u{2026}", " .", ". "][chance.below(3)]);
+        text = text
+            .replace('!', [" \u{1f600}!", "!!!", "."][chance.below(3)])
+            .replace('.', ["\u{2026}", " .", ". "][chance.below(3)]);
     }
     if chance.one_in(2) {
         text = text.replace(", ", [" , ", ",", "\u{a0}\u{2013} "][chance.below(3)]);
@@ -220,10 +229,14 @@ fn a_page_full_of_beginnings_is_read_at_once() {
     for language in LANGUAGES {
         let grammar = grammar(language);
         let first = &grammar.sentences[0];
-        let opener: String = first.pieces.iter().map(|piece| match piece {
-            Piece::Fixed(text) => text.clone(),
-            Piece::Gap(list) => grammar.list(*list).words[0].clone(),
-        }).collect();
+        let opener: String = first
+            .pieces
+            .iter()
+            .map(|piece| match piece {
+                Piece::Fixed(text) => text.clone(),
+                Piece::Gap(list) => grammar.list(*list).words[0].clone(),
+            })
+            .collect();
         let page = format!("{opener} ").repeat(2_000_000 / opener.len());
         // Some 35,000 sentences, from each of which no more are read than the longest body has.
         assert!(find(&page).count() < 100);
