@@ -2,6 +2,7 @@
 #![forbid(unsafe_code)]
 
 mod books;
+mod client;
 mod codes;
 mod courier;
 mod evil;
@@ -21,6 +22,7 @@ use klopf_tests::{Case, run};
 fn main() -> ExitCode {
     let mut cases: Vec<Case> = Vec::new();
     cases.extend(books::cases());
+    cases.extend(client::cases());
     cases.extend(codes::cases());
     cases.extend(courier::cases());
     cases.extend(evil::cases());
