@@ -67,7 +67,11 @@ impl Postfix {
     /// A service of Dovecot that says to Postfix who is who.
     #[must_use]
     pub fn auth(stage: &Stage) -> String {
-        format!("service auth {{\n  unix_listener {} {{\n    mode = 0666\n  }}\n}}\n", stage.path("auth").display())
+        // Who is refused need not wait.
+        format!(
+            "auth_failure_delay = 0\nservice auth {{\n  unix_listener {} {{\n    mode = 0666\n  }}\n}}\n",
+            stage.path("auth").display()
+        )
     }
 
     fn start_on(stage: &Stage, host: &Host, main: &str, master: &str, pipe: &[&str]) -> Result<Self> {

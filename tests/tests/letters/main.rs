@@ -3,6 +3,7 @@
 
 mod books;
 mod client;
+mod client_mails;
 mod codes;
 mod courier;
 mod evil;
@@ -23,6 +24,7 @@ fn main() -> ExitCode {
     let mut cases: Vec<Case> = Vec::new();
     cases.extend(books::cases());
     cases.extend(client::cases());
+    cases.extend(client_mails::cases());
     cases.extend(codes::cases());
     cases.extend(courier::cases());
     cases.extend(evil::cases());
