@@ -4,6 +4,7 @@
 mod books;
 mod client;
 mod client_mails;
+mod client_posts;
 mod codes;
 mod courier;
 mod evil;
@@ -25,6 +26,7 @@ fn main() -> ExitCode {
     cases.extend(books::cases());
     cases.extend(client::cases());
     cases.extend(client_mails::cases());
+    cases.extend(client_posts::cases());
     cases.extend(codes::cases());
     cases.extend(courier::cases());
     cases.extend(evil::cases());
