@@ -5,6 +5,7 @@ mod books;
 mod client;
 mod client_mails;
 mod client_posts;
+mod client_shares;
 mod codes;
 mod courier;
 mod evil;
@@ -27,6 +28,7 @@ fn main() -> ExitCode {
     cases.extend(client::cases());
     cases.extend(client_mails::cases());
     cases.extend(client_posts::cases());
+    cases.extend(client_shares::cases());
     cases.extend(codes::cases());
     cases.extend(courier::cases());
     cases.extend(evil::cases());
