@@ -112,7 +112,7 @@ fn plain_mail(stage: &Stage) -> Result {
 }
 
 /// What a link says: whom to write to, of what, and what.
-fn read_link(link: &str) -> Result<[String; 3]> {
+pub(crate) fn read_link(link: &str) -> Result<[String; 3]> {
     let rest = link.strip_prefix("mailto:").ok_or_else(|| format!("no link: {link}"))?;
     let (to, fields) = rest.split_once('?').ok_or("no fields")?;
     let field = |name| fields.split('&').find_map(|field| field.strip_prefix(name)).ok_or("a field is missing");

@@ -3,7 +3,10 @@
 
 mod books;
 mod client;
+mod client_codes;
+mod client_joins;
 mod client_mails;
+mod client_pages;
 mod client_posts;
 mod client_shares;
 mod codes;
@@ -26,7 +29,10 @@ fn main() -> ExitCode {
     let mut cases: Vec<Case> = Vec::new();
     cases.extend(books::cases());
     cases.extend(client::cases());
+    cases.extend(client_codes::cases());
+    cases.extend(client_joins::cases());
     cases.extend(client_mails::cases());
+    cases.extend(client_pages::cases());
     cases.extend(client_posts::cases());
     cases.extend(client_shares::cases());
     cases.extend(codes::cases());

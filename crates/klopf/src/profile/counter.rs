@@ -76,6 +76,11 @@ impl Counter {
         self.after(self.last().ok().flatten(), unix_ms).unwrap_or(unix_ms)
     }
 
+    /// Whether a number was ever taken, as far as is known.
+    pub(crate) fn has_begun(&self) -> bool {
+        !matches!(self.last(), Ok(None))
+    }
+
     fn locked(&self, many: u64, unix_ms: u64) -> Result<u64, Trouble> {
         files::make_folder(self.path.parent().unwrap_or_else(|| Path::new(".")))?;
         let _lock = self.lock()?;
