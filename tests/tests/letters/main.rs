@@ -8,6 +8,7 @@ mod client_joins;
 mod client_mails;
 mod client_pages;
 mod client_posts;
+mod client_secrets;
 mod client_shares;
 mod codes;
 mod courier;
@@ -34,6 +35,7 @@ fn main() -> ExitCode {
     cases.extend(client_mails::cases());
     cases.extend(client_pages::cases());
     cases.extend(client_posts::cases());
+    cases.extend(client_secrets::cases());
     cases.extend(client_shares::cases());
     cases.extend(codes::cases());
     cases.extend(courier::cases());

@@ -116,8 +116,11 @@ impl Counter {
 
     /// Waits until nobody else is at it. The lock has a file of its own, for the counter's is another one each time.
     fn lock(&self) -> io::Result<File> {
-        let file =
-            OpenOptions::new().create(true).truncate(false).write(true).open(self.path.with_extension("lock"))?;
+        let mut options = OpenOptions::new();
+        options.create(true).truncate(false).write(true);
+        #[cfg(unix)]
+        std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+        let file = options.open(self.path.with_extension("lock"))?;
         file.lock()?;
         Ok(file)
     }
