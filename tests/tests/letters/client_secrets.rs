@@ -163,7 +163,7 @@ fn children(stage: &Stage) -> Result {
 
 fn files(stage: &Stage) -> Result {
     let elsewhere = Elsewhere::make(stage)?;
-    let Guest { device, .. } = invited(stage, &elsewhere)?;
+    let Guest { device, play: _play } = invited(stage, &elsewhere)?;
     device.says(&["keygen"])?;
     for words in MAKES {
         device.klopf(words)?.output()?;
