@@ -114,7 +114,8 @@ def cut(connection, path):
 def utf8(connection, path):
     """The page, between bytes that are no UTF-8."""
     broken = b"\xff\xfe<p>\xc3\x28 \xe2\x82 \xf0\x9f</p>\xed\xa0\x80" * 10
-    connection.sendall(page(broken + read("page") + broken))
+    # Not first, for it is a byte order mark.
+    connection.sendall(page(b"<p>" + broken + read("page") + broken))
 
 
 def deep(connection, path):

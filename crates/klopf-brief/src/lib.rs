@@ -15,3 +15,6 @@ mod report;
 pub use brief::{Brief, Delivery, Format, Guestbook, Imap, Maildir, Network, Secret, Source, Taken, What};
 pub use offer::{ANSWER_SIZE, Answer, Body, LONGEST_BODY, OFFER_SIZE, Offer, Verdict};
 pub use report::{REPORT_SIZE, Report, State, Trouble};
+
+/// The courier's exit status when another one is to begin in its place (`EX_TEMPFAIL` of sysexits.h).
+pub const ANEW: u8 = 75;

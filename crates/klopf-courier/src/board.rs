@@ -28,6 +28,8 @@ pub(crate) struct State {
     pub(crate) again: u64,
     /// Whether the courier ends.
     pub(crate) ending: bool,
+    /// Whether another courier is to begin in the place of this one.
+    pub(crate) anew: bool,
     /// What is called when one of the last two changes.
     pub(crate) alarms: Vec<Box<dyn Fn() + Send>>,
 }

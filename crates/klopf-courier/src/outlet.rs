@@ -95,6 +95,12 @@ impl Outlet {
         self.board.lock().ending
     }
 
+    /// Ends the courier, so that another one begins: what it may read is decided at its start.
+    pub(crate) fn begin_anew(&self) {
+        self.board.lock().anew = true;
+        self.board.ring();
+    }
+
     /// Calls something, in another thread, whenever all is to be offered again or the courier ends: for a source that
     /// waits for something else than [`Outlet::rest`] does. It must not wait itself, nor use the outlet.
     pub(crate) fn on_alarm(&self, alarm: impl Fn() + Send + 'static) {

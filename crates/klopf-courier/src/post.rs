@@ -29,8 +29,9 @@ impl Post {
         Self { board, watch, keeper, said: BTreeMap::new() }
     }
 
-    /// Returns when the keeper or the watch is gone; then the sources are told to end.
-    pub(crate) fn run(mut self) {
+    /// Returns when the keeper or the watch is gone, or another courier is to begin, which is the answer; then the
+    /// sources are told to end.
+    pub(crate) fn run(mut self) -> bool {
         let mut next = Some(0);
         loop {
             let most = next.map(|at: u64| Duration::from_millis(at.saturating_sub(clock::monotonic_ms())));
@@ -45,12 +46,17 @@ impl Post {
                 break;
             }
             next = [self.make_offers(), self.report()].into_iter().flatten().min();
+            if self.board.lock().anew {
+                break;
+            }
         }
         let mut state = self.board.lock();
+        let anew = state.anew;
         state.ending = true;
         state.desk = crate::desk::Desk::default();
         drop(state);
         self.board.alarm();
+        anew
     }
 
     /// The keeper says nothing, but it may be gone: false.

@@ -34,10 +34,10 @@ pub fn main() -> ExitCode {
     };
     klopf_sys::set_name(c"klopf-courier");
     match prepare(handed) {
-        Ok(post) => {
-            post.run();
-            ExitCode::SUCCESS
-        }
+        Ok(post) => match post.run() {
+            true => ExitCode::from(klopf_brief::ANEW),
+            false => ExitCode::SUCCESS,
+        },
         Err(error) => {
             say(&error.to_string());
             ExitCode::from(OS_ERROR)

@@ -119,7 +119,6 @@ fn secrets(stage: &Stage) -> Result {
     nginx.publish("book.html", "hello")?;
     let books = book(&elsewhere, "book", "https://book.test/book.html?token=s3cr3t-path", "");
     let mut play = Play::set(stage, &elsewhere, &format!("{}{books}{DOOR}", work(stage, &elsewhere, "")?), "")?;
-    play.scene.set_daemon("log-level", "\"debug\"")?;
     play.start()?;
     let token = play.plain(CLIENT4)?;
     dovecot.deliver(&mail("knock", &token))?;

@@ -98,7 +98,7 @@ fn almost(stage: &Stage) -> Result {
     let entry = play.plain(CLIENT4)?;
     let token = play.token_with(nobody(50), |_| ())?;
     let mut page = format!("<p>{entry}</p>\n");
-    for number in 0..10_000_u32 {
+    for number in 1..=10_000_u32 {
         let mut other = token.clone();
         other.iter_mut().zip(number.wrapping_mul(0x9e37_79b1).to_le_bytes()).for_each(|(byte, by)| *byte ^= by);
         page.push_str(&format!("<p>{}</p>\n", written(&other, Shape::Plain)?));
@@ -185,11 +185,12 @@ fn many(stage: &Stage) -> Result {
     let elsewhere = Elsewhere::make(stage)?;
     let maildir = Maildir::make(stage, "mail")?;
     for number in 0..1000 {
-        maildir.deliver(&format!("m{number}"), &mail("advertisement", &format!("buy {number} of them")))?;
+        maildir
+            .deliver(&format!("1700000000.{number}.host"), &mail("advertisement", &format!("buy {number} of them")))?;
     }
     let mut play = Play::begin(stage, &elsewhere, &format!("{}{DOOR}", maildir.section("")))?;
     let letter = mail("knock", &play.plain(CLIENT4)?);
-    maildir.deliver("knock", &letter)?;
+    maildir.deliver("1700000001.0.host", &letter)?;
     play.opens(CLIENT4)?;
     until("all were looked at", || {
         let source = play.until_fine("box")?;

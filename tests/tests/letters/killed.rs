@@ -56,7 +56,7 @@ fn killed(stage: &Stage, victims: &[&str]) -> Result {
         let mut dice = [0; 2];
         chance.read_exact(&mut dice)?;
         // Not for ever, or nothing would ever come through.
-        if kills < 12 && dice[0] < 128 {
+        if kills < 6 && dice[0] < 128 {
             let victim = victims.get(usize::from(dice[1]) % victims.len()).ok_or("no victim")?;
             if let Some(pid) = play.child(victim)? {
                 send(pid, Signal::KILL)?;

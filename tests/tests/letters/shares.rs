@@ -6,7 +6,7 @@ use klopf_tests::scene::{STRANGER4, STRANGER6};
 use klopf_tests::{CLIENT4, CLIENT6, Case, Elsewhere, Isso, Nginx, Result, Stage, ensure, until_some, written};
 use klopf_wire::text::Shape;
 
-use crate::play::{Play, book, needs, nobody};
+use crate::play::{Play, book, count, needs, nobody};
 
 const BOOKS: [&str; 3] = ["a", "b", "c"];
 
@@ -202,7 +202,7 @@ fn whole(stage: &Stage) -> Result {
     for (at, share) in play.server.shares(&token, 2, &BOOKS)?.iter().enumerate() {
         pages_.write(at, share)?;
     }
-    play.until_refused("replayed", 1)?;
+    play.scene.until_status("it is replayed", |status| count(status, "replayed") == 1)?;
     play.is_closed(CLIENT4)
 }
 

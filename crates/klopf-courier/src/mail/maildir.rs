@@ -23,8 +23,10 @@ use folder::{Folder, Place};
 const POLL: Duration = Duration::from_secs(120);
 /// Until answers are looked for, or a mail again that could not be looked at.
 const SOON: Duration = Duration::from_secs(1);
+/// Until a mail is looked at again of which it is not known what is in it.
+const LATER: Duration = Duration::from_secs(30);
 /// After a failure.
-const PAUSE: Duration = Duration::from_secs(30);
+const PAUSE: Duration = Duration::from_secs(10);
 
 /// Looks at a Maildir until the courier ends.
 pub(crate) fn look_at(maildir: &Maildir, outlet: Outlet) {
@@ -40,9 +42,15 @@ fn run(maildir: &Maildir, mut outlet: Outlet, find: Find) {
         let _ = alarm.send(&[1]);
     });
     let mut mailbox = Mailbox { maildir, reader, waiting: Waiting::default() };
+    let path = Path::new(&maildir.path);
+    let allowed = folder::identity(path);
     while !outlet.is_ending() {
         if let Err(trouble) = mailbox.listen(&mut outlet, &bell) {
             outlet.failing(trouble, PAUSE);
+            // The sandbox is for the directory that was there at the start.
+            if folder::identity(path).is_some_and(|now| allowed != Some(now)) {
+                outlet.begin_anew();
+            }
             if outlet.rest(PAUSE) == Woken::Again {
                 // Otherwise it would be told of that for ever.
                 mailbox.waiting.forget_all();
@@ -97,7 +105,7 @@ impl Mailbox<'_> {
             let most = if soon {
                 SOON
             } else if self.waiting.has_later() {
-                PAUSE
+                LATER
             } else {
                 POLL
             };

@@ -199,7 +199,8 @@ impl<F: Face> Keeper<'_, F> {
 
     pub(super) fn courier_ended(&mut self, how: Ended) {
         self.hear_courier();
-        if self.courier.ended(clock::monotonic_ms()) {
+        let on_its_own = self.courier.ended(clock::monotonic_ms());
+        if on_its_own && how != Ended::Status(i32::from(klopf_brief::ANEW)) {
             self.trouble(&format!("the courier has ended ({}) and is started again", Ending(how)));
         }
     }

@@ -6,6 +6,7 @@ use std::fs::File;
 use std::io::{self, Read};
 use std::os::fd::OwnedFd;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::time::SystemTime;
 
@@ -149,6 +150,12 @@ impl Folder {
         openat(&folder, "maildirfolder", mark, Mode::RUSR | Mode::WUSR)?;
         Ok(openat(&folder, place.name(), DIRECTORY | OFlags::NOFOLLOW, Mode::empty())?)
     }
+}
+
+/// What tells a directory from another one that was there before, by the same path. None if there is none.
+pub(super) fn identity(path: &Path) -> Option<(u64, u64)> {
+    let metadata = std::fs::metadata(path).ok().filter(std::fs::Metadata::is_dir)?;
+    Some((metadata.dev(), metadata.ino()))
 }
 
 /// Whether a name has one of these flags.
