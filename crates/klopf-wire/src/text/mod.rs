@@ -3,6 +3,7 @@
 
 mod address;
 mod check;
+mod markup;
 mod plain;
 mod prose;
 mod words;
@@ -68,13 +69,14 @@ pub fn write(body: &[u8], shape: Shape, random: Random<'_>) -> Option<String> {
 
 /// All bodies in a text, in the order in which they begin, each once. Linear in the text's length, however hostile it is.
 pub fn find(text: &str) -> impl Iterator<Item = Found> {
-    let mut places = plain::find(text);
-    places.extend(words::find(text));
-    places.extend(prose::find(text));
+    let text = markup::blanked(text);
+    let mut places = plain::find(&text);
+    places.extend(words::find(&text));
+    places.extend(prose::find(&text));
     places.sort_by_key(|place| place.start);
     let mut seen = BTreeSet::new();
     places.into_iter().filter_map(move |Place { body, start, end }| {
-        let address = (body.len() == ADDRESSED).then(|| address::beside(text, start, end)).flatten();
+        let address = (body.len() == ADDRESSED).then(|| address::beside(&text, start, end)).flatten();
         let found = Found { body, address };
         seen.insert((found.body.clone(), found.address)).then_some(found)
     })

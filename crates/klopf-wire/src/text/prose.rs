@@ -83,38 +83,38 @@ fn find_in(grammar: &Grammar, words: &[Word]) -> Vec<Place> {
     let mut found = Vec::new();
     let mut first = 0;
     while first < words.len() {
-        match entry(grammar, words, first) {
-            Some((body, next)) => {
-                let start = words.get(first).map_or(0, |word| word.start);
-                let end = next.checked_sub(1).and_then(|last| words.get(last)).map_or(start, |word| word.end);
-                found.push(Place { body, start, end });
-                first = next;
-            }
-            None => first += 1,
-        }
+        let bodies = entry(grammar, words, first);
+        let start = words.get(first).map_or(0, |word| word.start);
+        first = bodies.last().map_or(first + 1, |(_, next)| *next);
+        found.extend(bodies.into_iter().map(|(body, next)| {
+            let end = next.checked_sub(1).and_then(|last| words.get(last)).map_or(start, |word| word.end);
+            Place { body, start, end }
+        }));
     }
     found
 }
 
-/// The body of the sentences that begin with a word, and the word behind them.
-fn entry(grammar: &Grammar, words: &[Word], first: usize) -> Option<(Vec<u8>, usize)> {
+/// What the sentences that begin with a word may be, with the word behind each, the shortest first: the check of a shorter body may
+/// fit the beginning of a longer one by chance.
+fn entry(grammar: &Grammar, words: &[Word], first: usize) -> Vec<(Vec<u8>, usize)> {
     let longest = LENGTHS.iter().max().map_or(0, |length| (length + 2) * 8);
-    let (mut bits, mut next) = (Vec::with_capacity(longest), first);
+    let (mut bits, mut next, mut found) = (Vec::new(), first, Vec::new());
     while bits.len() < longest {
         let before = bits.len();
-        let (number, sentence) = grammar.beginning(&words.get(next)?.folded)?;
+        let Some((number, sentence)) = words.get(next).and_then(|word| grammar.beginning(&word.folded)) else { break };
         push(&mut bits, number, grammar.bits);
-        next = parse(grammar, sentence, words, next, &mut bits)?;
+        let Some(end) = parse(grammar, sentence, words, next, &mut bits) else { break };
+        next = end;
         for length in LENGTHS {
             let needed = (length + 2) * 8;
             if (before + 1..=bits.len()).contains(&needed)
                 && let Some(body) = bits.get(..needed).map(bytes).and_then(checked)
             {
-                return Some((body, next));
+                found.push((body, next));
             }
         }
     }
-    None
+    found
 }
 
 /// Reads a sentence from a word on; the word behind it, if it is one.

@@ -154,7 +154,7 @@ fn mangled(entry: &str, chance: &mut Chance) -> String {
     if chance.one_in(4) {
         // A book that makes a link of a word.
         let middle = text.split(' ').nth(5).unwrap_or_default().to_owned();
-        text = text.replacen(&middle, &format!("[{middle}](/)"), 1);
+        text = text.replacen(&format!(" {middle} "), &format!(" [{middle}](/) "), 1);
     }
     let before = ["", "Ada, 2026-11-23 12:01\n", "Entry 17 by Bob wrote at noon:\n\n", "Re: hello "][chance.below(4)];
     let after = ["", "\n\n-- \nAda", "\nreply | like | 3 people", " [Ada]"][chance.below(4)];
@@ -179,13 +179,16 @@ fn wrapped(text: &str, width: usize, with: &str) -> String {
 
 fn round_trips(language: Language, count: usize) {
     let mut chance = Chance(42);
+    let mut by_chance = 0;
     for number in 0..count {
         let body = chance.body(LENGTHS[number % LENGTHS.len()]);
         let entry = write(&body, language, &mut |out| chance.fill(out));
         let text = mangled(&entry, &mut chance);
         let found: Vec<_> = find(&text).map(|found| found.body).collect();
-        assert_eq!(found, [body], "{number}: {text}");
+        assert!(found.contains(&body), "{number}: {text}\n{body:?} is none of {found:?}");
+        by_chance += found.len() - 1;
     }
+    assert!(by_chance < count / 1000, "{by_chance} codes by chance");
 }
 
 #[test]
