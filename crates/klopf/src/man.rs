@@ -71,6 +71,9 @@ fn page(name: &str, mut command: Command) -> io::Result<String> {
         list_files(&mut rest, &files);
     }
     let mut others: Vec<Inline> = if whole { Vec::new() } else { vec![bold("klopf"), roman("(1), ")] };
+    if files.iter().any(|(file, _)| leaf(file) == "client.toml") {
+        others.extend([bold("klopf-client.toml"), roman("(5), ")]);
+    }
     others.extend([bold("klopfd"), roman("(8), "), bold("klopf.toml"), roman("(5), "), bold("knock"), roman("(1)")]);
     man::section(&mut rest, "SEE ALSO", others);
     Ok(format!("{}{}{}", page.render(), String::from_utf8_lossy(&middle), rest.render()))
@@ -92,7 +95,9 @@ fn explain(page: &mut Roff, help: &str) {
             }
             "Exit codes:" => {
                 page.control("SH", ["EXIT STATUS"]);
-                for (code, meaning) in rest.lines().filter_map(|line| line.trim_start().split_once(' ')) {
+                // What goes on in the next line stands below the meaning.
+                let whole = joined_below(rest, "      ");
+                for (code, meaning) in whole.lines().filter_map(|line| line.trim_start().split_once(' ')) {
                     page.control("TP", []).text([bold(code)]).text([roman(meaning.trim_start())]);
                 }
             }
@@ -106,6 +111,11 @@ fn explain(page: &mut Roff, help: &str) {
 fn example(page: &mut Roff, text: &str) {
     let (command, meaning) = text.split_once('\n').unwrap_or((text, ""));
     page.control("TP", []).text([bold(command.trim_start())]).text([roman(joined(meaning))]);
+}
+
+/// Lines that begin so go to the end of the one before.
+fn joined_below(lines: &str, begin: &str) -> String {
+    lines.replace(&format!("\n{begin}"), " ")
 }
 
 fn joined(lines: &str) -> String {

@@ -222,6 +222,7 @@ fn man_pages_say_what_help_says() {
         assert!(page("klopf-knock.1").contains(&format!(r"\-\-{long}")), "{long}");
     }
     assert!(page("klopf.toml.5").contains(r#"#if\-klopfd\-dies = "open""#), "not every key is there");
+    assert!(page("klopf-post.1").contains("or the STUN server does not answer"), "an exit code is cut off");
     assert!(page("klopf-client.toml.5").contains("password\\-file"), "not every key is there");
 }
 
