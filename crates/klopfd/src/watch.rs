@@ -284,6 +284,9 @@ impl Watch {
                     if let Some(sealed) = grant.sealed {
                         let Grant { door, address, .. } = grant;
                         self.post(Up::Sealed { door, address, sealed, offer: None });
+                        if self.seals.letters.as_ref().is_some_and(|letters| letters.acquainted(sealed.key)) {
+                            self.letters.again();
+                        }
                         continue;
                     }
                     self.post(Up::Grant { door: grant.door, address: grant.address, uses_up: grant.uses_up });

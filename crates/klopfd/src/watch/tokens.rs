@@ -1,5 +1,6 @@
 //! Tokens, shares and codes: from what the courier offers to what it claims.
 
+use std::cell::Cell;
 use std::collections::{BTreeSet, HashMap};
 use std::net::IpAddr;
 
@@ -26,6 +27,8 @@ pub(super) struct Opens {
     shares: Shares,
     /// How often a code is looked at: there are so few that somebody could try.
     tries: Budget,
+    /// Whether something may have come of a device that is not known yet.
+    strangers: Cell<bool>,
 }
 
 struct Person {
@@ -54,7 +57,13 @@ impl Opens {
             sources: HashMap::new(),
             shares: Shares::default(),
             tries: Budget::new(TRIES.0, TRIES.1),
+            strangers: Cell::new(false),
         }
+    }
+
+    /// Whether what was offered before is worth another look, now that a packet with this key was accepted.
+    pub(super) fn acquainted(&self, key: KeyRef) -> bool {
+        self.keys.get(&key).is_some_and(|person| person.once) && self.strangers.take()
     }
 
     /// Takes the keys.
@@ -101,7 +110,7 @@ impl Opens {
         }
         let opened = candidates.iter().find_map(|known| {
             let (key, person) = self.person(*known)?;
-            let (own, device) = person.own(engine)?;
+            let (own, device) = self.own(engine, person)?;
             Some((key, device, open_token(&self.server, person.id, &own, token)?))
         });
         let (key, device, said) = opened.ok_or((Verdict::Nothing, Some(Refusal::Forged)))?;
@@ -152,7 +161,7 @@ impl Opens {
         }
         let found = candidates.iter().find_map(|known| {
             let (key, person) = self.person(*known)?;
-            let (own, device) = person.own(engine)?;
+            let (own, device) = self.own(engine, person)?;
             let fits = |hash: &[u8; 4]| is_code_of(&self.server, person.id, &own, *hash, body);
             let mut doors = self.doors.iter().filter(|(_, door)| person.doors.contains(door));
             doors.find(|(hash, _)| fits(hash)).map(|(_, door)| (key, device, *door))
@@ -172,6 +181,13 @@ impl Opens {
         })
     }
 
+    /// What somebody's tokens are sealed with, and the device that made them; none while the device is not known.
+    fn own(&self, engine: &Engine, person: &Person) -> Option<(Own, [u8; 16])> {
+        let own = person.own(engine);
+        self.strangers.set(self.strangers.get() || own.is_none());
+        own
+    }
+
     fn person(&self, known: Known) -> Option<(KeyRef, &Person)> {
         let key = KeyRef(known.number);
         self.keys.get(&key).map(|person| (key, person))
@@ -179,7 +195,6 @@ impl Opens {
 }
 
 impl Person {
-    /// What its tokens are sealed with, and the device that made them; none while the device is not known.
     fn own(&self, engine: &Engine) -> Option<(Own, [u8; 16])> {
         if !self.once {
             return Some((Own::psk(&self.psk), [0; 16]));
