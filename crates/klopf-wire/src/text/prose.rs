@@ -79,38 +79,29 @@ struct Word {
     end: usize,
 }
 
+/// All of them, also those that overlap, as in [`plain`](super::plain).
 fn find_in(grammar: &Grammar, words: &[Word]) -> Vec<Place> {
-    let mut found = Vec::new();
-    let mut first = 0;
-    while first < words.len() {
-        let bodies = entry(grammar, words, first);
-        let start = words.get(first).map_or(0, |word| word.start);
-        first = bodies.last().map_or(first + 1, |(_, next)| *next);
-        found.extend(bodies.into_iter().map(|(body, next)| {
-            let end = next.checked_sub(1).and_then(|last| words.get(last)).map_or(start, |word| word.end);
-            Place { body, start, end }
-        }));
-    }
-    found
+    (0..words.len()).flat_map(|first| entry(grammar, words, first)).collect()
 }
 
-/// What the sentences that begin with a word may be, with the word behind each, the shortest first: the check of a shorter body may
-/// fit the beginning of a longer one by chance.
-fn entry(grammar: &Grammar, words: &[Word], first: usize) -> Vec<(Vec<u8>, usize)> {
+/// What the sentences that begin with a word may be.
+fn entry(grammar: &Grammar, words: &[Word], first: usize) -> Vec<Place> {
     let longest = LENGTHS.iter().max().map_or(0, |length| (length + 2) * 8);
     let (mut bits, mut next, mut found) = (Vec::new(), first, Vec::new());
+    let Some(start) = words.get(first).map(|word| word.start) else { return found };
     while bits.len() < longest {
         let before = bits.len();
         let Some((number, sentence)) = words.get(next).and_then(|word| grammar.beginning(&word.folded)) else { break };
         push(&mut bits, number, grammar.bits);
         let Some(end) = parse(grammar, sentence, words, next, &mut bits) else { break };
         next = end;
+        let Some(end) = words.get(next - 1).map(|word| word.end) else { break };
         for length in LENGTHS {
             let needed = (length + 2) * 8;
             if (before + 1..=bits.len()).contains(&needed)
                 && let Some(body) = bits.get(..needed).map(bytes).and_then(checked)
             {
-                found.push((body, next));
+                found.push(Place { body, start, end });
             }
         }
     }
@@ -154,7 +145,7 @@ fn words(text: &str) -> Vec<Word> {
                 words.push(Word { folded: String::new(), start, end });
             }
             open = true;
-        } else if !grammar::is_invisible(c) {
+        } else if !grammar::is_accent(c) {
             open = false;
         }
         if let Some(word) = words.last_mut().filter(|_| open) {
