@@ -6,9 +6,10 @@ use std::net::IpAddr;
 use std::path::Path;
 use std::process::Stdio;
 
-use crate::{Host, Need, Result, Running, SERVER4, Signal, Stage, ensure, found, until};
+use crate::{Elsewhere, Host, Need, Result, Running, SERVER4, Signal, Stage, ensure, found, until};
 
-/// A Postfix at port 25 of the server, with a configuration and a queue of its own, for mails to `host.test`.
+/// A Postfix with a configuration and a queue of its own, for mails to `host.test`: at port 25 of the server, or where people
+/// hand in their mails.
 #[derive(Debug)]
 pub struct Postfix {
     running: Running,
@@ -35,20 +36,60 @@ impl Postfix {
     /// If it does not come to that.
     pub fn start(stage: &Stage, pipe: &[&str], lmtp: &Path) -> Result<Self> {
         let directory = stage.path("postfix");
+        Self::start_on(stage, &stage.server, &main_cf(&directory, lmtp), &master_cf(pipe), pipe)
+    }
+
+    /// One on `mail.test` that takes mails of those whom Dovecot knows: at 465 by TLS, at 587 by STARTTLS. Dovecot gets them,
+    /// and says at the socket `auth` who is who, which [`Postfix::auth`] has it do.
+    ///
+    /// # Errors
+    /// If it does not come to that.
+    pub fn start_for_people(stage: &Stage, elsewhere: &Elsewhere, lmtp: &Path) -> Result<Self> {
+        let directory = stage.path("postfix");
+        let (certificate, key) = (&elsewhere.authority.certificate, &elsewhere.authority.key);
+        let main = format!(
+            "{}smtpd_tls_chain_files = {}, {}\nsmtpd_sasl_auth_enable = yes\nsmtpd_sasl_type = dovecot\n\
+             smtpd_sasl_path = {}\nsmtpd_tls_auth_only = yes\nsmtpd_delay_reject = yes\n\
+             smtpd_relay_restrictions = permit_sasl_authenticated, reject\n",
+            main_cf(&directory, lmtp),
+            key.display(),
+            certificate.display(),
+            stage.path("auth").display(),
+        );
+        let master = format!(
+            "{}tlsmgr unix - - n 1000? 1 tlsmgr\n465 inet n - n - - smtpd -o smtpd_tls_wrappermode=yes\n\
+             587 inet n - n - - smtpd -o smtpd_tls_security_level=encrypt\n",
+            master_cf(&["true"])
+        );
+        Self::start_on(stage, &elsewhere.host, &main, &master, &["true"])
+    }
+
+    /// A service of Dovecot that says to Postfix who is who.
+    #[must_use]
+    pub fn auth(stage: &Stage) -> String {
+        // Who is refused need not wait.
+        format!(
+            "auth_failure_delay = 0\nservice auth {{\n  unix_listener {} {{\n    mode = 0666\n  }}\n}}\n",
+            stage.path("auth").display()
+        )
+    }
+
+    fn start_on(stage: &Stage, host: &Host, main: &str, master: &str, pipe: &[&str]) -> Result<Self> {
+        let directory = stage.path("postfix");
         for name in ["queue", "data"] {
             fs::create_dir_all(directory.join(name))?;
         }
         stage.server.run("chown", &["postfix", &directory.join("data").display().to_string()])?;
         stage.write("postfix/aliases", &format!("forward \"|{}\"\n", pipe.join(" ")))?;
         stage.write("postfix/transport", &format!("{} klopf:\n{} local:\n", Self::PIPED, Self::FORWARDED))?;
-        stage.write("postfix/main.cf", &main_cf(&directory, lmtp))?;
-        stage.write("postfix/master.cf", &master_cf(pipe))?;
+        stage.write("postfix/main.cf", main)?;
+        stage.write("postfix/master.cf", master)?;
         let program = found("postfix").ok_or("postfix is missing")?;
-        let mut command = stage.server.command(program);
+        let mut command = host.command(program);
         command.arg("-c").arg(&directory).arg("start-fg");
         let mut running = Running::start(command, &stage.path("postfix.out"))?;
         running.until("Postfix has started", |log| log.contains("daemon started"))?;
-        stage.server.until_listens(25, true)?;
+        host.until_listens(25, true)?;
         Ok(Self { running })
     }
 

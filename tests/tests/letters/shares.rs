@@ -8,7 +8,7 @@ use klopf_wire::text::Shape;
 
 use crate::play::{Play, book, count, needs, nobody};
 
-const BOOKS: [&str; 3] = ["a", "b", "c"];
+pub(crate) const BOOKS: [&str; 3] = ["a", "b", "c"];
 
 pub(crate) fn cases() -> Vec<Case> {
     let (isso, pages) = (needs(&[&Isso::NEEDS]), needs(&[&Nginx::NEEDS]));
@@ -26,7 +26,7 @@ pub(crate) fn cases() -> Vec<Case> {
 }
 
 /// A door that takes shares, as long as `within` says.
-fn door(within: &str) -> String {
+pub(crate) fn door(within: &str) -> String {
     format!(
         "[door.ssh]\nguard = [\"tcp/22\"]\nopen-for = \"600s\"\nkeys = [\"*\"]\nguestbooks = [\"a\", \"b\", \"c\"]\n\
          quorum = 2\nwithin = {within:?}\n\n"

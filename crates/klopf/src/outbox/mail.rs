@@ -20,6 +20,8 @@ use crate::profile::{keyring, random};
 const PATIENCE: Duration = Duration::from_secs(30);
 /// By which the keyring knows the password, before the user's name.
 const KEYRING: &str = "smtp:";
+/// What a server says to a password that is wrong (RFC 4954, section 6).
+const NO_LOGIN: u16 = 535;
 
 /// What is to be sent.
 #[derive(Debug)]
@@ -40,10 +42,10 @@ pub(crate) fn send(smtp: &Smtp, settings: &Settings, letter: &Letter<'_>) -> Res
         builder = builder.credentials(Credentials::new(user.clone(), password.to_string()));
         asked = Some(password).filter(|_| new);
     }
-    builder.build().send(&message).map_err(|error| failed(smtp, &error))?;
+    builder.build().send(&message).map_err(|error| failed(smtp, settings, &error))?;
     // Only one that was right is kept.
     if let (Some(password), Some(user), Password::Keyring) = (asked, &smtp.user, &smtp.password) {
-        keyring::keep(&format!("{KEYRING}{user}"), &format!("Klopf: mail as {user}"), &password)?;
+        keyring::keep(&format!("{KEYRING}{user}"), &label(user), &password)?;
     }
     Ok(())
 }
@@ -107,9 +109,28 @@ fn password(smtp: &Smtp, user: &str, settings: &Settings) -> Result<(Zeroizing<S
     Ok((Zeroizing::new(typed), true))
 }
 
-fn failed(smtp: &Smtp, error: &SmtpError) -> Failure {
+/// What the keyring shows of the password.
+fn label(user: &str) -> String {
+    format!("Klopf: mail as {user}")
+}
+
+fn failed(smtp: &Smtp, settings: &Settings, error: &SmtpError) -> Failure {
     let Smtp { host, port, .. } = smtp;
     let why = told(error);
+    if let Some(user) = smtp.user.as_ref().filter(|_| error.status().is_some_and(|code| u16::from(code) == NO_LOGIN)) {
+        let password = match &smtp.password {
+            Password::File(file) => format!("Is the password right, in {}?", settings.beside(file).display()),
+            Password::Keyring => {
+                format!(
+                    "If the password is another one now, remove \"{}\" from the keyring; klopf then asks.",
+                    label(user)
+                )
+            }
+            Password::Asked => "Is the password right?".to_owned(),
+        };
+        let why = format_args!("the mail server {host} does not let {user} in: {why}\n{password}");
+        return Failure::new(code::UNAVAILABLE, why);
+    }
     if error.is_permanent() {
         return Failure::new(code::UNAVAILABLE, format_args!("the mail server {host} refuses: {why}"));
     }

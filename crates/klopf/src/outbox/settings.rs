@@ -82,7 +82,7 @@ impl Settings {
     }
 
     /// A path that may be relative to the file.
-    fn beside(&self, file: &str) -> PathBuf {
+    pub(super) fn beside(&self, file: &str) -> PathBuf {
         self.path.with_file_name(file)
     }
 }

@@ -76,6 +76,11 @@ impl Counter {
         self.after(self.last().ok().flatten(), unix_ms).unwrap_or(unix_ms)
     }
 
+    /// Whether a number was ever taken, as far as is known.
+    pub(crate) fn has_begun(&self) -> bool {
+        !matches!(self.last(), Ok(None))
+    }
+
     fn locked(&self, many: u64, unix_ms: u64) -> Result<u64, Trouble> {
         files::make_folder(self.path.parent().unwrap_or_else(|| Path::new(".")))?;
         let _lock = self.lock()?;
@@ -111,8 +116,11 @@ impl Counter {
 
     /// Waits until nobody else is at it. The lock has a file of its own, for the counter's is another one each time.
     fn lock(&self) -> io::Result<File> {
-        let file =
-            OpenOptions::new().create(true).truncate(false).write(true).open(self.path.with_extension("lock"))?;
+        let mut options = OpenOptions::new();
+        options.create(true).truncate(false).write(true);
+        #[cfg(unix)]
+        std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+        let file = options.open(self.path.with_extension("lock"))?;
         file.lock()?;
         Ok(file)
     }

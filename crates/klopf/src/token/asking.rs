@@ -153,6 +153,12 @@ impl Splitting {
             );
             return Err(Failure::new(code::USAGE, why));
         }
+        // Who names the books may know more than the profile does.
+        if let Some(known) = known.filter(|known| self.books.is_empty() && needed < known.k()) {
+            let (k, n) = (known.k(), known.books().len());
+            let why = format_args!("the door {door} does not open by {needed} shares; it takes --shares {k}/{n}");
+            return Err(Failure::new(code::USAGE, why));
+        }
         let shared = SharedDoor::new(door.clone(), needed, books.to_vec());
         let why = "each share is for another guestbook; one is named twice, or the names are too long";
         shared.map(Some).ok_or_else(|| Failure::new(code::USAGE, why))
@@ -202,6 +208,11 @@ mod tests {
         assert_eq!(asked(None, "", Some(&known)), Ok(None));
         assert_eq!(asked(Some("2/3"), "", Some(&known)), Ok(Some(known.clone())));
         assert_eq!(asked(Some("2/2"), "a,b", Some(&known)), Ok(Some(shared(2, "a,b"))));
+        assert_eq!(asked(Some("3/3"), "", Some(&known)), Ok(Some(shared(3, "x,y,z"))));
+        let strict = shared(3, "x,y,z");
+        let failure = asked(Some("2/3"), "", Some(&strict)).unwrap_err();
+        assert!(failure.code == 64 && failure.to_string().contains("--shares 3/3"), "{failure}");
+        assert!(asked(Some("2/3"), "x,y,z", Some(&strict)).is_ok());
         for (shares, books) in [("2/3", ""), ("2/2", "a"), ("2/2", "a,a")] {
             assert_eq!(asked(Some(shares), books, None).unwrap_err().code, 64, "{shares} {books}");
         }

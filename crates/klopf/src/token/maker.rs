@@ -35,6 +35,13 @@ impl Maker {
         }
         let secrets = Secrets::of(kept)?;
         let own = if profile.bound { Own::bound(&secrets.psk, profile.device) } else { Own::psk(&secrets.psk) };
+        let has_knocked = Counter::new(&folders.state, secrets.id(), profile.clock).has_begun();
+        if profile.bound && !has_knocked {
+            complain(format_args!(
+                "This device has sent no packet yet, and before one the server opens nothing of this: klopf open {}",
+                kept.name
+            ));
+        }
         let counter = Counter::of_tokens(&folders.state, secrets.id());
         Ok(Self { profile: profile.clone(), door, id: secrets.id(), own, counter })
     }
