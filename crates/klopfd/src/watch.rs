@@ -241,6 +241,11 @@ impl Watch {
         let wall = Wall { unix_ms: clock::wall_ms(), minute_of_week: clock::minute_of_week() };
         let mut effects = Vec::new();
         self.engine.observe_claim(Millis(now), wall, claim, &mut effects);
+        let later =
+            |effect: &Effect| matches!(effect, Effect::RefuseSealed(refusal) if refusal.why == Refusal::TooManyGrants);
+        if !effects.iter().any(later) {
+            self.seals.letters.iter_mut().for_each(tokens::Opens::answered);
+        }
         for effect in effects {
             match effect {
                 Effect::Grant(Grant { door, address, sealed: Some(sealed), .. }) => {

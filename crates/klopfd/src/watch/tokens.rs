@@ -10,7 +10,7 @@ use klopf_engine::{
 };
 use klopf_spa::{KeyId, Known, Name, Own, Psk, ServerPublic, Tokens, combine, is_code_of, open_share, open_token};
 
-use super::shares::{Shares, Whole};
+use super::shares::{Of, Shares, Whole};
 
 /// Codes that are looked at at once, and a second (`docs/PROTOCOL.md`, section 9, point 18).
 const TRIES: (u32, u32) = (1000, 100);
@@ -25,6 +25,8 @@ pub(super) struct Opens {
     within: HashMap<DoorId, u64>,
     sources: HashMap<SourceId, (bool, Name)>,
     shares: Shares,
+    /// Of which shares the last claim was made.
+    made_of: Option<Of>,
     /// How often a code is looked at: there are so few that somebody could try.
     tries: Budget,
     /// Whether something may have come of a device that is not known yet.
@@ -56,6 +58,7 @@ impl Opens {
             within,
             sources: HashMap::new(),
             shares: Shares::default(),
+            made_of: None,
             tries: Budget::new(TRIES.0, TRIES.1),
             strangers: Cell::new(false),
         }
@@ -88,8 +91,14 @@ impl Opens {
         self.sources = sources;
     }
 
+    /// There is an answer to what was read last that holds: shares that made it are of no more use.
+    pub(super) fn answered(&mut self) {
+        self.made_of.take().into_iter().for_each(|of| self.shares.used(of));
+    }
+
     /// Reads what was offered at a moment of the monotonic clock, in milliseconds.
     pub(super) fn read(&mut self, engine: &Engine, now: u64, offer: &Offer) -> Read {
+        self.made_of = None;
         let id = SourceId(offer.source);
         // A source that has gone with a reload is no longer asked, either.
         let (is_book, name) = self.sources.get(&id).cloned().ok_or((Verdict::Nothing, None))?;
@@ -134,7 +143,7 @@ impl Opens {
         let claims = wholes.iter().filter_map(|whole| Some((whole, self.whole(engine, whole)?)));
         match claims.max_by_key(|(whole, _)| std::cmp::Reverse(whole.took)) {
             Some((whole, claim)) => {
-                self.shares.used(whole);
+                self.made_of = Some(whole.of);
                 Ok(claim)
             }
             None => Err((Verdict::Waits, None)),
