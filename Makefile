@@ -1,4 +1,5 @@
-# make demo     see the story of Klopf on the terminal           (root); make demo-knockd that of knockd
+# make demo     see the story of Klopf on the terminal, and that of mails and guestbooks (demo-letters)  (root)
+#               make demo-knockd shows that of knockd
 # make test     all tests                                        (root, or the end-to-end tests are skipped)
 # make          build the five programs, their man pages and shell completions
 # make install  PREFIX=/usr/local DESTDIR= sysconfdir=/etc       (root)
@@ -46,6 +47,12 @@ demo:
 	@scripts/need.sh demo
 	@$(CARGO) build --release --locked
 	@demo/demo.sh $(release)
+	@demo/letters.sh $(release)
+
+demo-letters:
+	@scripts/need.sh demo
+	@$(CARGO) build --release --locked
+	@demo/letters.sh $(release)
 
 demo-knockd:
 	@scripts/need.sh demo
@@ -115,4 +122,4 @@ fuzz-smoke:
 clean:
 	$(CARGO) clean
 
-.PHONY: all build demo demo-knockd test lint install uninstall bench-flood bench-latency bench-spa fuzz-smoke clean
+.PHONY: all build demo demo-letters demo-knockd test lint install uninstall bench-flood bench-latency bench-spa fuzz-smoke clean

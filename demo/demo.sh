@@ -19,17 +19,6 @@ open-for = "4s"
 state-dir = "/run/klopf-state"
 EOF
 
-# The one klopfd of the story; it goes on in the background.
-start_klopfd() {
-    : >"$directory/run/$log"
-    typed 'server#' 'klopfd &'
-    on "$server" klopfd </dev/null >/dev/null 2>>"$directory/run/$log" &
-    until_true 'klopfd is not ready' logged '^ready$'
-    klopfd=$(cat "$directory/run/klopf/klopfd.pid") || fail 'klopfd has no pid file'
-}
-
-gone() { [ ! -e "/proc/$klopfd" ]; }
-
 # What a scan of port 22 finds: open or not.
 scan() {
     if command -v nmap >/dev/null; then
@@ -49,21 +38,6 @@ must_be_closed_to_all_others() {
     as_told "closed to the stranger: $1"
 }
 
-must_be_closed() {
-    if on_client ssh -o ConnectTimeout=1 user@server echo 'it is me' 2>&1; then
-        fail 'ssh answers'
-    fi
-    as_told "closed: $1"
-}
-
-must_answer() {
-    typed 'client$' 'ssh user@server echo it is me'
-    answer=$(on "$client" ssh user@server echo 'it is me' </dev/null) || fail 'ssh does not answer'
-    echo "$answer"
-    [ "$answer" = 'it is me' ] || fail 'that is not what ssh was asked'
-    as_told "open: $1"
-}
-
 # A line typed into the session that stays open comes back from the server.
 session_must_answer() {
     typed 'client (in the first ssh)>' "$1"
@@ -71,15 +45,6 @@ session_must_answer() {
     until_true 'the session is dead' grep -qx "$1" "$directory/session.out"
     as_told "the server answers: $1"
 }
-
-# Without the counts, which take a line of their own.
-status() {
-    typed 'server#' "klopf status | grep -v '^Since'"
-    on "$server" klopf status </dev/null >"$directory/status" || fail 'klopf status does not work'
-    grep -v '^Since' "$directory/status"
-}
-
-no_lease() { on "$server" klopf status --json </dev/null | grep -q '"leases": *\[\]'; }
 
 # --- the story
 

@@ -46,6 +46,7 @@ clean_up() {
 
 [ $# -eq 1 ] || lacking "usage: ${0##*/} BIN_DIR"
 PATH=$PATH:/usr/sbin:/sbin
+here=$(cd "$(dirname "$0")" && pwd)
 for need in ip:iproute2 ss:iproute2 sshd:openssh-server ssh:openssh-client ssh-keygen:openssh-client mount:mount; do
     command -v "${need%:*}" >/dev/null || lacking "${need%:*} is missing: apt-get install ${need#*:}"
 done
@@ -125,7 +126,7 @@ on() {
     host=$1
     shift
     env -u SSH_AUTH_SOCK PATH="$bin:$PATH" KLOPF_STATE_DIR="$directory/state" \
-        ip netns exec "$host" "$directory/enter" "$@"
+        KLOPF_CONFIG_DIR="$home/.config/klopf" ip netns exec "$host" "$directory/enter" "$@"
 }
 
 say() {
@@ -172,3 +173,40 @@ until_true() {
 listening() { [ -n "$(ip netns exec "$server" ss -Hltn 'sport = :22')" ]; }
 not_listening() { ! listening; }
 logged() { grep -q "$1" "$directory/run/$log" 2>/dev/null; }
+
+# --- klopfd on the server, and who comes to it
+
+# The one klopfd of the story; it goes on in the background.
+start_klopfd() {
+    : >"$directory/run/$log"
+    typed 'server#' 'klopfd &'
+    on "$server" klopfd </dev/null >/dev/null 2>>"$directory/run/$log" &
+    until_true 'klopfd is not ready' logged '^ready$'
+    klopfd=$(cat "$directory/run/klopf/klopfd.pid") || fail 'klopfd has no pid file'
+}
+
+gone() { [ ! -e "/proc/$klopfd" ]; }
+
+must_be_closed() {
+    if on_client ssh -o ConnectTimeout=1 user@server echo 'it is me' 2>&1; then
+        fail 'ssh answers'
+    fi
+    as_told "closed: $1"
+}
+
+must_answer() {
+    typed 'client$' 'ssh user@server echo it is me'
+    answer=$(on "$client" ssh user@server echo 'it is me' </dev/null) || fail 'ssh does not answer'
+    echo "$answer"
+    [ "$answer" = 'it is me' ] || fail 'that is not what ssh was asked'
+    as_told "open: $1"
+}
+
+# Without the counts, which take lines of their own, and what root has opened from the client.
+status() {
+    typed 'server#' "klopf status | sed '/^Since/,$ d'"
+    on "$server" klopf status </dev/null >"$directory/status" || fail 'klopf status does not work'
+    sed '/^Since/,$ d' "$directory/status"
+}
+
+no_lease() { on "$server" klopf status --json </dev/null | grep -q '"leases": *\[\]'; }

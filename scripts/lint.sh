@@ -7,8 +7,9 @@ cd "$(dirname "$0")/.."
 bin=$(cd "$1" && pwd)
 
 # An example must be fine as it is, and with the lines that it only shows.
+# (client.toml is none of the daemon's; a test reads it.)
 for file in examples/*; do
-    "$bin/klopf" check "$file"
+    [ "$file" = examples/client.toml ] || "$bin/klopf" check "$file"
 done
 sed 's/^#\([^ ]\)/\1/' examples/klopf.toml | "$bin/klopf" check -
 

@@ -11,10 +11,11 @@ PATH=$PATH:/usr/sbin:/sbin
 
 # What is looked for, and the package that has it.
 build='cc:gcc /usr/include/stdlib.h:libc6-dev /etc/ssl/certs/ca-certificates.crt:ca-certificates'
-demo='ip:iproute2 ss:iproute2 sshd:openssh-server ssh:openssh-client ssh-keygen:openssh-client mount:mount'
-tests="$demo python3:python3 nft:nftables iptables:iptables pkill:procps unshare:util-linux setpriv:util-linux
+demo='ip:iproute2 ss:iproute2 sshd:openssh-server ssh:openssh-client ssh-keygen:openssh-client mount:mount
+    python3:python3'
+tests="$demo nft:nftables iptables:iptables pkill:procps unshare:util-linux setpriv:util-linux
     nmap:nmap tcpdump:tcpdump knockd:knockd dbus-daemon:dbus-daemon faketime:faketime tshark:tshark
-    chromium:chromium node:nodejs strace:strace
+    chromium:chromium node:nodejs npm:npm strace:strace
     /usr/lib/python3/dist-packages/cryptography:python3-cryptography openssl:openssl nginx:nginx
     dovecot:dovecot-core /usr/lib/dovecot/imap:dovecot-imapd /usr/lib/dovecot/lmtp:dovecot-lmtpd"
 # A host has one mail server; another one is not replaced.

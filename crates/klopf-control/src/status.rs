@@ -169,6 +169,14 @@ pub struct SourceStatus {
     pub taken: u32,
 }
 
+impl SourceStatus {
+    /// The way that leads through it: `mail` or `guestbook`.
+    #[must_use]
+    pub fn way(&self) -> &'static str {
+        if self.kind == "guestbook" { "guestbook" } else { "mail" }
+    }
+}
+
 /// What opened a lease.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]

@@ -28,7 +28,9 @@ pub(crate) fn look_at(book: Guestbook, outlet: Outlet) {
         let next = reader.look();
         match reader.outlet.rest(next) {
             Woken::Ending => return,
-            Woken::Time | Woken::Again => {}
+            Woken::Time => {}
+            // It was not its turn, and so a failure says nothing more.
+            Woken::Again => reader.failures = reader.failures.saturating_sub(1),
         }
     }
 }

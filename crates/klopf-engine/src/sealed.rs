@@ -60,16 +60,17 @@ impl Keys {
         };
         let ahead = wall.ahead(claim.time);
         let by_packet = claim.form == Form::Packet;
-        // A token would be lost for good that had come at a bad time.
-        if !by_packet && !grants.take(now) {
-            return Err(refuse(claim, Refusal::TooManyGrants));
-        }
         let in_time = if key.no_clock { Ok(()) } else { in_time(claim, ahead, *window, doors) };
         // Before the terms, so that what they refuse now cannot be played again when they would not.
         let has_time = !key.no_clock && !matches!(claim.form, Form::Code(_));
         let sound = !has_time || claim.counter <= claim.time.saturating_add(AHEAD);
         let own = claim.form.mark_of(key.id);
-        let burns = in_time.is_ok() && sound && claim.time >= *earliest && marks.accept(own, claim.counter);
+        let counts = in_time.is_ok() && sound && claim.time >= *earliest && marks.is_new(own, claim.counter);
+        // A token would be lost for good that had come at a bad time. One that opens nothing anyway costs nobody anything.
+        if !by_packet && counts && !grants.take(now) {
+            return Err(refuse(claim, Refusal::TooManyGrants));
+        }
+        let burns = counts && marks.accept(own, claim.counter);
         let mark = marks.get(key.id).cloned().unwrap_or_default();
         let answer = match in_time {
             Err(why) => Err(why),

@@ -13,10 +13,13 @@ use crate::terminal::wrapped;
 
 /// Every key with its meaning; the one that is installed.
 const CONFIGURATION: &str = include_str!("../../../examples/klopf.toml");
+/// The same for `client.toml`.
+const CLIENT: &str = include_str!("../../../examples/client.toml");
 
-const FILES: [(&str, &str); 5] = [
+const FILES: [(&str, &str); 6] = [
     ("/etc/klopf/klopf.toml", "The daemon's configuration."),
     ("/etc/klopf/keys.d", "A file for each key that klopf invite has made."),
+    ("/var/spool/klopf", "The box into which klopf deliver puts mails, for [mail.NAME] with a maildir."),
     ("/etc/klopf/server.key", "The server's own key, which klopf invite has made. Keep a copy."),
     ("/run/klopf/control.sock", "Where the daemon is asked."),
     ("/var/lib/klopf/unlocked", "There after klopf unlock: nothing is guarded until klopf lock."),
@@ -28,7 +31,7 @@ const OWN_FILES: [(&str, &str); 2] = [
     ("~/.config/klopf/client.toml", "How mails and entries leave: [smtp], and [guestbook.NAME] for each guestbook."),
 ];
 
-/// Writes `klopf.1`, a page for each of its tasks, `knock.1` and `klopf.toml.5`.
+/// Writes `klopf.1`, a page for each of its tasks, `knock.1`, `klopf.toml.5` and `klopf-client.toml.5`.
 pub(crate) fn write(dir: &Path) -> io::Result<()> {
     fs::create_dir_all(dir)?;
     let mut klopf = command().disable_help_subcommand(true);
@@ -39,6 +42,7 @@ pub(crate) fn write(dir: &Path) -> io::Result<()> {
         fs::write(dir.join(format!("{name}.1")), page(&name, command)?)?;
     }
     fs::write(dir.join("knock.1"), knock())?;
+    fs::write(dir.join("klopf-client.toml.5"), client())?;
     fs::write(dir.join("klopf.toml.5"), configuration())
 }
 
@@ -67,6 +71,9 @@ fn page(name: &str, mut command: Command) -> io::Result<String> {
         list_files(&mut rest, &files);
     }
     let mut others: Vec<Inline> = if whole { Vec::new() } else { vec![bold("klopf"), roman("(1), ")] };
+    if files.iter().any(|(file, _)| leaf(file) == "client.toml") {
+        others.extend([bold("klopf-client.toml"), roman("(5), ")]);
+    }
     others.extend([bold("klopfd"), roman("(8), "), bold("klopf.toml"), roman("(5), "), bold("knock"), roman("(1)")]);
     man::section(&mut rest, "SEE ALSO", others);
     Ok(format!("{}{}{}", page.render(), String::from_utf8_lossy(&middle), rest.render()))
@@ -88,7 +95,9 @@ fn explain(page: &mut Roff, help: &str) {
             }
             "Exit codes:" => {
                 page.control("SH", ["EXIT STATUS"]);
-                for (code, meaning) in rest.lines().filter_map(|line| line.trim_start().split_once(' ')) {
+                // What goes on in the next line stands below the meaning.
+                let whole = joined_below(rest, "      ");
+                for (code, meaning) in whole.lines().filter_map(|line| line.trim_start().split_once(' ')) {
                     page.control("TP", []).text([bold(code)]).text([roman(meaning.trim_start())]);
                 }
             }
@@ -102,6 +111,11 @@ fn explain(page: &mut Roff, help: &str) {
 fn example(page: &mut Roff, text: &str) {
     let (command, meaning) = text.split_once('\n').unwrap_or((text, ""));
     page.control("TP", []).text([bold(command.trim_start())]).text([roman(joined(meaning))]);
+}
+
+/// Lines that begin so go to the end of the one before.
+fn joined_below(lines: &str, begin: &str) -> String {
+    lines.replace(&format!("\n{begin}"), " ")
 }
 
 fn joined(lines: &str) -> String {
@@ -127,8 +141,8 @@ fn configuration() -> String {
             bold("klopfd"),
             roman(
                 "(8) guards and watches, as TOML: a section [daemon], a section [door.NAME] for each door, and for sealed \
-                 knocks [packet] and a section [key.NAME] for each key, or a file keys.d/NAME.toml beside it. A \
-                 name has 1 to 64 of the characters A-Z, a-z, 0-9, _, . and -. A time is a number with s, m, h or d. ",
+                 knocks [packet] and a section [key.NAME] for each key, or a file keys.d/NAME.toml beside it. \
+                 [mail.NAME] and [guestbook.NAME] say where tokens come in. A name has 1 to 64 of the characters A-Z, a-z, 0-9, _, . and -. A time is a number with s, m, h or d. ",
             ),
             bold("klopf check"),
             roman(" finds every fault in it, and "),
@@ -136,8 +150,7 @@ fn configuration() -> String {
             roman(" puts it in force."),
         ],
     );
-    page.control("SH", ["EVERY KEY"]);
-    page.control("PP", []).control("nf", []).text([roman(narrow(CONFIGURATION))]).control("fi", []);
+    every_key(&mut page, CONFIGURATION);
     list_files(
         &mut page,
         &[
@@ -148,6 +161,33 @@ fn configuration() -> String {
     let others = [bold("klopfd"), roman("(8), "), bold("klopf"), roman("(1), "), bold("klopf-check"), roman("(1)")];
     man::section(&mut page, "SEE ALSO", others);
     page.render()
+}
+
+fn client() -> String {
+    let mut page = Roff::new();
+    page.control("TH", ["klopf-client.toml", "5", "", concat!("klopf ", env!("CARGO_PKG_VERSION"))]);
+    man::section(&mut page, "NAME", [roman("klopf-client.toml - how mails and entries of guestbooks leave a device")]);
+    man::section(
+        &mut page,
+        "DESCRIPTION",
+        [
+            roman("The file client.toml, as TOML: by [smtp] "),
+            bold("klopf open --via mail"),
+            roman(" sends, and by a section [guestbook.NAME] for each guestbook "),
+            bold("klopf post"),
+            roman(" posts. What is not told there they print, to be sent by hand."),
+        ],
+    );
+    every_key(&mut page, CLIENT);
+    list_files(&mut page, &OWN_FILES);
+    let others = [bold("klopf-open"), roman("(1), "), bold("klopf-post"), roman("(1), "), bold("klopf"), roman("(1)")];
+    man::section(&mut page, "SEE ALSO", others);
+    page.render()
+}
+
+fn every_key(page: &mut Roff, toml: &str) {
+    page.control("SH", ["EVERY KEY"]);
+    page.control("PP", []).control("nf", []).text([roman(narrow(toml))]).control("fi", []);
 }
 
 /// Remarks over more and shorter lines; all others as they are.

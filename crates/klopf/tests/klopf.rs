@@ -207,6 +207,7 @@ fn man_pages_say_what_help_says() {
     let unix: &[&str] = if cfg!(unix) { &["deliver"] } else { &[] };
     let mut expected: Vec<_> =
         [everywhere, linux, unix].concat().iter().map(|task| format!("klopf-{task}.1")).collect();
+    expected.push("klopf-client.toml.5".to_owned());
     expected.sort();
     expected.extend(["klopf.1", "klopf.toml.5", "knock.1"].map(Into::into));
     assert_eq!(names, expected);
@@ -221,6 +222,8 @@ fn man_pages_say_what_help_says() {
         assert!(page("klopf-knock.1").contains(&format!(r"\-\-{long}")), "{long}");
     }
     assert!(page("klopf.toml.5").contains(r#"#if\-klopfd\-dies = "open""#), "not every key is there");
+    assert!(page("klopf-post.1").contains("or the STUN server does not answer"), "an exit code is cut off");
+    assert!(page("klopf-client.toml.5").contains("password\\-file"), "not every key is there");
 }
 
 /// A new directory, removed with all in it at the end.

@@ -278,21 +278,21 @@ fn connect_knocks_and_passes_everything_on() {
     scene.join(&scene.invitation());
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let port = listener.local_addr().unwrap().port();
-    let echo = thread::spawn(move || {
-        for _ in 0..2 {
-            let (mut stream, _) = listener.accept().unwrap();
+    // On a loaded machine there may be more connections, of which one is used.
+    thread::spawn(move || {
+        for mut stream in listener.incoming().map_while(Result::ok) {
             let mut got = Vec::new();
-            stream.read_to_end(&mut got).unwrap();
-            stream.write_all(&got).unwrap();
+            let _ = stream.read_to_end(&mut got).and_then(|_| stream.write_all(&got));
         }
     });
     let sent: Vec<u8> = (0..1_000_003_u32).map(|at| u8::try_from(at % 253).unwrap()).collect();
     for host in ["127.0.0.1", "home"] {
         let output =
             scene.klopf().args(["connect", host, &port.to_string()]).write_stdin(sent.clone()).output().unwrap();
-        assert!(output.status.success() && output.stdout == sent, "{host}: {}", output.stdout.len());
+        let stderr = String::from_utf8_lossy(&output.stderr);
+        let (status, got) = (output.status, output.stdout.len());
+        assert!(status.success() && output.stdout == sent, "{host}: {status}, {got} bytes: {stderr}");
     }
-    echo.join().unwrap();
     assert_eq!(scene.heard(scene.seed.public()).len(), 2);
     let (code, _, stderr) = scene.run("connect other.example 22");
     assert!(code == 66 && stderr.contains("home (127.0.0.1)"), "{stderr}");

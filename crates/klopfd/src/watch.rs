@@ -241,6 +241,11 @@ impl Watch {
         let wall = Wall { unix_ms: clock::wall_ms(), minute_of_week: clock::minute_of_week() };
         let mut effects = Vec::new();
         self.engine.observe_claim(Millis(now), wall, claim, &mut effects);
+        let later =
+            |effect: &Effect| matches!(effect, Effect::RefuseSealed(refusal) if refusal.why == Refusal::TooManyGrants);
+        if !effects.iter().any(later) {
+            self.seals.letters.iter_mut().for_each(tokens::Opens::answered);
+        }
         for effect in effects {
             match effect {
                 Effect::Grant(Grant { door, address, sealed: Some(sealed), .. }) => {
@@ -284,6 +289,9 @@ impl Watch {
                     if let Some(sealed) = grant.sealed {
                         let Grant { door, address, .. } = grant;
                         self.post(Up::Sealed { door, address, sealed, offer: None });
+                        if self.seals.letters.as_ref().is_some_and(|letters| letters.acquainted(sealed.key)) {
+                            self.letters.again();
+                        }
                         continue;
                     }
                     self.post(Up::Grant { door: grant.door, address: grant.address, uses_up: grant.uses_up });

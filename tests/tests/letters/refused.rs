@@ -99,6 +99,8 @@ fn bound(stage: &Stage) -> Result {
     let port = play.server.port();
     play.scene.wire.packet(&klopf_tests::packet::datagram(STRANGER4, klopf_tests::SERVER4, port, &packet))?;
     play.opens(STRANGER4)?;
+    // What came before is looked at again.
+    play.opens(CLIENT4)?;
     // Who has the invitation alone can make none.
     let claim = play.ada.claim("ssh", nobody(50))?;
     let stolen = play.server.token(&play.ada, &claim)?;

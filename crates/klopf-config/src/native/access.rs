@@ -164,6 +164,10 @@ impl Access<'_> {
             let text = format!("door `{name}` asks for a code, which no token has: only `klopf grant` can open it");
             return warn(report, second_factor, text, "add `packet` to `via`, or remove the line");
         }
+        if self.door.keys.is_some() && !self.opened_by_key {
+            let help = format!("make one: klopf invite NAME --door {name}");
+            return warn(report, &self.place.name, format!("there is no key yet that opens door `{name}`"), &help);
+        }
         let help = "fine if that is meant; else give it a `sequence`, or `keys`, and let `via` have that way";
         warn(report, &self.place.name, format!("only `klopf grant` can open door `{name}`"), help);
     }

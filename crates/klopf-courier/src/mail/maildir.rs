@@ -154,7 +154,11 @@ impl Mailbox<'_> {
                     continue;
                 }
                 let Some(mail) = folder.read(place, &name.1, self.reader.longest()) else {
-                    // It is gone, or none of ours, and stays so.
+                    // It is gone, or none of ours, and stays so. Anybody may put such into a drop box, until nothing
+                    // else is seen.
+                    if self.maildir.drop_box {
+                        let _ = folder.remove(place, &name.1);
+                    }
                     let _ = self.waiting.add(name, super::reader::Look::Nothing);
                     continue;
                 };

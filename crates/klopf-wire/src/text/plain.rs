@@ -22,26 +22,12 @@ struct Piece {
     goes_on: bool,
 }
 
+/// All of them, also those that overlap: one may be there by chance, or by somebody's will.
 pub(super) fn find(text: &str) -> Vec<Place> {
     let pieces = pieces(text);
-    let mut found = Vec::new();
-    let mut first = 0;
-    while let Some(piece) = pieces.get(first) {
-        let place = LENGTHS.iter().find_map(|length| at(text, &pieces, first, characters(length + 2)));
-        match place {
-            Some(place) => {
-                while pieces.get(first).is_some_and(|piece| piece.start < place.end) {
-                    first += 1;
-                }
-                found.push(place);
-            }
-            None => {
-                debug_assert!(piece.start < piece.end);
-                first += 1;
-            }
-        }
-    }
-    found
+    let lengths = LENGTHS.map(|length| characters(length + 2));
+    let beginning_with = |first| lengths.map(|length| at(text, &pieces, first, length)).into_iter().flatten();
+    (0..pieces.len()).flat_map(beginning_with).collect()
 }
 
 /// A body of so many characters that begins with a piece, and ends with one.

@@ -66,51 +66,57 @@ impl Bits<'_> {
 }
 
 pub(super) fn find(text: &str) -> Vec<Place> {
-    let words = words(text);
+    let words = Words { text, places: words(text) };
     let mut found = find_in(&ENGLISH, &words);
     found.extend(find_in(&GERMAN, &words));
     found
 }
 
-/// A word as it counts, and where it stands.
-struct Word {
-    folded: String,
-    start: usize,
-    end: usize,
+/// The words of a text.
+struct Words<'a> {
+    text: &'a str,
+    /// Where each begins and ends. A page may have a million.
+    places: Vec<(u32, u32)>,
 }
 
-fn find_in(grammar: &Grammar, words: &[Word]) -> Vec<Place> {
-    let mut found = Vec::new();
-    let mut first = 0;
-    while first < words.len() {
-        let bodies = entry(grammar, words, first);
-        let start = words.get(first).map_or(0, |word| word.start);
-        first = bodies.last().map_or(first + 1, |(_, next)| *next);
-        found.extend(bodies.into_iter().map(|(body, next)| {
-            let end = next.checked_sub(1).and_then(|last| words.get(last)).map_or(start, |word| word.end);
-            Place { body, start, end }
-        }));
+impl Words<'_> {
+    fn place(&self, word: usize) -> Option<(usize, usize)> {
+        let (start, end) = *self.places.get(word)?;
+        Some((usize::try_from(start).ok()?, usize::try_from(end).ok()?))
     }
-    found
+
+    /// A word as it counts.
+    fn folded(&self, word: usize) -> Option<String> {
+        let (start, end) = self.place(word)?;
+        let mut folded = String::new();
+        self.text.get(start..end)?.chars().for_each(|c| grammar::fold_into(c, &mut folded));
+        Some(folded)
+    }
 }
 
-/// What the sentences that begin with a word may be, with the word behind each, the shortest first: the check of a shorter body may
-/// fit the beginning of a longer one by chance.
-fn entry(grammar: &Grammar, words: &[Word], first: usize) -> Vec<(Vec<u8>, usize)> {
+/// All of them, also those that overlap, as in [`plain`](super::plain).
+fn find_in(grammar: &Grammar, words: &Words<'_>) -> Vec<Place> {
+    (0..words.places.len()).flat_map(|first| entry(grammar, words, first)).collect()
+}
+
+/// What the sentences that begin with a word may be.
+fn entry(grammar: &Grammar, words: &Words<'_>, first: usize) -> Vec<Place> {
     let longest = LENGTHS.iter().max().map_or(0, |length| (length + 2) * 8);
     let (mut bits, mut next, mut found) = (Vec::new(), first, Vec::new());
+    let Some((start, _)) = words.place(first) else { return found };
     while bits.len() < longest {
         let before = bits.len();
-        let Some((number, sentence)) = words.get(next).and_then(|word| grammar.beginning(&word.folded)) else { break };
+        let Some((number, sentence)) = words.folded(next).and_then(|word| grammar.beginning(&word)) else { break };
         push(&mut bits, number, grammar.bits);
         let Some(end) = parse(grammar, sentence, words, next, &mut bits) else { break };
         next = end;
+        let Some((_, end)) = words.place(next - 1) else { break };
         for length in LENGTHS {
             let needed = (length + 2) * 8;
             if (before + 1..=bits.len()).contains(&needed)
                 && let Some(body) = bits.get(..needed).map(bytes).and_then(checked)
             {
-                found.push((body, next));
+                found.push(Place { body, start, end });
             }
         }
     }
@@ -118,16 +124,22 @@ fn entry(grammar: &Grammar, words: &[Word], first: usize) -> Vec<(Vec<u8>, usize
 }
 
 /// Reads a sentence from a word on; the word behind it, if it is one.
-fn parse(grammar: &Grammar, sentence: &Sentence, words: &[Word], first: usize, bits: &mut Vec<bool>) -> Option<usize> {
+fn parse(
+    grammar: &Grammar,
+    sentence: &Sentence,
+    words: &Words<'_>,
+    first: usize,
+    bits: &mut Vec<bool>,
+) -> Option<usize> {
     let mut next = first;
     for expected in &sentence.words {
-        let word = &words.get(next)?.folded;
+        let word = words.folded(next)?;
         match expected {
-            Piece::Fixed(fixed) if fixed == word => {}
+            Piece::Fixed(fixed) if *fixed == word => {}
             Piece::Fixed(_) => return None,
             Piece::Gap(list) => {
                 let list = grammar.list(*list);
-                push(bits, *list.numbers.get(word)?, list.bits);
+                push(bits, *list.numbers.get(&word)?, list.bits);
             }
         }
         next += 1;
@@ -143,23 +155,17 @@ fn bytes(bits: &[bool]) -> Vec<u8> {
     bits.chunks(8).map(|byte| byte.iter().fold(0, |byte, bit| byte << 1 | u8::from(*bit))).collect()
 }
 
-/// The words of a text, each a run of letters.
-fn words(text: &str) -> Vec<Word> {
-    let mut words: Vec<Word> = Vec::new();
+/// Where the words of a text begin and end: runs of letters, with their accents. None from 4 GB on.
+fn words(text: &str) -> Vec<(u32, u32)> {
+    let mut words: Vec<(u32, u32)> = Vec::new();
     let mut open = false;
     for (start, c) in text.char_indices() {
-        let end = start + c.len_utf8();
-        if c.is_alphabetic() {
-            if !open {
-                words.push(Word { folded: String::new(), start, end });
-            }
-            open = true;
-        } else if !grammar::is_invisible(c) {
-            open = false;
-        }
-        if let Some(word) = words.last_mut().filter(|_| open) {
-            grammar::fold_into(c, &mut word.folded);
-            word.end = end;
+        let (Ok(start), Ok(end)) = (u32::try_from(start), u32::try_from(start + c.len_utf8())) else { break };
+        open = c.is_alphabetic() || (open && grammar::is_accent(c));
+        match words.last_mut().filter(|word| word.1 == start) {
+            Some(word) if open => word.1 = end,
+            None if open => words.push((start, end)),
+            _ => {}
         }
     }
     words

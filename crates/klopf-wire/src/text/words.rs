@@ -9,8 +9,6 @@ use super::{LENGTHS, Place};
 
 /// Bits of a word.
 const BITS: usize = 11;
-/// Characters between two words at most.
-const MOST_BETWEEN: usize = 24;
 
 /// Whether it is a word of the list, in any case.
 #[must_use]
@@ -48,30 +46,21 @@ struct Word {
     start: usize,
 }
 
+/// All of them, also those that overlap, as in [`plain`](super::plain).
 pub(super) fn find(text: &str) -> Vec<Place> {
     let longest = LENGTHS.iter().map(|length| count(*length)).max().unwrap_or_default();
     let mut found = Vec::new();
     let mut run: VecDeque<Word> = VecDeque::with_capacity(longest + 1);
-    let mut last_end = 0;
     for (start, word) in split(text) {
-        let between = start - last_end;
-        last_end = start + word.len();
-        let number = English.find_word(&word.to_ascii_lowercase());
-        if number.is_none() || between > MOST_BETWEEN {
+        let Some(number) = English.find_word(&word.to_ascii_lowercase()) else {
             run.clear();
-        }
-        let Some(number) = number else { continue };
+            continue;
+        };
         run.push_back(Word { number, start });
         if run.len() > longest {
             run.pop_front();
         }
-        // The longest first, for a shorter one may end with it by chance.
-        let place = LENGTHS.iter().rev().find_map(|length| ends(&run, *length, last_end));
-        if let Some(place) = place {
-            // What lies in it was one by chance: in each fiftieth longer body some words are a code.
-            while found.pop_if(|inside: &mut Place| inside.start >= place.start).is_some() {}
-            found.push(place);
-        }
+        found.extend(LENGTHS.iter().filter_map(|length| ends(&run, *length, start + word.len())));
     }
     found
 }

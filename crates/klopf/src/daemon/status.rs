@@ -27,7 +27,7 @@ const INDENT: &str = "  ";
 /// A blank at which no line ends.
 const TOGETHER: char = '\u{a0}';
 /// Counters by name: what one and what more are called.
-const WORDS: [(&str, &str, &str); 15] = [
+const WORDS: [(&str, &str, &str); 20] = [
     ("packets", "packet seen", "packets seen"),
     ("knocks", "hit", "hits"),
     ("attempts", "attempt begun", "attempts begun"),
@@ -42,6 +42,11 @@ const WORDS: [(&str, &str, &str); 15] = [
     ("bad-network-header", "bad IP header", "bad IP headers"),
     ("bad-transport-header", "bad TCP or UDP header", "bad TCP or UDP headers"),
     ("later-fragment", "later fragment", "later fragments"),
+    ("sealed-knocks", "sealed knock", "sealed knocks"),
+    ("unknown-key", "of an unknown key", "of unknown keys"),
+    ("no-packet", "datagram that was no knock", "datagrams that were no knocks"),
+    ("no-token", "text that was no token", "texts that were no tokens"),
+    ("needs-shares", "not in shares", "not in shares"),
     ("other-protocol", "packet of another protocol", "packets of other protocols"),
 ];
 
@@ -53,8 +58,8 @@ pub(super) fn run(place: &Place, json: bool) -> ExitCode {
             if json {
                 say(serde_json::to_string(&Both { status: &status, opened: &mine.opened }).unwrap_or_default());
             } else {
-                let mine = if mine.opened.is_empty() { String::new() } else { mine.shown() };
-                say(format!("{}{mine}", shown(&status)).trim_end());
+                let mine = if mine.opened.is_empty() { String::new() } else { format!("\n{}", mine.shown()) };
+                say(format!("{}\n{mine}", shown(&status).trim_end()).trim_end());
             }
             ExitCode::SUCCESS
         }
@@ -207,9 +212,8 @@ fn leases(status: &Status) -> Vec<[String; 5]> {
 
 fn sources(status: &Status) -> Vec<[String; 6]> {
     let row = |source: &klopf_control::SourceStatus| {
-        let reads = if source.kind == "guestbook" { "guestbook" } else { "mail" };
         [
-            reads.to_owned(),
+            source.way().to_owned(),
             source.name.clone(),
             source.trouble.clone().unwrap_or_else(|| source.state.clone()),
             source.last_good_ms_ago.map_or_else(|| "never".to_owned(), |ms| format!("{} ago", span(ms))),

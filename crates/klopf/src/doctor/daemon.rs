@@ -20,6 +20,12 @@ pub(super) fn check(host: &Host, place: &Place, findings: &mut Findings) {
     for trouble in &status.troubles {
         findings.warn(ABOUT, format!("it has reported: {trouble}"), "mend what it names; its log tells more");
     }
+    for source in &status.sources {
+        if let Some(text) = &source.text {
+            let text = format!("{} {}: {text}", source.way(), source.name);
+            findings.warn(ABOUT, text, "docs/letters.md says what to do about each trouble");
+        }
+    }
     watch(status.pid, findings);
     for door in &status.doors {
         if status.guards == Guards::Guarded && !door.guard.is_empty() && !door.guarded {

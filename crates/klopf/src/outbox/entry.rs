@@ -37,8 +37,8 @@ pub(crate) fn post(book: &Guestbook, settings: &Settings, text: &str) -> Result<
         }
     };
     match status {
-        // Most send the browser back to the page.
-        200..=399 => Ok(()),
+        // Most send the browser back to the page. Other redirects say that it is to be posted elsewhere.
+        200..=299 | 302 | 303 => Ok(()),
         _ => Err(Failure::new(code::UNAVAILABLE, format_args!("the guestbook {name} did not take it: HTTP {status}"))),
     }
 }

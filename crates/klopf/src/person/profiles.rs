@@ -2,7 +2,7 @@
 
 use std::process::ExitCode;
 
-use klopf_config::profile::Keys;
+use klopf_config::profile::{Books, Keys};
 use serde_json::json;
 
 use crate::failure::Failure;
@@ -35,11 +35,17 @@ fn table(all: &[Kept]) -> String {
             Keys::Here(..) => "file",
             Keys::Keyring => "keyring",
         };
-        [name.to_string(), profile.endpoints.join(", "), doors.join(", "), keys.to_owned()]
+        let mail = profile.mail.clone().unwrap_or_else(|| "-".to_owned());
+        [name.to_string(), profile.endpoints.join(", "), doors.join(", "), keys.to_owned(), mail]
     });
     let mut text = String::new();
-    crate::terminal::table(&mut text, ["PROFILE", "SERVER", "DOORS", "KEYS"], rows.collect());
+    crate::terminal::table(&mut text, ["PROFILE", "SERVER", "DOORS", "KEYS", "MAIL"], rows.collect());
     text
+}
+
+fn books(Books { door, shares, of }: &Books) -> serde_json::Value {
+    let names: Vec<&str> = of.iter().map(|name| &**name).collect();
+    json!({ "door": **door, "quorum": shares, "guestbooks": names })
 }
 
 fn as_json(Kept { name, path, profile }: &Kept) -> serde_json::Value {
@@ -55,5 +61,8 @@ fn as_json(Kept { name, path, profile }: &Kept) -> serde_json::Value {
         "doors": doors,
         "door": *profile.door,
         "key": key,
+        "bound": profile.bound,
+        "mail": profile.mail,
+        "guestbooks": profile.books.iter().map(books).collect::<Vec<_>>(),
     })
 }

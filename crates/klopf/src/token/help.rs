@@ -82,7 +82,7 @@ Exit codes:
 #[cfg(unix)]
 pub(super) const DELIVER: &str = "\
 Examples:
-  |/usr/bin/klopf deliver
+  |/usr/local/bin/klopf deliver
       In a file .forward or in /etc/aliases: each mail to this user is looked at
       for tokens. The server's klopf.toml has: [mail.local] with
       maildir = \"/var/spool/klopf\" and drop-box = true

@@ -42,8 +42,10 @@ pub(super) struct Courier {
     start_at: Option<u64>,
     /// It ends because it was told to.
     dismissed: bool,
-    /// The last report of each source.
+    /// The last report of each source, with what was looked at and taken by all couriers of this brief.
     reports: BTreeMap<u16, Report>,
+    /// As the reports, without the courier that is at work.
+    before: BTreeMap<u16, Report>,
     lines: Budget,
 }
 
@@ -62,6 +64,7 @@ impl Courier {
             start_at: None,
             dismissed: false,
             reports: BTreeMap::new(),
+            before: BTreeMap::new(),
             lines: Budget::new(LINES.0, LINES.1),
         })
     }
@@ -78,6 +81,7 @@ impl Courier {
         }
         self.brief = brief.clone();
         self.reports = brief.sources.iter().map(|source| (source.id, Report::starting(source.id))).collect();
+        self.before.clear();
         self.dismiss();
         self.pause = PAUSES.0;
         self.start_at = (!brief.sources.is_empty()).then_some(now);
@@ -136,6 +140,7 @@ impl Courier {
         for report in self.reports.values_mut() {
             (report.state, report.next) = (State::Starting, 0);
         }
+        self.before.clone_from(&self.reports);
         let dismissed = std::mem::take(&mut self.dismissed);
         if !dismissed {
             self.later(now);
@@ -220,7 +225,16 @@ impl<F: Face> Keeper<'_, F> {
         }
     }
 
-    fn take_report(&mut self, report: Report) {
+    fn take_report(&mut self, mut report: Report) {
+        if let Some(before) = self.courier.before.get(&report.source) {
+            report.looked_at = report.looked_at.saturating_add(before.looked_at);
+            report.taken = report.taken.saturating_add(before.taken);
+            if report.state == State::Starting {
+                // What was wrong may well be so still.
+                (report.trouble, report.detail) = (before.trouble, before.detail);
+                report.last_good = before.last_good;
+            }
+        }
         let before = self.courier.reports.insert(report.source, report);
         let (was, is) = (before.and_then(|before| before.trouble), report.trouble);
         if was == is || !self.courier.lines.take(Millis(clock::monotonic_ms())) {

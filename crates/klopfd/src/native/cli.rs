@@ -26,6 +26,10 @@ Guards and leases stand in the kernel: they stay when klopfd ends, and the next 
 logged in over a port that is guarded for the first time, the guards are on trial: if nobody comes in by a knock from \
 another machine within two minutes (or KLOPF_TRIAL_SECONDS), they are taken away again.";
 
+const LETTERS: &str = "\
+Where klopf.toml has [mail.NAME] or [guestbook.NAME], and some key opens a door that way, klopfd starts klopf-courier, which \
+fetches mails and pages with a user of its own and without any key. It is looked for beside klopfd, and in ../libexec/klopf.";
+
 const SIGNALS: [(&str, &str); 3] = [
     ("HUP", "Read the configuration again. A wrong one changes nothing."),
     ("TERM, INT", "End. Guards and leases stay."),
@@ -43,8 +47,10 @@ const EXIT_CODES: [(&str, &str); 8] = [
     ("78", "The configuration is wrong."),
 ];
 
-const FILES: [(&str, &str); 5] = [
+const FILES: [(&str, &str); 7] = [
     ("/etc/klopf/klopf.toml", "The configuration."),
+    ("/var/lib/klopf/replay", "Which sealed knocks, tokens and codes were accepted, so that none counts again."),
+    ("/var/spool/klopf", "The box for klopf deliver, if [mail.NAME] has it for a maildir."),
     ("/var/lib/klopf/doors.journal", "Leases and commands that are under way, to be taken up again after a crash."),
     ("/var/lib/klopf/confirmed", "Ports whose guard needs no trial again."),
     ("/var/lib/klopf/unlocked", "As long as it is there nothing is guarded; klopf lock removes it."),
@@ -53,8 +59,9 @@ const FILES: [(&str, &str); 5] = [
 
 /// Opens doors to those who knock right.
 ///
-/// Closes the ports that doors guard, and watches the network for knocks, without listening on any port. When a door's
-/// sequence was knocked it lets the address in for a while, or runs the door's command. Stays in the foreground and says
+/// Closes the ports that doors guard, and watches the network for knocks, without listening on any port. When somebody has
+/// knocked right, by a sequence, a sealed packet, a mail or an entry in a guestbook, it lets the address in for a while, or runs
+/// the door's command. Stays in the foreground and says
 /// `ready` when the doors are guarded and watched.
 #[derive(Parser)]
 #[command(name = "klopfd", version, max_term_width = 100, after_help = after_help())]
@@ -118,6 +125,7 @@ fn after_help() -> String {
         format!("Then, on another machine:\n  {KNOCK}"),
         HERE.to_owned(),
         GUARDS.to_owned(),
+        LETTERS.to_owned(),
         listed("Signals", &SIGNALS),
         listed("Exit codes", &EXIT_CODES),
     ]
@@ -130,7 +138,7 @@ fn man_page() -> io::Result<String> {
     let name = "let those in who knock right";
     let mut page = man::page("klopfd", "8", name, "klopfd [-c FILE] [--check]");
     page.control("SH", ["DESCRIPTION"]);
-    for text in about.split("\n\n").skip(1).chain([GUARDS]) {
+    for text in about.split("\n\n").skip(1).chain([GUARDS, LETTERS]) {
         man::paragraph(&mut page, [roman(text)]);
     }
     let mut options = Vec::new();

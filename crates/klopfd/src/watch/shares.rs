@@ -26,7 +26,7 @@ pub(super) struct Shares {
 
 /// What shares of one token have in common.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
-struct Of {
+pub(super) struct Of {
     group: [u8; 4],
     needed: u8,
     length: usize,
@@ -41,6 +41,7 @@ struct Waiting {
 
 /// Shares of different books, as many as it takes.
 pub(super) struct Whole {
+    pub(super) of: Of,
     pub(super) shares: Vec<Share>,
     pub(super) books: Books,
     /// Milliseconds from the first to the last.
@@ -76,27 +77,26 @@ impl Shares {
             waiting.len() - 1
         });
         let mut wholes = Vec::new();
-        put_together(waiting, usize::from(of.needed), vec![place], 0, &mut wholes);
+        put_together(waiting, of, vec![place], 0, &mut wholes);
         wholes
     }
 
-    /// A token was made of these: the others of its group are of no use.
-    pub(super) fn used(&mut self, whole: &Whole) {
-        if let Some(share) = whole.shares.first() {
-            self.groups.remove(&Of { group: share.group, needed: share.k, length: share.values.len() });
-        }
+    /// The token of these was answered: they are of no more use.
+    pub(super) fn used(&mut self, of: Of) {
+        self.groups.remove(&of);
     }
 }
 
 /// All ways to complete what was chosen with shares from `from` on, of other books and places.
-fn put_together(waiting: &[Waiting], needed: usize, chosen: Vec<usize>, from: usize, out: &mut Vec<Whole>) {
+fn put_together(waiting: &[Waiting], of: Of, chosen: Vec<usize>, from: usize, out: &mut Vec<Whole>) {
     let shares = || chosen.iter().filter_map(|&place| waiting.get(place));
     if out.len() >= MOST_WAYS {
         return;
     }
-    if chosen.len() >= needed {
+    if chosen.len() >= usize::from(of.needed) {
         let (first, last) = (shares().map(|one| one.since).min(), shares().map(|one| one.since).max());
         out.push(Whole {
+            of,
             shares: shares().map(|one| one.share.clone()).collect(),
             books: Books::new(shares().map(|one| one.book)),
             took: last.unwrap_or_default().saturating_sub(first.unwrap_or_default()),
@@ -105,7 +105,7 @@ fn put_together(waiting: &[Waiting], needed: usize, chosen: Vec<usize>, from: us
     }
     for (place, one) in waiting.iter().enumerate().skip(from) {
         if shares().all(|other| other.book != one.book && other.share.x != one.share.x) {
-            put_together(waiting, needed, [&chosen[..], &[place]].concat(), place + 1, out);
+            put_together(waiting, of, [&chosen[..], &[place]].concat(), place + 1, out);
         }
     }
 }
@@ -138,7 +138,7 @@ mod tests {
         let wholes = shares.add(5, SourceId(3), share(7, 2, 3, 30));
         assert_eq!(ways(&wholes), [[(3, 30), (1, 10)], [(3, 30), (2, 20)], [(3, 30), (1, 11)]]);
         assert_eq!(wholes.iter().map(|whole| whole.took).collect::<Vec<_>>(), [5, 4, 3]);
-        shares.used(&wholes[0]);
+        shares.used(wholes[0].of);
         assert!(shares.add(6, SourceId(2), share(7, 2, 2, 20)).is_empty());
     }
 

@@ -1,5 +1,6 @@
 //! Tokens, shares and codes: from what the courier offers to what it claims.
 
+use std::cell::Cell;
 use std::collections::{BTreeSet, HashMap};
 use std::net::IpAddr;
 
@@ -9,7 +10,7 @@ use klopf_engine::{
 };
 use klopf_spa::{KeyId, Known, Name, Own, Psk, ServerPublic, Tokens, combine, is_code_of, open_share, open_token};
 
-use super::shares::{Shares, Whole};
+use super::shares::{Of, Shares, Whole};
 
 /// Codes that are looked at at once, and a second (`docs/PROTOCOL.md`, section 9, point 18).
 const TRIES: (u32, u32) = (1000, 100);
@@ -24,8 +25,12 @@ pub(super) struct Opens {
     within: HashMap<DoorId, u64>,
     sources: HashMap<SourceId, (bool, Name)>,
     shares: Shares,
+    /// Of which shares the last claim was made.
+    made_of: Option<Of>,
     /// How often a code is looked at: there are so few that somebody could try.
     tries: Budget,
+    /// Whether something may have come of a device that is not known yet.
+    strangers: Cell<bool>,
 }
 
 struct Person {
@@ -53,8 +58,15 @@ impl Opens {
             within,
             sources: HashMap::new(),
             shares: Shares::default(),
+            made_of: None,
             tries: Budget::new(TRIES.0, TRIES.1),
+            strangers: Cell::new(false),
         }
+    }
+
+    /// Whether what was offered before is worth another look, now that a packet with this key was accepted.
+    pub(super) fn acquainted(&self, key: KeyRef) -> bool {
+        self.keys.get(&key).is_some_and(|person| person.once) && self.strangers.take()
     }
 
     /// Takes the keys.
@@ -79,8 +91,14 @@ impl Opens {
         self.sources = sources;
     }
 
+    /// There is an answer to what was read last that holds: shares that made it are of no more use.
+    pub(super) fn answered(&mut self) {
+        self.made_of.take().into_iter().for_each(|of| self.shares.used(of));
+    }
+
     /// Reads what was offered at a moment of the monotonic clock, in milliseconds.
     pub(super) fn read(&mut self, engine: &Engine, now: u64, offer: &Offer) -> Read {
+        self.made_of = None;
         let id = SourceId(offer.source);
         // A source that has gone with a reload is no longer asked, either.
         let (is_book, name) = self.sources.get(&id).cloned().ok_or((Verdict::Nothing, None))?;
@@ -101,7 +119,7 @@ impl Opens {
         }
         let opened = candidates.iter().find_map(|known| {
             let (key, person) = self.person(*known)?;
-            let (own, device) = person.own(engine)?;
+            let (own, device) = self.own(engine, person)?;
             Some((key, device, open_token(&self.server, person.id, &own, token)?))
         });
         let (key, device, said) = opened.ok_or((Verdict::Nothing, Some(Refusal::Forged)))?;
@@ -125,7 +143,7 @@ impl Opens {
         let claims = wholes.iter().filter_map(|whole| Some((whole, self.whole(engine, whole)?)));
         match claims.max_by_key(|(whole, _)| std::cmp::Reverse(whole.took)) {
             Some((whole, claim)) => {
-                self.shares.used(whole);
+                self.made_of = Some(whole.of);
                 Ok(claim)
             }
             None => Err((Verdict::Waits, None)),
@@ -152,7 +170,7 @@ impl Opens {
         }
         let found = candidates.iter().find_map(|known| {
             let (key, person) = self.person(*known)?;
-            let (own, device) = person.own(engine)?;
+            let (own, device) = self.own(engine, person)?;
             let fits = |hash: &[u8; 4]| is_code_of(&self.server, person.id, &own, *hash, body);
             let mut doors = self.doors.iter().filter(|(_, door)| person.doors.contains(door));
             doors.find(|(hash, _)| fits(hash)).map(|(_, door)| (key, device, *door))
@@ -172,6 +190,13 @@ impl Opens {
         })
     }
 
+    /// What somebody's tokens are sealed with, and the device that made them; none while the device is not known.
+    fn own(&self, engine: &Engine, person: &Person) -> Option<(Own, [u8; 16])> {
+        let own = person.own(engine);
+        self.strangers.set(self.strangers.get() || own.is_none());
+        own
+    }
+
     fn person(&self, known: Known) -> Option<(KeyRef, &Person)> {
         let key = KeyRef(known.number);
         self.keys.get(&key).map(|person| (key, person))
@@ -179,7 +204,6 @@ impl Opens {
 }
 
 impl Person {
-    /// What its tokens are sealed with, and the device that made them; none while the device is not known.
     fn own(&self, engine: &Engine) -> Option<(Own, [u8; 16])> {
         if !self.once {
             return Some((Own::psk(&self.psk), [0; 16]));

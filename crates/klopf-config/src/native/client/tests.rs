@@ -36,6 +36,18 @@ fn a_file_is_read_with_all_that_it_says() {
     assert_eq!(parse("client.toml", b""), Ok(Client::default()));
 }
 
+/// As it is, and with the lines that it only shows.
+#[test]
+fn the_example_is_fine() {
+    let example = include_str!("../../../../../examples/client.toml");
+    for text in [example, &example.replace("\n#", "\n").replace("\n ", "\n# ")] {
+        let client = parse("client.toml", text.as_bytes()).unwrap();
+        assert!(client.smtp.is_some_and(|smtp| smtp.user.as_deref() == Some("ada@example.org")));
+        let entries: Vec<_> = client.guestbooks.iter().map(|book| matches!(book.entry, Entry::Json(_))).collect();
+        assert_eq!(entries, [false, true, true]);
+    }
+}
+
 #[test]
 fn a_mail_server_is_asked_for_tls_unless_told_otherwise() {
     for (text, insecure, read) in [

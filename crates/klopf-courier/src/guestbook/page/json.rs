@@ -1,5 +1,6 @@
 //! JSON of any kind: each string in it is a text, or HTML.
 
+use std::borrow::Cow;
 use std::fmt;
 
 use serde::de::{DeserializeSeed, Deserializer, MapAccess, SeqAccess, Visitor};
@@ -12,9 +13,45 @@ const SHORTEST: usize = 16;
 /// All strings of a document that are long enough, in their order. Deeper than 128 levels nothing is read.
 pub(crate) fn texts(json: &str) -> Texts {
     let mut texts = Vec::new();
-    let mut reader = serde_json::Deserializer::from_str(json);
+    let json = whole_pairs(json);
+    let mut reader = serde_json::Deserializer::from_str(&json);
     let whole = Strings(&mut texts).deserialize(&mut reader).and_then(|()| reader.end());
     Texts { texts, broken: whole.is_err() }
+}
+
+/// The document with `\ufffd` for each half of a pair of surrogates. One is allowed (RFC 8259, section 8.2), and somebody's
+/// entry with one would end the reading of all behind it.
+fn whole_pairs(json: &str) -> Cow<'_, str> {
+    let (mut out, mut done, mut at) = (String::new(), 0, 0);
+    while let Some(found) = json.get(at..).and_then(|rest| rest.find('\\')) {
+        let begin = at + found;
+        match (surrogate(json, begin), surrogate(json, begin + 6)) {
+            (Some(0xd800..=0xdbff), Some(0xdc00..=0xdfff)) => at = begin + 12,
+            (Some(_), _) => {
+                out.push_str(json.get(done..begin).unwrap_or_default());
+                out.push_str("\\ufffd");
+                (done, at) = (begin + 6, begin + 6);
+            }
+            // Whatever is escaped, and be it a backslash.
+            (None, _) => {
+                at = begin + 1 + json.get(begin + 1..).and_then(|rest| rest.chars().next()).map_or(0, char::len_utf8)
+            }
+        }
+    }
+    if done == 0 {
+        return Cow::Borrowed(json);
+    }
+    out.push_str(json.get(done..).unwrap_or_default());
+    Cow::Owned(out)
+}
+
+/// The surrogate that is escaped at a place.
+fn surrogate(json: &str, at: usize) -> Option<u16> {
+    let digits = json
+        .get(at..at + 6)?
+        .strip_prefix("\\u")
+        .filter(|digits| digits.bytes().all(|byte| byte.is_ascii_hexdigit()))?;
+    u16::from_str_radix(digits, 16).ok().filter(|unit| (0xd800..=0xdfff).contains(unit))
 }
 
 /// Takes strings in as they come, so that those before a fault are there.
@@ -77,5 +114,30 @@ impl<'de> Visitor<'de> for Strings<'_> {
 
     fn visit_f64<E>(self, _: f64) -> Result<(), E> {
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn half_a_pair_of_surrogates_ends_nothing() {
+        let text = r#"["an entry with \ud83d half a pair", "one \udc00\ud83d\ude00 with more", "\\ud83d is none of them", "and the last of them"]"#;
+        let read = texts(text);
+        assert!(!read.broken);
+        assert_eq!(
+            read.texts,
+            [
+                "an entry with \u{fffd} half a pair",
+                "one \u{fffd}\u{1f600} with more",
+                "\\ud83d is none of them",
+                "and the last of them"
+            ]
+        );
+        assert!(matches!(whole_pairs(r#"["\ud83d\ude00 \n \\"]"#), Cow::Borrowed(_)));
+        for cut in ["[\"\\", "[\"\\ud83", "[\"\\ud83d\\"] {
+            assert!(texts(cut).broken);
+        }
     }
 }

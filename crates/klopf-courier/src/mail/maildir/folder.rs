@@ -146,7 +146,7 @@ impl Folder {
         for inner in ["tmp", "new", "cur"] {
             made(mkdirat(&folder, inner, private))?;
         }
-        let mark = OFlags::WRONLY | OFlags::CREATE | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        let mark = OFlags::WRONLY | OFlags::CREATE | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
         openat(&folder, "maildirfolder", mark, Mode::RUSR | Mode::WUSR)?;
         Ok(openat(&folder, place.name(), DIRECTORY | OFlags::NOFOLLOW, Mode::empty())?)
     }

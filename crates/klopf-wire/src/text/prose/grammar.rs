@@ -131,13 +131,13 @@ pub(super) fn fold_into(c: char, word: &mut String) {
             'ö' => word.push('o'),
             'ü' => word.push('u'),
             'ß' => word.push_str("ss"),
-            _ if is_invisible(c) => {}
+            _ if is_accent(c) => {}
             _ => word.push(c),
         }
     }
 }
 
-/// What may stand within a word and is not seen, or only as an accent: combining marks, soft hyphens, joiners.
-pub(super) fn is_invisible(c: char) -> bool {
-    matches!(c, '\u{ad}' | '\u{300}'..='\u{36f}' | '\u{200b}'..='\u{200f}' | '\u{2060}' | '\u{feff}')
+/// An accent that stands behind its letter.
+pub(super) fn is_accent(c: char) -> bool {
+    matches!(c, '\u{300}'..='\u{36f}')
 }
