@@ -6,7 +6,7 @@ use std::sync::mpsc::SyncSender;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 
 use klopf_brief::{Report, Verdict};
-use klopf_sys::{Pair, Received};
+use klopf_sys::{Pair, Received, clock};
 
 use crate::desk::Desk;
 
@@ -39,7 +39,8 @@ impl Board {
     /// Out of descriptors or memory.
     pub(crate) fn new(sources: impl Iterator<Item = u16>) -> std::io::Result<Self> {
         let reports = sources.map(|source| (source, Report::starting(source))).collect();
-        let state = Mutex::new(State { reports, ..State::default() });
+        let desk = Desk::numbered_from(clock::random().map_or(0, u32::from_le_bytes));
+        let state = Mutex::new(State { desk, reports, ..State::default() });
         Ok(Self { state, news: Condvar::new(), bell: Pair::new()? })
     }
 

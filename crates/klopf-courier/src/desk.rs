@@ -34,6 +34,8 @@ pub(crate) struct Desk<R> {
 struct Letter<R> {
     offer: Offer,
     reply: R,
+    /// Whether it was made, so that there may be an answer to it.
+    made: bool,
 }
 
 impl<R> Default for Desk<R> {
@@ -44,6 +46,11 @@ impl<R> Default for Desk<R> {
 }
 
 impl<R> Desk<R> {
+    /// One whose offers have numbers from this on: by chance, for answers to another courier may still come.
+    pub(crate) fn numbered_from(number: u32) -> Self {
+        Self { number, ..Self::default() }
+    }
+
     /// Takes an offer in; false if its source has [`OF_A_SOURCE`] already.
     pub(crate) fn add(&mut self, source: u16, body: Body, address: Option<IpAddr>, reply: R) -> bool {
         let count = self.counts.entry(source).or_default();
@@ -53,7 +60,7 @@ impl<R> Desk<R> {
         *count += 1;
         self.number = self.number.wrapping_add(1);
         let offer = Offer { number: self.number, source, body, address };
-        self.ready.entry(source).or_default().push_back(Letter { offer, reply });
+        self.ready.entry(source).or_default().push_back(Letter { offer, reply, made: false });
         true
     }
 
@@ -66,7 +73,8 @@ impl<R> Desk<R> {
         let after = (std::ops::Bound::Excluded(self.last), std::ops::Bound::Unbounded);
         let next = self.ready.range(after).chain(&self.ready).find(|(_, letters)| !letters.is_empty());
         self.last = *next?.0;
-        let letter = self.ready.get_mut(&self.last)?.pop_front()?;
+        let mut letter = self.ready.get_mut(&self.last)?.pop_front()?;
+        letter.made = true;
         let offer = letter.offer;
         self.under_way.push_back((now.saturating_add(PATIENCE), letter));
         Some(offer)
@@ -114,7 +122,7 @@ impl<R> Desk<R> {
             }
         }
         self.ready.values_mut().find_map(|letters| {
-            let at = letters.iter().position(|letter| letter.offer.number == number)?;
+            let at = letters.iter().position(|letter| letter.made && letter.offer.number == number)?;
             letters.remove(at)
         })
     }

@@ -6,7 +6,8 @@ pub(crate) mod page;
 mod pause;
 mod redirect;
 
-use std::time::Duration;
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 use klopf_brief::{Body, Guestbook, Trouble};
 use klopf_sys::clock;
@@ -18,15 +19,29 @@ use crate::fault::Fault;
 use crate::outlet::{Outlet, Reply, Ticket, Woken};
 use crate::seen::Seen;
 
-/// What is offered of one page; of more, as much from its start as from its end.
+/// What is offered of one page at once; of more, as much from its start as from its end, and then from the rest.
 const OFFERED_AT_ONCE: usize = 512;
+/// Until more of a page is offered.
+const SOON: Duration = Duration::from_secs(1);
+/// One page is read at a time: that may take as much memory as some dozens of its size.
+static READING: Mutex<()> = Mutex::new(());
 
 /// Looks at a guestbook until the courier ends.
 pub(crate) fn look_at(book: Guestbook, outlet: Outlet) {
     let mut reader = Reader::new(book, outlet, Limits::default());
     loop {
-        let next = reader.look();
-        match reader.outlet.rest(next) {
+        let next = Instant::now() + reader.look();
+        let woken = loop {
+            let left = next.saturating_duration_since(Instant::now());
+            if !reader.go_on() {
+                break reader.outlet.rest(left);
+            }
+            match reader.outlet.rest(SOON.min(left)) {
+                Woken::Time if Instant::now() < next => {}
+                woken => break woken,
+            }
+        };
+        match woken {
             Woken::Ending => return,
             Woken::Time => {}
             // It was not its turn, and so a failure says nothing more.
@@ -44,6 +59,8 @@ struct Reader {
     seen: Seen,
     /// What was offered and has no answer yet.
     offered: Vec<(u64, Ticket)>,
+    /// The page that was fetched last, while not all of it was offered.
+    rest: Option<Raw>,
     /// What was wrong with the page that was fetched last.
     fault: Option<Fault>,
     /// How many looks have failed since the last good one.
@@ -53,7 +70,7 @@ struct Reader {
 impl Reader {
     fn new(book: Guestbook, outlet: Outlet, limits: Limits) -> Self {
         let (fetcher, seen, offered) = (None, Seen::default(), Vec::new());
-        Self { book, outlet, limits, fetcher, seen, offered, fault: None, failures: 0 }
+        Self { book, outlet, limits, fetcher, seen, offered, rest: None, fault: None, failures: 0 }
     }
 
     /// Looks once, and reports; how long to wait until the next look.
@@ -61,9 +78,9 @@ impl Reader {
         self.take_answers();
         if self.outlet.again() {
             self.seen.clear();
-            self.forget();
+            self.fetcher.iter_mut().for_each(Fetcher::forget);
         }
-        let looked = self.fetch().map(|page| page.into_iter().for_each(|page| self.read(&page)));
+        let looked = self.fetch().map(|page| page.into_iter().for_each(|page| self.read(page)));
         let every = Duration::from_millis(self.book.every_ms);
         // Without chance the pauses are only less uneven.
         let chance = clock::random().map_or(u32::MAX / 2, u32::from_le_bytes);
@@ -95,8 +112,18 @@ impl Reader {
         })
     }
 
+    /// Offers more of the last page; false if all of it was offered.
+    fn go_on(&mut self) -> bool {
+        self.take_answers();
+        if let Some(page) = self.rest.take() {
+            self.read(page);
+        }
+        self.rest.is_some()
+    }
+
     /// Offers what is new on a page.
-    fn read(&mut self, page: &Raw) {
+    fn read(&mut self, page: Raw) {
+        let _alone = READING.lock().unwrap_or_else(PoisonError::into_inner);
         let read = page::read(&page.bytes, page.content_type.as_deref(), self.book.format);
         let mut new = Vec::new();
         let mut all = std::collections::HashSet::new();
@@ -122,10 +149,6 @@ impl Reader {
                 None => left = true,
             }
         }
-        if left {
-            // The rest is to be looked at when there is room, whether the page has changed or not.
-            self.forget();
-        }
         let fault = match (page.cut, left, read.broken) {
             (true, ..) => Some(Trouble::TooLong),
             (false, true, _) => Some(Trouble::TooMuch),
@@ -133,6 +156,7 @@ impl Reader {
             (false, false, false) => None,
         };
         self.fault = fault.map(Fault::from);
+        self.rest = left.then_some(page);
     }
 
     /// What was answered for good is not offered again, as long as the watch stays the same.
@@ -146,12 +170,6 @@ impl Reader {
             }
             Reply::Ending => false,
         });
-    }
-
-    fn forget(&mut self) {
-        if let Some(fetcher) = &mut self.fetcher {
-            fetcher.forget();
-        }
     }
 }
 

@@ -4,8 +4,9 @@ use std::collections::HashSet;
 use std::collections::hash_map::RandomState;
 use std::hash::{BuildHasher, Hash};
 
-/// Values that are remembered for certain; twice as many are at most.
-const REMEMBERED: usize = 16_384;
+/// Values that are remembered for certain; twice as many are at most. A page has no more: the shortest body is of 21
+/// characters.
+const REMEMBERED: usize = 131_072;
 
 /// A bounded memory. Of a value only a keyed hash is kept, so that strangers cannot choose two that are the same.
 #[derive(Debug, Default)]

@@ -60,6 +60,12 @@ impl Keys {
         };
         let ahead = wall.ahead(claim.time);
         let by_packet = claim.form == Form::Packet;
+        // Whoever copies a token to where it counts not must not spoil it. A code could be used by them, too, and is better spoiled.
+        let of_time = matches!(claim.form, Form::Token | Form::Shares(_));
+        let door = claim.door.and_then(|door| doors.named(door)).filter(|_| of_time);
+        if door.is_some_and(|door| door.ways.take(&claim.source, claim.form) == Err(Refusal::WrongWay)) {
+            return Err(refuse(claim, Refusal::WrongWay));
+        }
         let in_time = if key.no_clock { Ok(()) } else { in_time(claim, ahead, *window, doors) };
         // Before the terms, so that what they refuse now cannot be played again when they would not.
         let has_time = !key.no_clock && !matches!(claim.form, Form::Code(_));

@@ -1,6 +1,6 @@
 //! Which addresses may be asked: no server tells the courier to look at this host or its network.
 
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, UdpSocket};
 
 use klopf_brief::Network;
 use ureq::config::Config;
@@ -35,7 +35,8 @@ impl Allowed {
 
     fn allows(&self, address: IpAddr) -> bool {
         let plain = address.to_canonical();
-        is_public(address) || self.networks.iter().any(|network| network.contains(address) || network.contains(plain))
+        (is_public(address) && !is_own(address))
+            || self.networks.iter().any(|network| network.contains(address) || network.contains(plain))
     }
 }
 
@@ -50,6 +51,16 @@ impl Resolver for Allowed {
         found.iter().filter(|address| self.allows(address.ip())).for_each(|address| allowed.push(*address));
         if allowed.is_empty() { Err(ureq::Error::Other(Box::new(NotAllowed))) } else { Ok(allowed) }
     }
+}
+
+/// Whether an address is this host's: then it is what the host itself would use to reach it. Nothing is sent.
+fn is_own(address: IpAddr) -> bool {
+    let any: IpAddr = if address.is_ipv4() { Ipv4Addr::UNSPECIFIED.into() } else { Ipv6Addr::UNSPECIFIED.into() };
+    let from = UdpSocket::bind((any, 0)).and_then(|socket| {
+        socket.connect((address, 9))?;
+        socket.local_addr()
+    });
+    from.is_ok_and(|from| from.ip() == address)
 }
 
 /// Whether an address is one of the Internet, as IANA's registries of special-purpose addresses have it (RFC 6890).
@@ -168,6 +179,11 @@ mod tests {
         ] {
             assert!(is_public(text.parse().unwrap()), "{text}");
         }
+    }
+
+    #[test]
+    fn this_hosts_own_addresses_are_known() {
+        assert!(is_own(Ipv4Addr::LOCALHOST.into()) && !is_own("192.0.2.1".parse().unwrap()));
     }
 
     #[test]

@@ -34,9 +34,12 @@ enum Form {
     Text,
 }
 
-/// What a page is: as configured, as it looks, or else as it says, for many servers say something wrong.
+/// What a page is: as configured, or as the server says if that is plain text or JSON, for whoever writes at the top of such a page
+/// must not decide; else as it looks, for many servers say something wrong of the others.
 fn form(format: Format, content_type: Option<&str>, text: &str) -> Form {
     let looks = looks(text);
+    let says = says(content_type.unwrap_or_default(), text);
+    let kind = kind(content_type.unwrap_or_default());
     match format {
         Format::Html => Form::Html,
         Format::Text => Form::Text,
@@ -44,7 +47,8 @@ fn form(format: Format, content_type: Option<&str>, text: &str) -> Form {
         // A feed may be one in JSON.
         Format::Feed if looks == Some(Form::Json) => Form::Json,
         Format::Feed => Form::Feed,
-        Format::Auto => looks.unwrap_or_else(|| says(content_type.unwrap_or_default(), text)),
+        Format::Auto if kind.starts_with("text/plain") || kind.ends_with("json") => says,
+        Format::Auto => looks.unwrap_or(says),
     }
 }
 
@@ -70,9 +74,12 @@ fn looks(text: &str) -> Option<Form> {
     json.then_some(Form::Json)
 }
 
+fn kind(content_type: &str) -> String {
+    content_type.split(';').next().unwrap_or_default().trim().to_ascii_lowercase()
+}
+
 fn says(content_type: &str, text: &str) -> Form {
-    let kind = content_type.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
-    match kind.as_str() {
+    match kind(content_type).as_str() {
         "text/html" | "application/xhtml+xml" => Form::Html,
         kind if kind.ends_with("json") => Form::Json,
         kind if kind.ends_with("xml") => Form::Feed,

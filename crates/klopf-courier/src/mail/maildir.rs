@@ -81,6 +81,7 @@ struct Seen {
 impl Mailbox<'_> {
     /// Looks again and again; returns well when the courier ends.
     fn listen(&mut self, outlet: &mut Outlet, bell: &Pair) -> Result<(), Trouble> {
+        let allowed = folder::identity(Path::new(&self.maildir.path));
         let mut inotify = Inotify::init().map_err(|_| Trouble::NoAccess)?;
         let folder = Folder::open(Path::new(&self.maildir.path)).map_err(|_| Trouble::NoAccess)?;
         let news = WatchMask::MOVED_TO | WatchMask::CREATE | WatchMask::CLOSE_WRITE;
@@ -92,6 +93,9 @@ impl Mailbox<'_> {
             if outlet.again() {
                 self.waiting.forget_all();
                 with_read = true;
+            }
+            if folder::identity(Path::new(&self.maildir.path)) != allowed {
+                return Err(Trouble::NoAccess);
             }
             let seen = self.look(outlet, &folder, with_read)?;
             with_read = seen.full && with_read;

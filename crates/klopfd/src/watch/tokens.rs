@@ -6,7 +6,7 @@ use std::net::IpAddr;
 
 use klopf_brief::{Offer, Verdict};
 use klopf_engine::{
-    Books, Budget, Claim, Code, Door, DoorId, Engine, Form, Key, KeyRef, Millis, Refusal, Source, SourceId,
+    Books, Budget, Claim, Code, Door, DoorId, Engine, Form, Key, KeyRef, Millis, Refusal, Source, SourceId, Ways,
 };
 use klopf_spa::{KeyId, Known, Name, Own, Psk, ServerPublic, Tokens, combine, is_code_of, open_share, open_token};
 
@@ -21,8 +21,8 @@ pub(super) struct Opens {
     tokens: Tokens,
     keys: HashMap<KeyRef, Person>,
     doors: HashMap<[u8; 4], DoorId>,
-    /// For how many milliseconds shares may come at a door.
-    within: HashMap<DoorId, u64>,
+    /// How shares may come at a door.
+    ways: HashMap<DoorId, Ways>,
     sources: HashMap<SourceId, (bool, Name)>,
     shares: Shares,
     /// Of which shares the last claim was made.
@@ -49,13 +49,13 @@ const NOTHING: (Verdict, Option<Refusal>) = (Verdict::Nothing, Some(Refusal::NoT
 impl Opens {
     pub(super) fn new(server: ServerPublic) -> Self {
         let tokens = Tokens::new(&server);
-        let (keys, doors, within) = (HashMap::new(), HashMap::new(), HashMap::new());
+        let (keys, doors, ways) = (HashMap::new(), HashMap::new(), HashMap::new());
         Self {
             server,
             tokens,
             keys,
             doors,
-            within,
+            ways,
             sources: HashMap::new(),
             shares: Shares::default(),
             made_of: None,
@@ -80,7 +80,7 @@ impl Opens {
 
     pub(super) fn add_door(&mut self, name: &Name, door: &Door) {
         self.doors.insert(klopf_spa::door_hash(name), door.id);
-        self.within.insert(door.id, door.ways.share_within);
+        self.ways.insert(door.id, door.ways.clone());
     }
 
     /// Takes the sources, and what waits of before, where that is still worth something.
@@ -155,8 +155,12 @@ impl Opens {
         let form = Form::Shares(u8::try_from(whole.shares.len()).ok()?);
         let token = combine(&whole.shares)?;
         let claim = self.token(engine, &token, Source::Guestbooks(whole.books), form).ok()?;
-        let within = claim.door.and_then(|door| self.within.get(&door));
-        within.is_none_or(|within| whole.took <= *within).then_some(claim)
+        let ways = claim.door.and_then(|door| self.ways.get(&door));
+        // Somebody invited can seal shares that they have read anew, for a book that is not the door's.
+        let counts = |ways: &Ways| {
+            whole.took <= ways.share_within && ways.take(&claim.source, claim.form) != Err(Refusal::WrongWay)
+        };
+        ways.is_none_or(counts).then_some(claim)
     }
 
     fn code(&mut self, engine: &Engine, now: u64, body: &[u8], source: Source, address: Option<IpAddr>) -> Read {

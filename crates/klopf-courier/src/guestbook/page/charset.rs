@@ -12,6 +12,9 @@ const DECLARED_WITHIN: usize = 1024;
 pub(crate) fn decode<'a>(bytes: &'a [u8], content_type: Option<&str>) -> Cow<'a, str> {
     let told = content_type.and_then(|text| after(text.as_bytes(), b"charset="));
     let encoding = told.or_else(|| {
+        // In other forms that is what somebody has written.
+        let begins = bytes.iter().find(|byte| !byte.is_ascii_whitespace());
+        begins.filter(|byte| **byte == b'<')?;
         let start = bytes.get(..DECLARED_WITHIN).unwrap_or(bytes);
         // What can be read as ASCII here is not in UTF-16, whatever it says.
         let declared = after(start, b"charset=").or_else(|| after(start, b"encoding="))?;

@@ -4,7 +4,7 @@ use quick_xml::Reader;
 use quick_xml::events::{BytesStart, Event};
 
 use super::Texts;
-use super::html::Reading;
+use super::html::{self, Reading};
 
 /// The texts of a feed, and those outside of its entries.
 pub(crate) fn texts(xml: &str) -> Texts {
@@ -21,6 +21,9 @@ pub(crate) fn texts(xml: &str) -> Texts {
     loop {
         let Ok(event) = reader.read_event() else {
             out.broken = true;
+            // What ends the reading may be somebody's entry.
+            let at = usize::try_from(reader.buffer_position()).unwrap_or(usize::MAX);
+            out.texts.extend(html::texts(xml.get(at..).unwrap_or_default()));
             break;
         };
         match event {

@@ -16,7 +16,38 @@ pub(crate) fn texts(json: &str) -> Texts {
     let json = whole_pairs(json);
     let mut reader = serde_json::Deserializer::from_str(&json);
     let whole = Strings(&mut texts).deserialize(&mut reader).and_then(|()| reader.end());
-    Texts { texts, broken: whole.is_err() }
+    let broken = whole.is_err();
+    if broken {
+        // What ends the reading, such as a number that is too large, may be somebody's entry.
+        texts = strings(&json);
+    }
+    Texts { texts, broken }
+}
+
+/// All that stands between quotes, whatever stands around it.
+fn strings(json: &str) -> Vec<String> {
+    let mut texts = Vec::new();
+    let mut rest = json;
+    while let Some(begin) = rest.find('"') {
+        let string = rest.get(begin..).unwrap_or_default();
+        let Some(end) = end(string) else { break };
+        if let Ok(text) = serde_json::from_str::<String>(string.get(..end).unwrap_or_default()) {
+            let _ = Strings(&mut texts).visit_str::<serde_json::Error>(&text);
+        }
+        rest = string.get(end..).unwrap_or_default();
+    }
+    texts
+}
+
+/// The bytes of the string with which a text begins.
+fn end(text: &str) -> Option<usize> {
+    let mut escaped = true;
+    let end = text.bytes().position(|byte| {
+        let ends = byte == b'"' && !escaped;
+        escaped = byte == b'\\' && !escaped;
+        ends
+    });
+    end.map(|end| end + 1)
 }
 
 /// The document with `\ufffd` for each half of a pair of surrogates. One is allowed (RFC 8259, section 8.2), and somebody's
@@ -138,6 +169,18 @@ mod tests {
         assert!(matches!(whole_pairs(r#"["\ud83d\ude00 \n \\"]"#), Cow::Borrowed(_)));
         for cut in ["[\"\\", "[\"\\ud83", "[\"\\ud83d\\"] {
             assert!(texts(cut).broken);
+        }
+    }
+
+    #[test]
+    fn what_is_no_json_hides_nothing_of_the_rest() {
+        let deep = format!("{}{}", "[".repeat(200), "]".repeat(200));
+        for hostile in ["1e999", &deep, "nul", "'", "\"\\u12\"", "{\"a\" \"b\"}"] {
+            let text =
+                format!("[\"what was there before\", {hostile}, {{\"content\": \"what is \\\"behind\\\" it all\"}}]");
+            let read = texts(&text);
+            assert!(read.broken, "{hostile}");
+            assert_eq!(read.texts, ["what was there before", "what is \"behind\" it all"], "{hostile}");
         }
     }
 }
