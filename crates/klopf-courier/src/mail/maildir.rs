@@ -144,6 +144,8 @@ impl Mailbox<'_> {
         for &place in places {
             let (names, all) = folder.list(place).map_err(|_| Trouble::NoAccess)?;
             seen.too_much |= !all;
+            // What was looked at goes away there, and makes room for the rest.
+            seen.full |= !all && self.maildir.drop_box;
             self.waiting.keep(|(at, name)| *at != place || names.contains(name));
             for name in names {
                 let name = (place, name);
@@ -154,6 +156,10 @@ impl Mailbox<'_> {
                     continue;
                 }
                 let Some(mail) = folder.read(place, &name.1, self.reader.longest()) else {
+                    // In a box where all may write, many of those would hide the others.
+                    if self.maildir.drop_box && folder.is_closed(place, &name.1) {
+                        self.finish(folder, &name, Fate::Left, &mut seen);
+                    }
                     // It is gone, or none of ours, and stays so.
                     let _ = self.waiting.add(name, super::reader::Look::Nothing);
                     continue;

@@ -94,8 +94,7 @@ impl Folder {
 
     /// Up to so many bytes of a mail. None if it is gone, is no plain file, is not for us, or is old and was listed before.
     pub(super) fn read(&self, place: Place, name: &OsStr, most: usize) -> Option<Mail> {
-        let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
-        let file = File::from(openat(self.at(place), name, flags, Mode::empty()).ok()?);
+        let file = File::from(self.open_mail(place, name).ok()?);
         let metadata = file.metadata().ok().filter(std::fs::Metadata::is_file)?;
         let age = metadata.modified().ok().and_then(|time| SystemTime::now().duration_since(time).ok());
         if place == Place::Cur && age.is_some_and(|age| age.as_secs() > OLDEST) {
@@ -105,6 +104,16 @@ impl Folder {
         let longest = u64::try_from(most).unwrap_or(u64::MAX);
         file.take(longest).read_to_end(&mut bytes).ok()?;
         Some(Mail { bytes, whole: metadata.len() <= longest })
+    }
+
+    /// Whether there is a mail which whoever put it there has not let us read.
+    pub(super) fn is_closed(&self, place: Place, name: &OsStr) -> bool {
+        matches!(self.open_mail(place, name), Err(Errno::ACCESS))
+    }
+
+    fn open_mail(&self, place: Place, name: &OsStr) -> rustix::io::Result<OwnedFd> {
+        let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
+        openat(self.at(place), name, flags, Mode::empty())
     }
 
     /// Does with a mail what is to be done when its token was taken.
