@@ -96,7 +96,8 @@ fn a_body_is_found_whatever_programs_have_done_to_its_text() {
         (1..text.len() / 18).rev().for_each(|nth| text.insert_str(nth * 18, with));
         text
     };
-    let manglers: [(&str, &dyn Fn(&str) -> String); 13] = [
+    type Mangler<'a> = (&'a str, &'a dyn Fn(&str) -> String);
+    let manglers: [Mangler<'_>; 13] = [
         ("soft line ends", &|text| cut(text, "=\r\n")),
         ("soft hyphens", &|text| cut(text, "\u{ad}")),
         ("marks that are not seen", &|text| cut(text, "\u{200b}\u{2060}\u{feff}\u{202c}")),
