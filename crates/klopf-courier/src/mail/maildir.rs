@@ -148,6 +148,8 @@ impl Mailbox<'_> {
         for &place in places {
             let (names, all) = folder.list(place, self.maildir.drop_box).map_err(|_| Trouble::NoAccess)?;
             seen.too_much |= !all;
+            // What was looked at goes away there, and makes room for the rest.
+            seen.full |= !all && self.maildir.drop_box;
             self.waiting.keep(|(at, name)| *at != place || names.contains(name));
             for name in names {
                 let name = (place, name);
