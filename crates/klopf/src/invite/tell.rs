@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use klopf_config::native::{Door, moment_text};
+use klopf_config::native::{Door, Way, moment_text};
 use klopf_spa::{InvitedKey, PacketPort};
 use klopf_wire::Proto;
 
@@ -26,7 +26,7 @@ pub(super) fn all(draft: &Draft, named: bool, answer: &Answer) {
 }
 
 /// For a person; `named` is whether the endpoints were.
-fn lines(draft: &Draft, named: bool, answer: &Answer) -> Vec<String> {
+pub(super) fn lines(draft: &Draft, named: bool, answer: &Answer) -> Vec<String> {
     let invitation = &draft.invitation;
     let endpoints = invitation.endpoints.join(", ");
     let doors: Vec<&str> = invitation.doors.iter().map(|door| &**door).collect();
@@ -45,15 +45,17 @@ fn lines(draft: &Draft, named: bool, answer: &Answer) -> Vec<String> {
     if !named {
         lines.push(format!("This host is taken to be reached at {endpoints}; if not, --endpoint HOST."));
     }
-    lines.push(match invitation.way.port {
-        PacketPort::Fixed(port) => {
-            format!("Knocks go to UDP port {port}: firewalls in front of this host must let it through.")
-        }
-        PacketPort::Hop => {
-            "Knocks go to changing UDP ports from 1024 on: firewalls in front of this host must let them through."
-                .to_owned()
-        }
-    });
+    if draft.doors.iter().any(|door| door.takes(Way::Packet)) {
+        lines.push(match invitation.way.port {
+            PacketPort::Fixed(port) => {
+                format!("Knocks go to UDP port {port}: firewalls in front of this host must let it through.")
+            }
+            PacketPort::Hop => {
+                "Knocks go to changing UDP ports from 1024 on: firewalls in front of this host must let them through."
+                    .to_owned()
+            }
+        });
+    }
     lines.push(match answer {
         Answer::Done(text) => format!("klopfd: {text}."),
         Answer::NoDaemon => "klopfd does not run: the key counts as soon as it does.".to_owned(),
@@ -106,9 +108,17 @@ fn next(draft: &Draft) -> String {
     let ssh = |door: &Door| {
         let is_ssh =
             |port: &klopf_config::native::PortRange| port.proto == Proto::Tcp && (port.first..=port.last).contains(&22);
-        door.guard.iter().any(is_ssh)
+        door.takes(Way::Packet) && door.guard.iter().any(is_ssh)
     };
     let name = &draft.key.name;
+    let by = |way| draft.doors.iter().find(|door| door.takes(way));
+    if by(Way::Packet).is_none() {
+        return match (by(Way::Mail), by(Way::Guestbook)) {
+            (Some(door), _) => format!("  klopf open {name}/{} --via mail", door.name),
+            (None, Some(door)) => format!("  klopf token {name}/{} --allow ADDRESS   for a guestbook", door.name),
+            (None, None) => format!("  klopf open {name}"),
+        };
+    }
     match (draft.doors.iter().any(ssh), draft.invitation.endpoints.first()) {
         (true, Some(host)) => {
             format!("  klopf ssh-config {name} >> ~/.ssh/config   once, and then: ssh {host}")

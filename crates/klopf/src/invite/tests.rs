@@ -10,7 +10,8 @@ use klopf_spa::{Invitation, InvitedKey, PacketPort, Public, Seed, ServerKey, Sha
 use zeroize::Zeroizing;
 
 use super::draft::{Chance, Draft};
-use super::{keys, options, sheet, uninvite, write};
+use super::reload::Answer;
+use super::{keys, options, sheet, tell, uninvite, write};
 use crate::daemon::Place;
 use crate::failure::Failure;
 
@@ -336,4 +337,29 @@ fn a_key_that_is_taken_back_opens_nothing() {
     fs::write(host.main(), format!("{key}{DOORS}")).unwrap();
     let failure = uninvite::take_back(&name, &host.place()).unwrap_err();
     assert!(failure.code == 78 && failure.to_string().contains("lines 1 to 3"));
+}
+
+#[test]
+fn who_has_doors_without_packets_is_told_how_to_open_those() {
+    let door = |name: &str, via: &str| format!("[door.{name}]\nguard = [\"tcp/22\"]\nkeys = [\"*\"]\nvia = [{via}]\n");
+    let config = [
+        "[mail.box]\nmaildir = \"/mail\"\n[guestbook.a]\nurl = \"https://a.example/\"\n".to_owned(),
+        door("letter", "\"mail\""),
+        door("book", "\"guestbook\""),
+        door("all", "\"mail\", \"packet\""),
+    ];
+    let host = Host::new("letters", &config.concat());
+    let told = |line: &str| tell::lines(&host.draft(line).unwrap(), true, &Answer::NoDaemon).join("\n");
+    let letter = told("ada --door letter --reusable");
+    assert!(letter.contains("klopf open ada/letter --via mail") && !letter.contains("UDP"), "{letter}");
+    let book = told("ada --door book --reusable");
+    assert!(book.contains("klopf token ada/book --allow ADDRESS") && !book.contains("ssh-config"), "{book}");
+    let all = told("ada --door book --door all");
+    assert!(all.contains("klopf ssh-config ada") && all.contains("UDP port"), "{all}");
+    // The list of keys has the doors of each, whatever way leads through them.
+    host.invite("ada --door letter --door book --reusable");
+    let shown = keys::shown(&host.config(), &[], NOW);
+    assert!(shown.contains("ada  letter book "), "{shown}");
+    let failure = host.draft("bob --door letter").err().unwrap();
+    assert_eq!(failure.code, 64);
 }
