@@ -185,6 +185,7 @@ impl Reader {
 
     /// All is to be offered again.
     fn forget(&mut self) {
+        self.take_answers();
         self.seen.clear();
         self.pile = Pile::default();
         self.fetcher.iter_mut().for_each(Fetcher::forget);
