@@ -82,7 +82,13 @@ fn prepare(handed: Handed) -> Result<Post, Box<dyn Error>> {
         What::Maildir(maildir) => Some(Path::new(&maildir.path)),
         What::Imap(_) | What::Guestbook(_) => None,
     });
-    klopf_sys::confine_courier(maildirs)?;
+    let confined = klopf_sys::confine_courier(maildirs)?;
+    if !confined.landlock || !confined.seccomp {
+        let what = if confined.landlock { "seccomp" } else { "landlock" };
+        say(&format!(
+            "this kernel has no {what}, so the process that fetches mails and guestbooks has more rights than it needs"
+        ));
+    }
     // Threads have the rights of who starts them, so all of them come after this.
     let board = Arc::new(Board::new(brief.sources.iter().map(|source| source.id))?);
     // What the watch has said to another courier is nothing to this one, which begins with everything anyway.

@@ -143,6 +143,7 @@ pub fn command() -> clap::Command {
 pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
     let args: Vec<OsString> = args.into_iter().collect();
     let invited = args.iter().any(|arg| arg.to_string_lossy().contains("klopf:"));
+    let delivers = args.get(1).is_some_and(|arg| arg == "deliver");
     let cli = match Cli::try_parse_from(args) {
         Ok(cli) => cli,
         // clap shows what it does not understand, and an invitation holds a private key.
@@ -151,7 +152,9 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
         }
         Err(error) => {
             let _ = error.print();
-            return if error.use_stderr() { 64.into() } else { ExitCode::SUCCESS };
+            // A mail that cannot be delivered waits until somebody mends the line, and does not go back with all of this.
+            let code = if delivers { 75 } else { 64 };
+            return if error.use_stderr() { code.into() } else { ExitCode::SUCCESS };
         }
     };
     match cli.task {

@@ -108,6 +108,12 @@ fn run(path: &Path) -> ExitCode {
             return ExitCode::from(exit::CONFIG);
         }
     };
+    if courier_user == user && !(config.mails.is_empty() && config.guestbooks.is_empty()) {
+        tracing::warn!(
+            "mails and guestbooks are fetched by the user that reads packets; better make another: \
+             useradd --system --user-group --shell /usr/sbin/nologin klopf-courier"
+        );
+    }
     let guards = config.doors.iter().any(|door| !door.guard.is_empty());
     let firewall = match guards.then(|| Firewall::open(config.daemon.share_table)).transpose() {
         Ok(firewall) => firewall,

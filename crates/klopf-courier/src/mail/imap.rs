@@ -70,6 +70,8 @@ fn pause(trouble: Trouble, before: u32, chance: u32) -> Duration {
     Duration::from_secs(seconds).mul_f64(0.8 + 0.4 * f64::from(chance) / f64::from(u32::MAX))
 }
 
+/// How often a mail is asked for again that the server could not send.
+const MOST_TRIES: u8 = 5;
 /// From one look to the next, at least.
 const BREATH: Duration = Duration::from_millis(200);
 
@@ -188,7 +190,9 @@ impl<'a> Mailbox<'a> {
                 Ok(Some(mail)) => self.reader.look(outlet, &mail.bytes, mail.whole),
                 Ok(None) => Look::Nothing,
                 Err(trouble) => {
-                    let look = if trouble == Trouble::TooLong { Look::Nothing } else { Look::Later };
+                    // One with which the connection always ends must not keep it from ever lasting.
+                    let enough = trouble == Trouble::TooLong || self.waiting.tries(&uid) >= MOST_TRIES;
+                    let look = if enough { Look::Nothing } else { Look::Later };
                     let _ = self.waiting.add(uid, look);
                     return Err(trouble);
                 }

@@ -1,5 +1,7 @@
 //! Options that several commands have.
 
+use std::cell::OnceCell;
+use std::io::{self, BufRead, IsTerminal, Read, Write};
 use std::time::Duration;
 
 use clap::Args;
@@ -45,9 +47,12 @@ pub(super) struct Asking {
     #[arg(long, value_name = "auto|observed|ADDRESS", value_parser = Allow::parse)]
     allow: Option<Allow>,
     /// The code of a second factor, six digits; asked for at the terminal if the door wants one. With klopf open also the words of
-    /// a code of paper
+    /// a code of paper; with - it is read from standard input, so that nobody else on this host sees it
     #[arg(long, value_name = "CODE", value_parser = Code::parse)]
     code: Option<Code>,
+    /// What was typed when it was asked for.
+    #[arg(skip)]
+    typed: OnceCell<Code>,
 }
 
 impl Asking {
@@ -56,23 +61,40 @@ impl Asking {
         let profile = &kept.profile;
         let door = known_door(kept, door)?;
         let hold = self.time.map_or(0, |time| u32::try_from(time.as_secs()).unwrap_or(u32::MAX));
-        let code = match &self.code {
+        let code = match self.given()? {
             None if profile.code_doors.contains(&door) => Some(asked_code(&door)?),
             None => None,
-            Some(Code::Digits(digits)) => Some(*digits),
-            Some(Code::Words(_)) => {
+            Some(Code::Digits(digits)) => Some(digits),
+            Some(Code::Words(_) | Code::Asked) => {
                 return Err(Failure::new(code::USAGE, "the words of a sheet of codes go with klopf open alone"));
             }
         };
         Ok(Ask { door, allow: self.allow.unwrap_or(profile.allow), hold, code })
     }
 
-    /// The words of a code of paper, if such a one was given.
-    pub(super) fn words(&self) -> Option<&str> {
-        match &self.code {
+    /// The words of a code of paper, if such a one was given. May ask for it.
+    pub(super) fn words(&self) -> Result<Option<String>, Failure> {
+        Ok(match self.given()? {
             Some(Code::Words(words)) => Some(words),
-            Some(Code::Digits(_)) | None => None,
+            Some(Code::Digits(_) | Code::Asked) | None => None,
+        })
+    }
+
+    /// The code, asked for if it is to be.
+    fn given(&self) -> Result<Option<Code>, Failure> {
+        if self.code != Some(Code::Asked) || self.typed.get().is_some() {
+            return Ok(self.typed.get().or(self.code.as_ref()).cloned());
         }
+        if io::stdin().is_terminal() {
+            let _ = write!(io::stderr(), "Code: ").and_then(|()| io::stderr().flush());
+        }
+        let mut line = String::new();
+        // Longer than any code.
+        let read = io::stdin().lock().take(4096).read_line(&mut line);
+        read.map_err(|error| Failure::new(code::USAGE, format_args!("the code cannot be read: {error}")))?;
+        let code = Some(line.trim()).filter(|line| !line.is_empty()).ok_or("there is no code in standard input");
+        let code = code.and_then(Code::parse).map_err(|why| Failure::new(code::USAGE, why))?;
+        Ok(Some(self.typed.get_or_init(|| code).clone()))
     }
 
     /// The same for a text, which no packet carries.
@@ -113,10 +135,15 @@ enum Code {
     Digits(u32),
     /// Of a sheet of paper.
     Words(String),
+    /// To be typed, so that nobody else on this host sees it.
+    Asked,
 }
 
 impl Code {
     fn parse(text: &str) -> Result<Self, &'static str> {
+        if text == "-" {
+            return Ok(Self::Asked);
+        }
         let digits = text.trim().bytes().all(|byte| byte.is_ascii_digit() || byte == b' ');
         if digits { six_digits(text).map(Self::Digits) } else { Ok(Self::Words(text.to_owned())) }
     }

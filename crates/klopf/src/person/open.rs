@@ -34,7 +34,7 @@ pub(crate) struct Options {
 pub(super) fn run(options: &Options) -> Result<ExitCode, Failure> {
     let _core_files = CoreFiles::none();
     let (what, mailing) = (options.what.clone().unwrap_or_default(), &options.mailing);
-    let words = options.asking.words();
+    let words = options.asking.words()?;
     if words.is_some() || mailing.via == Via::Mail {
         if options.dry_run {
             return Err(Failure::new(code::USAGE, "--dry-run shows packets; klopf token prints what a mail would say"));
@@ -42,7 +42,7 @@ pub(super) fn run(options: &Options) -> Result<ExitCode, Failure> {
         let claiming = options.asking.claiming(options.families);
         let awaited = options.waiting.wait.map(|port| Awaited { port, patience: options.waiting.timeout });
         return match words {
-            Some(words) => open_by_code(words, &what, &claiming, mailing, awaited),
+            Some(words) => open_by_code(&words, &what, &claiming, mailing, awaited),
             None => open_by_mail(&what, &claiming, mailing, awaited),
         };
     }

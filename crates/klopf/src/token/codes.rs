@@ -99,7 +99,7 @@ impl Sheet<'_> {
         wrapped(&use_it, COLUMNS).iter().for_each(|line| {
             let _ = writeln!(text, "{line}");
         });
-        text.push_str("To have the words checked:  klopf open --code \"WORDS\" --allow ADDRESS\n");
+        text.push_str("To have the words checked:  klopf open --code - --allow ADDRESS\n");
         // The server may know the key by another name than this device, so the line says which is meant.
         let _ = writeln!(text, "Lost? On the server:  klopf revoke {profile} --sheet {number}   ({profile}: the key)");
         text

@@ -31,10 +31,10 @@ pub(crate) struct Options {
 pub(super) fn run(options: &Options) -> Result<ExitCode, Failure> {
     let Options { maildir } = options;
     let stored = store(maildir, &mut io::stdin().lock());
-    // The mail server keeps the mail and tries again.
-    stored.map(|()| ExitCode::SUCCESS).map_err(|error| {
-        Failure::new(code::TEMPORARY, format_args!("cannot deliver into {}: {error}", maildir.display()))
-    })
+    // The mail server keeps the mail and tries again. What is said here may come to whoever has sent it.
+    stored
+        .map(|()| ExitCode::SUCCESS)
+        .map_err(|error| Failure::new(code::TEMPORARY, format_args!("cannot deliver: {error}")))
 }
 
 /// Writes a mail whole or not at all.

@@ -94,5 +94,5 @@ Of a mail that is longer than 1 MB the beginning is kept.
 
 Exit codes:
   0   delivered
-  64  the command line is wrong
-  75  it could not be stored; the mail server tries again";
+  75  it could not be stored, or the command line is wrong; the mail server
+      tries again";
