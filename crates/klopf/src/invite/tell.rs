@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use klopf_config::native::{Door, moment_text};
+use klopf_config::native::{Door, Way, moment_text};
 use klopf_spa::{InvitedKey, PacketPort};
 use klopf_wire::Proto;
 
@@ -26,7 +26,7 @@ pub(super) fn all(draft: &Draft, named: bool, answer: &Answer) {
 }
 
 /// For a person; `named` is whether the endpoints were.
-fn lines(draft: &Draft, named: bool, answer: &Answer) -> Vec<String> {
+pub(super) fn lines(draft: &Draft, named: bool, answer: &Answer) -> Vec<String> {
     let invitation = &draft.invitation;
     let endpoints = invitation.endpoints.join(", ");
     let doors: Vec<&str> = invitation.doors.iter().map(|door| &**door).collect();
@@ -45,15 +45,24 @@ fn lines(draft: &Draft, named: bool, answer: &Answer) -> Vec<String> {
     if !named {
         lines.push(format!("This host is taken to be reached at {endpoints}; if not, --endpoint HOST."));
     }
-    lines.push(match invitation.way.port {
-        PacketPort::Fixed(port) => {
-            format!("Knocks go to UDP port {port}: firewalls in front of this host must let it through.")
-        }
-        PacketPort::Hop => {
-            "Knocks go to changing UDP ports from 1024 on: firewalls in front of this host must let them through."
-                .to_owned()
-        }
-    });
+    if draft.doors.iter().any(by_packet) {
+        lines.push(match invitation.way.port {
+            PacketPort::Fixed(port) => {
+                format!("Knocks go to UDP port {port}: firewalls in front of this host must let it through.")
+            }
+            PacketPort::Hop => {
+                "Knocks go to changing UDP ports from 1024 on: firewalls in front of this host must let them through."
+                    .to_owned()
+            }
+        });
+    }
+    let others: Vec<&str> = draft.doors.iter().filter(|door| !by_packet(door)).map(|door| &*door.name).collect();
+    if !others.is_empty() {
+        lines.push(format!("No packet opens {}: only a token or a code does, in a text.", others.join(", ")));
+    }
+    if draft.by_mail && invitation.mail.is_none() {
+        lines.push("The other side does not know where mails go: --mail tells it.".to_owned());
+    }
     lines.push(match answer {
         Answer::Done(text) => format!("klopfd: {text}."),
         Answer::NoDaemon => "klopfd does not run: the key counts as soon as it does.".to_owned(),
@@ -103,18 +112,22 @@ fn invited(draft: &Draft, doors: &str) -> String {
 
 /// What to type after joining.
 fn next(draft: &Draft) -> String {
-    let ssh = |door: &Door| {
-        let is_ssh =
-            |port: &klopf_config::native::PortRange| port.proto == Proto::Tcp && (port.first..=port.last).contains(&22);
-        door.guard.iter().any(is_ssh)
-    };
+    let is_ssh =
+        |port: &klopf_config::native::PortRange| port.proto == Proto::Tcp && (port.first..=port.last).contains(&22);
+    let ssh = |door: &Door| by_packet(door) && door.guard.iter().any(is_ssh);
     let name = &draft.key.name;
-    match (draft.doors.iter().any(ssh), draft.invitation.endpoints.first()) {
-        (true, Some(host)) => {
-            format!("  klopf ssh-config {name} >> ~/.ssh/config   once, and then: ssh {host}")
-        }
+    if let (true, Some(host)) = (draft.doors.iter().any(ssh), draft.invitation.endpoints.first()) {
+        return format!("  klopf ssh-config {name} >> ~/.ssh/config   once, and then: ssh {host}");
+    }
+    match (draft.doors.first(), draft.doors.iter().find(|door| by_packet(door))) {
+        (Some(first), Some(door)) if first != door => format!("  klopf open {name}/{}", door.name),
+        (Some(_), None) => format!("  klopf token {name} --allow ADDRESS"),
         _ => format!("  klopf open {name}"),
     }
+}
+
+fn by_packet(door: &Door) -> bool {
+    door.takes(Way::Packet)
 }
 
 /// `2026-11-24 08:00 UTC`.

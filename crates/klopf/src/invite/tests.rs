@@ -10,7 +10,8 @@ use klopf_spa::{Invitation, InvitedKey, PacketPort, Public, Seed, ServerKey, Sha
 use zeroize::Zeroizing;
 
 use super::draft::{Chance, Draft};
-use super::{keys, options, sheet, uninvite, write};
+use super::reload::Answer;
+use super::{keys, options, sheet, tell, uninvite, write};
 use crate::daemon::Place;
 use crate::failure::Failure;
 
@@ -171,6 +172,74 @@ fn the_line_says_what_tokens_need() {
     assert_eq!((&**vault.door(), vault.k(), books), ("vault", 2, vec!["a", "b", "c"]));
     let plain = read("tablet --door ssh --reusable");
     assert!(!plain.bound && plain.mail.is_none() && plain.shared_doors.is_empty());
+}
+
+/// Doors that no packet opens, and one that opens by nothing that is here.
+const LETTERS: &str = "\
+[door.box]
+guard = [\"tcp/22\"]
+keys = [\"*\"]
+via = [\"mail\"]
+
+[door.book]
+guard = [\"tcp/24\"]
+keys = [\"*\"]
+via = [\"guestbook\"]
+
+[door.both]
+guard = [\"tcp/25\"]
+keys = [\"*\"]
+
+[mail.work]
+maildir = \"/var/spool/klopf\"
+";
+const BOOK: &str = "[guestbook.a]\nurl = \"https://a.example/\"\n";
+
+#[test]
+fn doors_that_open_by_letters_alone_are_invited_to_and_listed() {
+    let host = Host::new("letters", &format!("{LETTERS}{BOOK}"));
+    let told = |line: &str| tell::lines(&host.draft(line).unwrap(), true, &Answer::NoDaemon).join("\n");
+    for (line, said, unsaid) in [
+        ("a -d box --reusable", "klopf token a --allow ADDRESS", "UDP"),
+        ("a -d box --reusable", "No packet opens box:", "ssh-config"),
+        ("a -d box --reusable", "--mail tells it", "klopf open"),
+        ("a -d box --reusable --mail knock@example.org", "klopf token a", "--mail tells it"),
+        ("a -d book --reusable", "klopf token a", "--mail tells it"),
+        ("a -d book,both", "klopf open a/both", "klopf token"),
+        ("a -d both,book", "No packet opens book:", "klopf open a/"),
+        ("a -d both", "Knocks go to UDP port", "No packet"),
+    ] {
+        let told = told(line);
+        assert!(told.contains(said) && !told.contains(unsaid), "{line}: {told}");
+    }
+    let failure = host.draft("a -d box,book").err().unwrap();
+    assert!(failure.code == 64 && failure.to_string().contains("--reusable"), "{failure:?}");
+    host.invite("a -d box --reusable");
+    let doors = |host: &Host| keys::shown(&host.config(), &[], NOW).lines().nth(1).unwrap().to_owned();
+    assert!(doors(&host).starts_with("a    box    "), "{}", doors(&host));
+}
+
+#[test]
+fn who_is_invited_to_a_door_that_lacks_its_letters_is_told_what_is_missing() {
+    for (config, line, why) in [
+        (LETTERS.to_owned(), "a -d book --reusable", "there is no [guestbook.NAME]: "),
+        (
+            LETTERS.replace("[mail.work]\nmaildir = \"/var/spool/klopf\"\n", BOOK),
+            "a -d box --reusable",
+            "there is no [mail.NAME]: ",
+        ),
+        (
+            LETTERS.replace("[\"mail\"]", "[\"mail\"]\nsecond-factor = \"totp\""),
+            "a -d box --totp",
+            "asks for a code, which no token has",
+        ),
+        (LETTERS.replace("[\"mail\"]", "[\"sequence\"]\nsequence = [7, 5, 9]"), "a -d box", "its `via` leaves out"),
+    ] {
+        let host = Host::new("lacks", &config);
+        let failure = host.draft(line).err().unwrap_or_else(|| panic!("{line}"));
+        let said = failure.to_string();
+        assert!(failure.code == 78 && said.contains(why) && said.contains("klopf.toml, line"), "{line}: {said}");
+    }
 }
 
 #[test]
