@@ -97,6 +97,26 @@ fn invitation() {
     replay("invitation", klopf_fuzz::invitation);
 }
 
+#[test]
+fn text() {
+    replay("text", klopf_fuzz::text);
+}
+
+#[test]
+fn mail() {
+    replay("mail", klopf_fuzz::mail);
+}
+
+#[test]
+fn page() {
+    replay("page", klopf_fuzz::page);
+}
+
+#[test]
+fn brief() {
+    replay("brief", klopf_fuzz::brief);
+}
+
 /// Whether it counts something that knocks at ports can bring.
 fn is_of_sequences(name: &str) -> bool {
     let sealed = Refusal::ALL.into_iter().filter(|why| *why != Refusal::TooManyGrants).map(Refusal::name);
@@ -121,15 +141,19 @@ fn the_seeds_reach_all_that_the_engine_counts() {
 }
 
 #[test]
-fn the_seeds_get_through_every_seal() {
+fn the_seeds_get_through_every_seal_and_every_reader() {
     type Target = (&'static str, fn(&[u8]) -> bool);
-    let targets: [Target; 6] = [
+    let targets: [Target; 10] = [
         ("sealed_packet", klopf_fuzz::sealed_packet),
         ("sealed_middle", klopf_fuzz::sealed_middle),
         ("token", klopf_fuzz::token),
         ("share", klopf_fuzz::share),
         ("code", klopf_fuzz::code),
         ("invitation", klopf_fuzz::invitation),
+        ("text", klopf_fuzz::text),
+        ("mail", klopf_fuzz::mail),
+        ("page", klopf_fuzz::page),
+        ("brief", klopf_fuzz::brief),
     ];
     for (target, run) in targets {
         let all = inputs("seeds", target);

@@ -96,7 +96,7 @@ troubles! {
     /// A mail could not be marked, moved or deleted.
     NotMarked = "not-marked", "a mail whose token was taken cannot be marked, moved or deleted";
     /// There is more in it than can be looked at.
-    TooMuch = "too-much", "there is too much in it; the newest was looked at";
+    TooMuch = "too-much", "there is too much in it; only part of it was looked at";
 }
 
 impl Trouble {

@@ -185,6 +185,8 @@ mod tests {
         let taken = (0..5000).filter(|_| desk.add(1, body, None, ())).count();
         assert_eq!(taken, OF_A_SOURCE);
         assert!(desk.add(2, body, None, ()));
-        assert!(desk.answer(0, 1, Verdict::Nothing).is_some() && desk.add(1, body, None, ()));
+        assert!(desk.answer(0, 1, Verdict::Nothing).is_none(), "of another courier: it was not made yet");
+        let made = desk.take(0).unwrap().number;
+        assert!(desk.answer(0, made, Verdict::Nothing).is_some() && desk.add(1, body, None, ()));
     }
 }

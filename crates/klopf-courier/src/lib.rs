@@ -16,6 +16,7 @@ mod post;
 mod seen;
 mod source;
 mod start;
+pub mod texts;
 mod tls;
 
 pub use start::main;

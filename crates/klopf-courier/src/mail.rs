@@ -4,7 +4,7 @@ mod dkim;
 mod imap;
 mod maildir;
 mod reader;
-mod text;
+pub(crate) mod text;
 mod waiting;
 
 pub(crate) use imap::look_at as look_at_imap;

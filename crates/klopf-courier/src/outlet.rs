@@ -123,6 +123,17 @@ impl Outlet {
         }
     }
 
+    /// As [`Outlet::rest`], but only the end of the courier wakes it.
+    pub(crate) fn sleep(&mut self, most: Duration) -> Woken {
+        let until = Instant::now() + most;
+        loop {
+            match self.rest(until.saturating_duration_since(Instant::now())) {
+                Woken::Again => drop(self.again()),
+                woken => return woken,
+            }
+        }
+    }
+
     fn say(&self, state: State, fault: Option<Fault>, next: Duration) {
         let now = clock::wall_ms();
         let next = u64::try_from(next.as_millis()).unwrap_or(u64::MAX);

@@ -58,13 +58,13 @@ mod tests {
         let mut seen = Seen::default();
         seen.add(7);
         seen.add(8);
-        for name in 100..200_000 {
+        for name in 100..600_000 {
             assert!(seen.knows(7));
             seen.add(name);
             assert!(seen.young.len() + seen.old.len() <= 2 * REMEMBERED);
         }
         assert!(!seen.knows(8) && !seen.knows(100));
-        assert!(seen.knows(200_000 - u64::try_from(REMEMBERED).unwrap() / 2));
+        assert!(seen.knows(600_000 - u64::try_from(REMEMBERED).unwrap() / 2));
         seen.clear();
         assert!(!seen.knows(7));
     }

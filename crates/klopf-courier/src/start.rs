@@ -9,8 +9,8 @@ use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
 
-use klopf_brief::{Brief, What};
-use klopf_sys::{Pair, User};
+use klopf_brief::{ANSWER_SIZE, Brief, What};
+use klopf_sys::{Pair, Received, User};
 use zeroize::Zeroizing;
 
 use crate::board::Board;
@@ -85,6 +85,8 @@ fn prepare(handed: Handed) -> Result<Post, Box<dyn Error>> {
     klopf_sys::confine_courier(maildirs)?;
     // Threads have the rights of who starts them, so all of them come after this.
     let board = Arc::new(Board::new(brief.sources.iter().map(|source| source.id))?);
+    // What the watch has said to another courier is nothing to this one, which begins with everything anyway.
+    while matches!(handed.watch.receive(&mut [0; ANSWER_SIZE]), Received::Message(_)) {}
     source::start(brief, &board)?;
     klopf_sys::close_stderr();
     Ok(Post::new(board, handed.watch, handed.keeper))

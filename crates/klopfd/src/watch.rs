@@ -253,7 +253,9 @@ impl Watch {
                     self.post(Up::Sealed { door, address, sealed, offer: Some(offer.number) });
                 }
                 Effect::RefuseSealed(refusal) => {
-                    self.letters.answer(offer.number, tokens::verdict(refusal.why));
+                    let letters = self.seals.letters.as_ref();
+                    let verdict = letters.map(|letters| letters.verdict(&self.engine, claim, refusal.why));
+                    self.letters.answer(offer.number, verdict.unwrap_or(Verdict::Nothing));
                     // A guestbook keeps its entries for ever, and shows them anew to each new courier.
                     let old = matches!(refusal.why, Refusal::Replayed | Refusal::TooOld)
                         && matches!(refusal.source, Source::Guestbooks(_));

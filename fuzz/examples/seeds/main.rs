@@ -1,5 +1,6 @@
-//! Writes the seeds that are packets, and those that the test vectors are: `cargo run --manifest-path fuzz/Cargo.toml --example seeds`.
+//! Writes the seeds that are packets, mails and pages, and those that the test vectors are: `cargo run --manifest-path fuzz/Cargo.toml --example seeds`.
 
+mod letters;
 mod vectors;
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
@@ -31,6 +32,7 @@ fn main() -> io::Result<()> {
     for (name, records) in plays() {
         write("frame_to_engine", name, &records.concat())?;
     }
+    letters::write_all()?;
     vectors::write_all()
 }
 

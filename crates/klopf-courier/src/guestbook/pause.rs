@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 /// Nothing is left alone for longer, unless it is looked at less often anyway.
-const LONGEST: Duration = Duration::from_secs(3600);
+pub(crate) const LONGEST: Duration = Duration::from_secs(3600);
 
 /// The pause after so many failures in a row, 0 for none: twice as long after each, up to 16 times `every` or an hour,
 /// whichever is less, but no shorter than `every`; and ten percent more or less than that, by chance. A server may ask

@@ -70,6 +70,9 @@ fn pause(trouble: Trouble, before: u32, chance: u32) -> Duration {
     Duration::from_secs(seconds).mul_f64(0.8 + 0.4 * f64::from(chance) / f64::from(u32::MAX))
 }
 
+/// From one look to the next, at least.
+const BREATH: Duration = Duration::from_millis(200);
+
 struct Mailbox<'a> {
     imap: &'a Imap,
     reader: Reader,
@@ -118,6 +121,10 @@ impl<'a> Mailbox<'a> {
                 () => RENEWAL,
             };
             if seen.full || session.news || looked.is_none_or(|at| at.elapsed() >= longest) {
+                // A server that has news without end is not looked at without end.
+                if let Some(at) = looked {
+                    outlet.sleep(BREATH.saturating_sub(at.elapsed()));
+                }
                 seen = self.look(outlet, &mut session)?;
                 looked = Some(Instant::now());
             }

@@ -146,8 +146,10 @@ impl Mailbox<'_> {
         self.settle(folder, false, &mut seen);
         let places = if with_read { [Place::Cur, Place::New].as_slice() } else { &[Place::New] };
         for &place in places {
-            let (names, all) = folder.list(place).map_err(|_| Trouble::NoAccess)?;
+            let (names, all) = folder.list(place, self.maildir.drop_box).map_err(|_| Trouble::NoAccess)?;
             seen.too_much |= !all;
+            // What was looked at goes away there, and makes room for the rest.
+            seen.full |= !all && self.maildir.drop_box;
             self.waiting.keep(|(at, name)| *at != place || names.contains(name));
             for name in names {
                 let name = (place, name);
@@ -157,14 +159,21 @@ impl Mailbox<'_> {
                 if !self.waiting.is_new(&name) {
                     continue;
                 }
-                let Some(mail) = folder.read(place, &name.1, self.reader.longest()) else {
-                    // It is gone, or none of ours, and stays so. Anybody may put such into a drop box, until nothing
-                    // else is seen.
-                    if self.maildir.drop_box {
-                        let _ = folder.remove(place, &name.1);
+                let mail = match folder.read(place, &name.1, self.reader.longest()) {
+                    Ok(Some(mail)) => mail,
+                    Ok(None) => {
+                        // It is gone, or none of ours, and stays so. Anybody may put such into a drop box, until nothing
+                        // else is seen.
+                        if self.maildir.drop_box {
+                            let _ = folder.remove(place, &name.1);
+                        }
+                        let _ = self.waiting.add(name, super::reader::Look::Nothing);
+                        continue;
                     }
-                    let _ = self.waiting.add(name, super::reader::Look::Nothing);
-                    continue;
+                    Err(_) => {
+                        let _ = self.waiting.add(name, super::reader::Look::Later);
+                        continue;
+                    }
                 };
                 let look = self.reader.look(outlet, &mail.bytes, mail.whole);
                 match self.waiting.add(name.clone(), look) {

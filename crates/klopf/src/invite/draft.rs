@@ -33,8 +33,8 @@ pub(super) struct Draft {
     /// What the key file says.
     pub(super) key: Key,
     pub(super) doors: Vec<Door>,
-    /// Whether one of them opens by mail.
-    pub(super) by_mail: bool,
+    /// The first of them that opens by mail.
+    pub(super) by_mail: Option<String>,
     pub(super) otpauth: Option<Zeroizing<String>>,
 }
 
@@ -116,7 +116,8 @@ impl Draft {
             let text = Zeroizing::new(format!("{}\n", *server.text()));
             (main.with_file_name(SERVER_KEY), text)
         });
-        let by_mail = doors.iter().any(|door| config.opens_by(Way::Mail, &key, door));
+        let by_mail = doors.iter().find(|door| config.opens_by(Way::Mail, &key, door));
+        let by_mail = by_mail.map(|door| door.name.clone());
         Ok(Self { path, text, before, server_key, invitation, key, doors, by_mail, otpauth })
     }
 }

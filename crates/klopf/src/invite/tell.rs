@@ -60,7 +60,7 @@ pub(super) fn lines(draft: &Draft, named: bool, answer: &Answer) -> Vec<String> 
     if !others.is_empty() {
         lines.push(format!("No packet opens {}: only a token or a code does, in a text.", others.join(", ")));
     }
-    if draft.by_mail && invitation.mail.is_none() {
+    if draft.by_mail.is_some() && invitation.mail.is_none() {
         lines.push("The other side does not know where mails go: --mail tells it.".to_owned());
     }
     lines.push(match answer {
@@ -114,15 +114,23 @@ fn invited(draft: &Draft, doors: &str) -> String {
 fn next(draft: &Draft) -> String {
     let is_ssh =
         |port: &klopf_config::native::PortRange| port.proto == Proto::Tcp && (port.first..=port.last).contains(&22);
-    let ssh = |door: &Door| by_packet(door) && door.guard.iter().any(is_ssh);
+    let ssh = |door: &&Door| by_packet(door) && door.guard.iter().any(is_ssh);
     let name = &draft.key.name;
-    if let (true, Some(host)) = (draft.doors.iter().any(ssh), draft.invitation.endpoints.first()) {
-        return format!("  klopf ssh-config {name} >> ~/.ssh/config   once, and then: ssh {host}");
+    let first = draft.doors.first();
+    // The first door is the usual one, which need not be named.
+    let named = |door: &Door| match first == Some(door) {
+        true => name.to_string(),
+        false => format!("{name}/{}", door.name),
+    };
+    let (by_ssh, host) = (draft.doors.iter().find(ssh), draft.invitation.endpoints.first());
+    if let (Some(door), Some(host)) = (by_ssh, host) {
+        return format!("  klopf ssh-config {} >> ~/.ssh/config   once, and then: ssh {host}", named(door));
     }
-    match (draft.doors.first(), draft.doors.iter().find(|door| by_packet(door))) {
-        (Some(first), Some(door)) if first != door => format!("  klopf open {name}/{}", door.name),
-        (Some(_), None) => format!("  klopf token {name} --allow ADDRESS"),
-        _ => format!("  klopf open {name}"),
+    match (draft.doors.iter().find(|door| by_packet(door)), &draft.by_mail, first) {
+        (Some(door), ..) => format!("  klopf open {}", named(door)),
+        (None, Some(door), _) => format!("  klopf open {name}/{door} --via mail"),
+        (None, None, Some(door)) => format!("  klopf token {name}/{} --allow ADDRESS   for a guestbook", door.name),
+        (None, None, None) => format!("  klopf open {name}"),
     }
 }
 

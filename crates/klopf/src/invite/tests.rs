@@ -196,30 +196,6 @@ maildir = \"/var/spool/klopf\"
 const BOOK: &str = "[guestbook.a]\nurl = \"https://a.example/\"\n";
 
 #[test]
-fn doors_that_open_by_letters_alone_are_invited_to_and_listed() {
-    let host = Host::new("letters", &format!("{LETTERS}{BOOK}"));
-    let told = |line: &str| tell::lines(&host.draft(line).unwrap(), true, &Answer::NoDaemon).join("\n");
-    for (line, said, unsaid) in [
-        ("a -d box --reusable", "klopf token a --allow ADDRESS", "UDP"),
-        ("a -d box --reusable", "No packet opens box:", "ssh-config"),
-        ("a -d box --reusable", "--mail tells it", "klopf open"),
-        ("a -d box --reusable --mail knock@example.org", "klopf token a", "--mail tells it"),
-        ("a -d book --reusable", "klopf token a", "--mail tells it"),
-        ("a -d book,both", "klopf open a/both", "klopf token"),
-        ("a -d both,book", "No packet opens book:", "klopf open a/"),
-        ("a -d both", "Knocks go to UDP port", "No packet"),
-    ] {
-        let told = told(line);
-        assert!(told.contains(said) && !told.contains(unsaid), "{line}: {told}");
-    }
-    let failure = host.draft("a -d box,book").err().unwrap();
-    assert!(failure.code == 64 && failure.to_string().contains("--reusable"), "{failure:?}");
-    host.invite("a -d box --reusable");
-    let doors = |host: &Host| keys::shown(&host.config(), &[], NOW).lines().nth(1).unwrap().to_owned();
-    assert!(doors(&host).starts_with("a    box    "), "{}", doors(&host));
-}
-
-#[test]
 fn who_is_invited_to_a_door_that_lacks_its_letters_is_told_what_is_missing() {
     for (config, line, why) in [
         (LETTERS.to_owned(), "a -d book --reusable", "there is no [guestbook.NAME]: "),
@@ -405,4 +381,37 @@ fn a_key_that_is_taken_back_opens_nothing() {
     fs::write(host.main(), format!("{key}{DOORS}")).unwrap();
     let failure = uninvite::take_back(&name, &host.place()).unwrap_err();
     assert!(failure.code == 78 && failure.to_string().contains("lines 1 to 3"));
+}
+
+#[test]
+fn who_has_doors_without_packets_is_told_how_to_open_those() {
+    let door = |name: &str, via: &str| format!("[door.{name}]\nguard = [\"tcp/22\"]\nkeys = [\"*\"]\nvia = [{via}]\n");
+    let config = [
+        "[mail.box]\nmaildir = \"/mail\"\n[guestbook.a]\nurl = \"https://a.example/\"\n".to_owned(),
+        door("letter", "\"mail\""),
+        door("book", "\"guestbook\""),
+        door("all", "\"mail\", \"packet\""),
+    ];
+    let host = Host::new("letters", &config.concat());
+    let told = |line: &str| tell::lines(&host.draft(line).unwrap(), true, &Answer::NoDaemon).join("\n");
+    let letter = told("ada --door letter --reusable");
+    assert!(letter.contains("klopf open ada/letter --via mail") && !letter.contains("UDP"), "{letter}");
+    let book = told("ada --door book --reusable");
+    assert!(book.contains("klopf token ada/book --allow ADDRESS") && !book.contains("ssh-config"), "{book}");
+    let all = told("ada --door book --door all");
+    assert!(all.contains("klopf ssh-config ada/all >>") && all.contains("UDP port"), "{all}");
+    let first = told("ada --door book,all --mail knock@example.org");
+    assert!(first.contains("No packet opens book:") && !first.contains("--mail tells it"), "{first}");
+    assert!(letter.contains("--mail tells it") && !book.contains("--mail tells it"), "{letter}\n{book}");
+    // What a door takes, and what this host has for it, are two things.
+    let either = door("either", "\"mail\", \"guestbook\"") + "[guestbook.a]\nurl = \"https://a.example/\"\n";
+    let bookish = Host::new("bookish", &either).draft("ada --door either --reusable").unwrap();
+    let either = tell::lines(&bookish, true, &Answer::NoDaemon).join("\n");
+    assert!(either.contains("klopf token ada/either") && !either.contains("mail"), "{either}");
+    // The list of keys has the doors of each, whatever way leads through them.
+    host.invite("ada --door letter --door book --reusable");
+    let shown = keys::shown(&host.config(), &[], NOW);
+    assert!(shown.contains("ada  letter book "), "{shown}");
+    let failure = host.draft("bob --door letter").err().unwrap();
+    assert_eq!(failure.code, 64);
 }

@@ -15,8 +15,11 @@ use crate::profile::random;
 /// What is kept of a mail, in bytes: a token stands in its text, and that comes before what makes a mail long. The rest is read
 /// and left out, for a mail that is refused goes back to somebody who only wanted to write to this user.
 const MOST: u64 = 1 << 20;
-/// Whoever may look into the folder may read it: the courier is another user.
-const MODE: u32 = 0o444;
+/// The mode of a mail where files get the group of their folder: the courier, another user, is of that group.
+const MODE: u32 = 0o440;
+/// Elsewhere whoever may look into the folder may read it.
+const MODE_FOR_ALL: u32 = 0o444;
+const SET_GROUP: u32 = 0o2000;
 
 #[derive(Args)]
 pub(crate) struct Options {
@@ -40,7 +43,10 @@ fn store(maildir: &Path, mail: &mut impl Read) -> io::Result<()> {
     random(&mut chance).map_err(|failure| io::Error::other(failure.to_string()))?;
     // Nobody else can tell the name, so nobody can take its place where all may write.
     let name = format!("{}.{:032x}.klopf", unix_ms() / 1000, u128::from_be_bytes(chance));
-    let draft = Draft::write(maildir.join("tmp").join(&name), mail)?;
+    let tmp = maildir.join("tmp");
+    let has_group = fs::metadata(&tmp)?.permissions().mode() & SET_GROUP != 0;
+    let mode = if has_group { MODE } else { MODE_FOR_ALL };
+    let draft = Draft::write(tmp.join(&name), mode, mail)?;
     let folder = maildir.join("new");
     fs::rename(&draft.0, folder.join(&name))?;
     std::mem::forget(draft);
@@ -57,12 +63,13 @@ fn store(maildir: &Path, mail: &mut impl Read) -> io::Result<()> {
 struct Draft(PathBuf);
 
 impl Draft {
-    fn write(path: PathBuf, mail: &mut impl Read) -> io::Result<Self> {
+    fn write(path: PathBuf, mode: u32, mail: &mut impl Read) -> io::Result<Self> {
         let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&path)?;
         let draft = Self(path);
         io::copy(&mut mail.take(MOST), &mut file)?;
         file.flush()?;
-        file.set_permissions(Permissions::from_mode(MODE))?;
+        // Whatever the umask says.
+        file.set_permissions(Permissions::from_mode(mode))?;
         file.sync_all()?;
         Ok(draft)
     }
@@ -103,6 +110,16 @@ mod tests {
             assert_eq!(fs::metadata(&mail).unwrap().permissions().mode() & 0o777, 0o444);
             assert!(mail.file_name().unwrap().len() > 40);
         }
+    }
+
+    #[test]
+    fn where_files_get_the_group_of_their_folder_it_alone_may_read() {
+        let scratch = Scratch::new();
+        let maildir = maildir(&scratch);
+        fs::set_permissions(maildir.join("tmp"), Permissions::from_mode(0o3733)).unwrap();
+        store(&maildir, &mut &b"x"[..]).unwrap();
+        let mail = files(maildir.join("new")).remove(0);
+        assert_eq!(fs::metadata(mail).unwrap().permissions().mode() & 0o777, 0o440);
     }
 
     #[test]

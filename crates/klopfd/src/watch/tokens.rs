@@ -194,6 +194,21 @@ impl Opens {
         })
     }
 
+    /// What the courier is told of what the engine has refused.
+    pub(super) fn verdict(&self, engine: &Engine, claim: &Claim, why: Refusal) -> Verdict {
+        match why {
+            // Where the marks were lost all of before is refused, and is not to be deleted for that.
+            Refusal::Replayed if self.is_marked(engine, claim) => Verdict::Spent,
+            Refusal::TooManyGrants => Verdict::Later,
+            _ => Verdict::Refused,
+        }
+    }
+
+    fn is_marked(&self, engine: &Engine, claim: &Claim) -> bool {
+        let id = self.keys.get(&claim.key).map(|person| claim.form.mark_of(person.id.0));
+        id.is_some_and(|id| !engine.marks().is_new(id, claim.counter))
+    }
+
     /// What somebody's tokens are sealed with, and the device that made them; none while the device is not known.
     fn own(&self, engine: &Engine, person: &Person) -> Option<(Own, [u8; 16])> {
         let own = person.own(engine);
@@ -214,14 +229,5 @@ impl Person {
         }
         let device = engine.marks().get(self.id.0)?.device()?;
         Some((Own::bound(&self.psk, device), device))
-    }
-}
-
-/// What the courier is told of what the engine has refused.
-pub(super) fn verdict(why: Refusal) -> Verdict {
-    match why {
-        Refusal::Replayed | Refusal::TooOld => Verdict::Spent,
-        Refusal::TooManyGrants => Verdict::Later,
-        _ => Verdict::Refused,
     }
 }

@@ -1,8 +1,10 @@
 //! The files of a Maildir, by descriptors: nothing is followed to elsewhere.
 
 use std::collections::BTreeSet;
+use std::collections::hash_map::RandomState;
 use std::ffi::{OsStr, OsString};
 use std::fs::File;
+use std::hash::BuildHasher;
 use std::io::{self, Read};
 use std::os::fd::OwnedFd;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
@@ -69,12 +71,13 @@ impl Folder {
         }
     }
 
-    /// The names of mails that nobody has read, the oldest first, and whether these are all. Names begin with the time, so
-    /// the last ones are the newest.
+    /// The names of mails that nobody has read, and whether these are all. Names begin with the time, so the last ones
+    /// are the newest; those are kept. In a drop box, where anybody may choose names, they are taken by chance.
     ///
     /// # Errors
     /// As readdir(3).
-    pub(super) fn list(&self, place: Place) -> io::Result<(BTreeSet<OsString>, bool)> {
+    pub(super) fn list(&self, place: Place, drop_box: bool) -> io::Result<(BTreeSet<OsString>, bool)> {
+        let chance = RandomState::new();
         let mut names = BTreeSet::new();
         let mut all = true;
         for entry in Dir::read_from(self.at(place))? {
@@ -82,29 +85,40 @@ impl Folder {
             let name = entry.file_name().to_bytes();
             let plain = matches!(entry.file_type(), FileType::RegularFile | FileType::Unknown);
             if plain && !name.starts_with(b".") && (place == Place::New || !has_flag(name, b"ST")) {
-                names.insert(OsString::from_vec(name.to_vec()));
+                let rank = if drop_box { chance.hash_one(name) } else { 0 };
+                names.insert((rank, OsString::from_vec(name.to_vec())));
             }
             if names.len() > MAILS {
                 names.pop_first();
                 all = false;
             }
         }
-        Ok((names, all))
+        Ok((names.into_iter().map(|(_, name)| name).collect(), all))
     }
 
     /// Up to so many bytes of a mail. None if it is gone, is no plain file, is not for us, or is old and was listed before.
-    pub(super) fn read(&self, place: Place, name: &OsStr, most: usize) -> Option<Mail> {
+    ///
+    /// # Errors
+    /// It cannot be read now.
+    pub(super) fn read(&self, place: Place, name: &OsStr, most: usize) -> io::Result<Option<Mail>> {
         let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
-        let file = File::from(openat(self.at(place), name, flags, Mode::empty()).ok()?);
-        let metadata = file.metadata().ok().filter(std::fs::Metadata::is_file)?;
+        let file = match openat(self.at(place), name, flags, Mode::empty()) {
+            Ok(file) => File::from(file),
+            Err(Errno::ACCESS | Errno::PERM | Errno::LOOP | Errno::NOENT | Errno::NXIO) => return Ok(None),
+            Err(error) => return Err(error.into()),
+        };
+        let metadata = file.metadata()?;
+        if !metadata.is_file() {
+            return Ok(None);
+        }
         let age = metadata.modified().ok().and_then(|time| SystemTime::now().duration_since(time).ok());
         if place == Place::Cur && age.is_some_and(|age| age.as_secs() > OLDEST) {
-            return None;
+            return Ok(None);
         }
         let mut bytes = Vec::new();
         let longest = u64::try_from(most).unwrap_or(u64::MAX);
-        file.take(longest).read_to_end(&mut bytes).ok()?;
-        Some(Mail { bytes, whole: metadata.len() <= longest })
+        file.take(longest).read_to_end(&mut bytes)?;
+        Ok(Some(Mail { bytes, whole: metadata.len() <= longest }))
     }
 
     /// Does with a mail what is to be done when its token was taken.
