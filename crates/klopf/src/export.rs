@@ -61,7 +61,7 @@ pub(crate) fn run(Format::Nft: Format, config: &Path) -> ExitCode {
     doors.retain(|door| {
         let has = !door.sequence.is_empty();
         if !has {
-            complain(format_args!("door {} is left out: only klopfd can open it, it has no sequence", door.name));
+            complain(format_args!("door {} is left out: only klopfd can open it, for no sequence does", door.name));
         }
         has
     });

@@ -33,6 +33,8 @@ pub(super) struct Draft {
     /// What the key file says.
     pub(super) key: Key,
     pub(super) doors: Vec<Door>,
+    /// The first of them that opens by mail.
+    pub(super) by_mail: Option<String>,
     pub(super) otpauth: Option<Zeroizing<String>>,
 }
 
@@ -114,7 +116,9 @@ impl Draft {
             let text = Zeroizing::new(format!("{}\n", *server.text()));
             (main.with_file_name(SERVER_KEY), text)
         });
-        Ok(Self { path, text, before, server_key, invitation, key, doors, otpauth })
+        let by_mail = doors.iter().find(|door| config.opens_by(Way::Mail, &key, door));
+        let by_mail = by_mail.map(|door| door.name.clone());
+        Ok(Self { path, text, before, server_key, invitation, key, doors, by_mail, otpauth })
     }
 }
 
@@ -226,7 +230,7 @@ fn opens(key: &Key, door: &Door, config: &Config, files: &Files, main: &Path) ->
         return Err(Failure::new(code::CONFIG, why).help(help));
     }
     if !has_way(config, key, door) {
-        let why = format!("door {door_name} opens to no key: its `via` leaves out \"packet\": {}", place("via"));
+        let why = format!("door {door_name} opens to no key: {}: {}", no_way(config, door), place("via"));
         return Err(Failure::new(code::CONFIG, why).help("add \"packet\" there, or remove the line"));
     }
     if door.second_factor && key.totp.is_none() {
@@ -234,6 +238,21 @@ fn opens(key: &Key, door: &Door, config: &Config, files: &Files, main: &Path) ->
         return Err(Failure::new(code::USAGE, why).help("add --totp, which makes a secret for an authenticator"));
     }
     Ok(())
+}
+
+/// Why none of the ways that the door takes is one for a key.
+fn no_way(config: &Config, door: &Door) -> &'static str {
+    match (door.takes(Way::Mail), door.takes(Way::Guestbook)) {
+        (false, false) => "its `via` leaves out \"packet\"",
+        _ if door.second_factor && !(config.mails.is_empty() && config.guestbooks.is_empty()) => {
+            "it asks for a code, which no token has, and its `via` leaves out \"packet\""
+        }
+        (true, false) => "its `via` has \"mail\", and there is no [mail.NAME]",
+        (false, true) => "its `via` has \"guestbook\", and there is no [guestbook.NAME]",
+        (true, true) => {
+            "its `via` has \"mail\" and \"guestbook\", and there is neither [mail.NAME] nor [guestbook.NAME]"
+        }
+    }
 }
 
 /// Files with secrets that others may read, and what to do.

@@ -45,7 +45,7 @@ pub(super) fn lines(draft: &Draft, named: bool, answer: &Answer) -> Vec<String> 
     if !named {
         lines.push(format!("This host is taken to be reached at {endpoints}; if not, --endpoint HOST."));
     }
-    if draft.doors.iter().any(|door| door.takes(Way::Packet)) {
+    if draft.doors.iter().any(by_packet) {
         lines.push(match invitation.way.port {
             PacketPort::Fixed(port) => {
                 format!("Knocks go to UDP port {port}: firewalls in front of this host must let it through.")
@@ -55,6 +55,13 @@ pub(super) fn lines(draft: &Draft, named: bool, answer: &Answer) -> Vec<String> 
                     .to_owned()
             }
         });
+    }
+    let others: Vec<&str> = draft.doors.iter().filter(|door| !by_packet(door)).map(|door| &*door.name).collect();
+    if !others.is_empty() {
+        lines.push(format!("No packet opens {}: only a token or a code does, in a text.", others.join(", ")));
+    }
+    if draft.by_mail.is_some() && invitation.mail.is_none() {
+        lines.push("The other side does not know where mails go: --mail tells it.".to_owned());
     }
     lines.push(match answer {
         Answer::Done(text) => format!("klopfd: {text}."),
@@ -105,26 +112,30 @@ fn invited(draft: &Draft, doors: &str) -> String {
 
 /// What to type after joining.
 fn next(draft: &Draft) -> String {
-    let ssh = |door: &Door| {
-        let is_ssh =
-            |port: &klopf_config::native::PortRange| port.proto == Proto::Tcp && (port.first..=port.last).contains(&22);
-        door.takes(Way::Packet) && door.guard.iter().any(is_ssh)
-    };
+    let is_ssh =
+        |port: &klopf_config::native::PortRange| port.proto == Proto::Tcp && (port.first..=port.last).contains(&22);
+    let ssh = |door: &&Door| by_packet(door) && door.guard.iter().any(is_ssh);
     let name = &draft.key.name;
-    let by = |way| draft.doors.iter().find(|door| door.takes(way));
-    if by(Way::Packet).is_none() {
-        return match (by(Way::Mail), by(Way::Guestbook)) {
-            (Some(door), _) => format!("  klopf open {name}/{} --via mail", door.name),
-            (None, Some(door)) => format!("  klopf token {name}/{} --allow ADDRESS   for a guestbook", door.name),
-            (None, None) => format!("  klopf open {name}"),
-        };
+    let first = draft.doors.first();
+    // The first door is the usual one, which need not be named.
+    let named = |door: &Door| match first == Some(door) {
+        true => name.to_string(),
+        false => format!("{name}/{}", door.name),
+    };
+    let (by_ssh, host) = (draft.doors.iter().find(ssh), draft.invitation.endpoints.first());
+    if let (Some(door), Some(host)) = (by_ssh, host) {
+        return format!("  klopf ssh-config {} >> ~/.ssh/config   once, and then: ssh {host}", named(door));
     }
-    match (draft.doors.iter().any(ssh), draft.invitation.endpoints.first()) {
-        (true, Some(host)) => {
-            format!("  klopf ssh-config {name} >> ~/.ssh/config   once, and then: ssh {host}")
-        }
-        _ => format!("  klopf open {name}"),
+    match (draft.doors.iter().find(|door| by_packet(door)), &draft.by_mail, first) {
+        (Some(door), ..) => format!("  klopf open {}", named(door)),
+        (None, Some(door), _) => format!("  klopf open {name}/{door} --via mail"),
+        (None, None, Some(door)) => format!("  klopf token {name}/{} --allow ADDRESS   for a guestbook", door.name),
+        (None, None, None) => format!("  klopf open {name}"),
     }
+}
+
+fn by_packet(door: &Door) -> bool {
+    door.takes(Way::Packet)
 }
 
 /// `2026-11-24 08:00 UTC`.

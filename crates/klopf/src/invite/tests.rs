@@ -174,6 +174,50 @@ fn the_line_says_what_tokens_need() {
     assert!(!plain.bound && plain.mail.is_none() && plain.shared_doors.is_empty());
 }
 
+/// Doors that no packet opens, and one that opens by nothing that is here.
+const LETTERS: &str = "\
+[door.box]
+guard = [\"tcp/22\"]
+keys = [\"*\"]
+via = [\"mail\"]
+
+[door.book]
+guard = [\"tcp/24\"]
+keys = [\"*\"]
+via = [\"guestbook\"]
+
+[door.both]
+guard = [\"tcp/25\"]
+keys = [\"*\"]
+
+[mail.work]
+maildir = \"/var/spool/klopf\"
+";
+const BOOK: &str = "[guestbook.a]\nurl = \"https://a.example/\"\n";
+
+#[test]
+fn who_is_invited_to_a_door_that_lacks_its_letters_is_told_what_is_missing() {
+    for (config, line, why) in [
+        (LETTERS.to_owned(), "a -d book --reusable", "there is no [guestbook.NAME]: "),
+        (
+            LETTERS.replace("[mail.work]\nmaildir = \"/var/spool/klopf\"\n", BOOK),
+            "a -d box --reusable",
+            "there is no [mail.NAME]: ",
+        ),
+        (
+            LETTERS.replace("[\"mail\"]", "[\"mail\"]\nsecond-factor = \"totp\""),
+            "a -d box --totp",
+            "asks for a code, which no token has",
+        ),
+        (LETTERS.replace("[\"mail\"]", "[\"sequence\"]\nsequence = [7, 5, 9]"), "a -d box", "its `via` leaves out"),
+    ] {
+        let host = Host::new("lacks", &config);
+        let failure = host.draft(line).err().unwrap_or_else(|| panic!("{line}"));
+        let said = failure.to_string();
+        assert!(failure.code == 78 && said.contains(why) && said.contains("klopf.toml, line"), "{line}: {said}");
+    }
+}
+
 #[test]
 fn a_sheet_is_revoked_whatever_else_is_broken_and_only_in_the_file_of_a_key() {
     let host = Host::new("sheet", DOORS);
@@ -355,7 +399,15 @@ fn who_has_doors_without_packets_is_told_how_to_open_those() {
     let book = told("ada --door book --reusable");
     assert!(book.contains("klopf token ada/book --allow ADDRESS") && !book.contains("ssh-config"), "{book}");
     let all = told("ada --door book --door all");
-    assert!(all.contains("klopf ssh-config ada") && all.contains("UDP port"), "{all}");
+    assert!(all.contains("klopf ssh-config ada/all >>") && all.contains("UDP port"), "{all}");
+    let first = told("ada --door book,all --mail knock@example.org");
+    assert!(first.contains("No packet opens book:") && !first.contains("--mail tells it"), "{first}");
+    assert!(letter.contains("--mail tells it") && !book.contains("--mail tells it"), "{letter}\n{book}");
+    // What a door takes, and what this host has for it, are two things.
+    let either = door("either", "\"mail\", \"guestbook\"") + "[guestbook.a]\nurl = \"https://a.example/\"\n";
+    let bookish = Host::new("bookish", &either).draft("ada --door either --reusable").unwrap();
+    let either = tell::lines(&bookish, true, &Answer::NoDaemon).join("\n");
+    assert!(either.contains("klopf token ada/either") && !either.contains("mail"), "{either}");
     // The list of keys has the doors of each, whatever way leads through them.
     host.invite("ada --door letter --door book --reusable");
     let shown = keys::shown(&host.config(), &[], NOW);
