@@ -6,6 +6,7 @@
 
 mod check;
 mod fault;
+mod import;
 pub mod knockd;
 pub mod native;
 mod scan;
@@ -13,4 +14,5 @@ mod suggest;
 
 pub use check::{Check, check, check_files, is_native};
 pub use fault::{Fault, Faults, Level};
+pub use import::{Imported, import};
 pub use native::{client, profile};

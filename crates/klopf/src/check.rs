@@ -13,7 +13,7 @@ use crate::say;
 
 /// The daemon's own file.
 pub(crate) const NATIVE: &str = "/etc/klopf/klopf.toml";
-const KNOCKD: &str = "/etc/knockd.conf";
+pub(crate) const KNOCKD: &str = "/etc/knockd.conf";
 
 pub(crate) fn run(file: Option<&Path>) -> ExitCode {
     match file {

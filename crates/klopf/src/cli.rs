@@ -17,7 +17,7 @@ use crate::hits::{self, Hit};
 #[cfg(target_os = "linux")]
 use crate::invite;
 use crate::send::{self, Family, SendError};
-use crate::{check, complain, export, man, person, say, token};
+use crate::{check, complain, export, import, man, person, say, token};
 
 const KNOCK_HELP: &str = "\
 Examples:
@@ -75,6 +75,9 @@ enum Task {
         #[arg(value_hint = ValueHint::FilePath)]
         file: Option<PathBuf>,
     },
+    /// Turn a knockd.conf into a klopf.toml
+    #[command(after_help = import::HELP)]
+    Import(import::Options),
     #[command(flatten)]
     Person(person::Task),
     #[command(flatten)]
@@ -162,6 +165,7 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
             Ok(()) => ExitCode::SUCCESS,
             Err(error) => fail(&error, error.exit_code()),
         },
+        Task::Import(options) => import::run(&options),
         Task::Check { file } => check::run(file.as_deref()),
         Task::Person(task) => person::run(task),
         Task::Token(task) => token::run(task),

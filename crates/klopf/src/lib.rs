@@ -15,6 +15,7 @@ mod export;
 mod face;
 mod failure;
 mod hits;
+mod import;
 #[cfg(target_os = "linux")]
 mod invite;
 mod man;

@@ -49,6 +49,39 @@ fn exit_codes_follow_sysexits() {
 }
 
 #[test]
+fn a_file_of_knockd_is_turned_into_a_native_one() {
+    let dir = Dir::new("import");
+    let rule = "-s %IP% -p tcp --dport 22 -j ACCEPT";
+    let pair = format!(
+        "[openSSH]\nsequence = 42000,1337,23000\ncommand = /sbin/iptables -A INPUT {rule}\n\
+         [closeSSH]\nsequence = 9000,8000,7000\ncommand = /sbin/iptables -D INPUT {rule}\n"
+    );
+    let old = dir.file("knockd.conf", &pair);
+    let (code, shown, stderr) = klopf(&format!("import {old}"));
+    assert_eq!(code, 0, "{stderr}");
+    assert!(shown.contains("guard = [\"tcp/22\"]") && !shown.contains("[door.closeSSH]"), "{shown}");
+    assert!(stderr.contains("different now: the ports in `guard` are closed by klopfd itself"), "{stderr}");
+
+    let new = dir.path().join("klopf.toml");
+    let line = format!("import {old} --output {}", new.display());
+    let (code, stdout, stderr) = klopf(&line);
+    assert!(code == 0 && stdout.is_empty() && stderr.contains("Next: klopf check"), "{stdout}{stderr}");
+    assert_eq!(fs::read_to_string(&new).unwrap(), shown);
+    #[cfg(unix)]
+    assert_eq!(std::os::unix::fs::MetadataExt::mode(&fs::metadata(&new).unwrap()) & 0o777, 0o600);
+    assert!(klopf(&format!("check {}", new.display())).1.contains("fine, 1 door"));
+    let (code, _, stderr) = klopf(&line);
+    assert!(code == 73 && stderr.contains("it is not written over"), "{stderr}");
+
+    let once = dir.file("once.conf", "[a]\none_time_sequences = /etc/once\ncommand = true\n");
+    let (code, _, stderr) = klopf(&format!("import {once}"));
+    assert!(code == 65 && stderr.contains("left out: [a]: one-time sequences"), "{stderr}");
+    let broken = dir.file("broken.conf", "[a]\nsequence = 1,2,3\nwhat\n");
+    let (code, stdout, stderr) = klopf(&format!("import {broken}"));
+    assert!(code == 78 && stdout.is_empty() && stderr.contains("broken.conf:3:1"), "{stderr}");
+}
+
+#[test]
 fn a_file_is_checked() {
     const DOOR: &str = "[door.ssh]\nsequence = [\"42000\", \"1337\", \"23000/udp\"]\non-open = [\"/bin/true\"]\n";
     let dir = Dir::new("check");
@@ -185,6 +218,7 @@ fn man_pages_say_what_help_says() {
         "codes",
         "connect",
         "export",
+        "import",
         "join",
         "keygen",
         "knock",
