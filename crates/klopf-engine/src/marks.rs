@@ -7,6 +7,7 @@
 use std::collections::HashMap;
 
 use crate::hash::Keyed;
+use crate::source::Form;
 
 /// What was accepted of one key.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -19,8 +20,8 @@ pub struct Mark {
 }
 
 impl Mark {
-    /// How many counters are kept at most.
-    pub const RECENT: usize = 32;
+    /// How many counters are kept at most, of whatever form.
+    pub const MOST: usize = 256;
 
     /// A mark as it was written down. Counters may come in any order; those not above the floor are left out, and
     /// with too many of them the floor rises.
@@ -28,7 +29,7 @@ impl Mark {
     pub fn new(floor: u64, recent: impl IntoIterator<Item = u64>, uses: u32, device: Option<[u8; 16]>) -> Self {
         let mut mark = Self { floor, recent: Vec::new(), uses, device };
         for counter in recent {
-            mark.accept(counter);
+            mark.accept(counter, Self::MOST);
         }
         mark
     }
@@ -61,11 +62,12 @@ impl Mark {
         counter > self.floor && self.recent.binary_search(&counter).is_err()
     }
 
-    fn accept(&mut self, counter: u64) -> bool {
+    /// At most so many are kept then.
+    fn accept(&mut self, counter: u64, most: usize) -> bool {
         let Some(place) = self.recent.binary_search(&counter).err().filter(|_| counter > self.floor) else {
             return false;
         };
-        if self.recent.len() < Self::RECENT {
+        if self.recent.len() < most {
             self.recent.insert(place, counter);
         } else if let Some(behind) = place.checked_sub(1) {
             self.floor = self.recent.remove(0);
@@ -81,14 +83,15 @@ impl Mark {
         self.floor = self.floor.max(other.floor);
         self.recent.retain(|&counter| counter > other.floor);
         for &counter in &other.recent {
-            self.accept(counter);
+            self.accept(counter, Self::MOST);
         }
         self.uses = self.uses.max(other.uses);
         self.device = other.device.or(self.device);
     }
 }
 
-/// The marks of all keys, by the keys' ids. Some 100 bytes a key, and 256 more with all its counters.
+/// The marks of all keys, by the keys' ids. Some 100 bytes a key, and 256 more with all its
+/// counters, or 2,048 for tokens.
 #[derive(Clone, Debug)]
 pub struct Marks(HashMap<[u8; 8], Mark, Keyed>);
 
@@ -111,10 +114,11 @@ impl Marks {
         self.get(id).map_or(counter > 0, |mark| mark.is_new(counter))
     }
 
-    /// Accepts a counter, once; false if it was accepted before or is not above the floor.
+    /// Accepts a counter, once; false if it was accepted before or is not above the floor. As many are kept as the form
+    /// [asks for](Form::keeps).
     #[must_use]
-    pub fn accept(&mut self, id: [u8; 8], counter: u64) -> bool {
-        self.is_new(id, counter) && self.0.entry(id).or_default().accept(counter)
+    pub fn accept(&mut self, id: [u8; 8], counter: u64, form: Form) -> bool {
+        self.is_new(id, counter) && self.0.entry(id).or_default().accept(counter, form.keeps())
     }
 
     /// Counts that something was granted; returns how often by now.
@@ -173,14 +177,14 @@ mod tests {
     }
 
     fn accepts(marks: &mut Marks, counters: impl IntoIterator<Item = u64>) -> Vec<bool> {
-        counters.into_iter().map(|counter| marks.accept(ID, counter)).collect()
+        counters.into_iter().map(|counter| marks.accept(ID, counter, Form::Packet)).collect()
     }
 
     #[test]
     fn a_counter_is_accepted_once_in_any_order() {
         let mut marks = marks();
         assert_eq!(accepts(&mut marks, [5, 3, 5, 3, 4, 0, u64::MAX]), [true, true, false, false, true, false, true]);
-        assert!(marks.accept([2; 8], 5), "each key has its own");
+        assert!(marks.accept([2; 8], 5, Form::Packet), "each key has its own");
     }
 
     #[test]
@@ -197,6 +201,13 @@ mod tests {
     }
 
     #[test]
+    fn two_hundred_tokens_may_be_read_from_the_last_to_the_first() {
+        let mut marks = marks();
+        assert!((1..=256).rev().all(|counter| marks.accept(ID, counter, Form::Token)));
+        assert!(marks.accept(ID, 300, Form::Token) && !marks.is_new(ID, 1) && marks.is_new(ID, 257));
+    }
+
+    #[test]
     fn what_is_asked_leaves_no_trace() {
         let marks = marks();
         assert!(marks.is_new(ID, 1) && !marks.is_new(ID, 0));
@@ -206,7 +217,7 @@ mod tests {
     #[test]
     fn a_refused_counter_makes_no_mark() {
         let mut marks = marks();
-        assert!(!marks.accept(ID, 0));
+        assert!(!marks.accept(ID, 0, Form::Packet));
         assert!(marks.is_empty());
     }
 
@@ -222,17 +233,17 @@ mod tests {
 
     #[test]
     fn a_mark_that_was_written_down_wrongly_is_put_right() {
-        let mark = Mark::new(5, (1..=40).rev().chain([40, 7]), 3, None);
-        assert_eq!((mark.floor(), mark.recent()), (8, (9..=40).collect::<Vec<_>>().as_slice()));
+        let mark = Mark::new(5, (1..=264).rev().chain([40, 7]), 3, None);
+        assert_eq!((mark.floor(), mark.recent()), (8, (9..=264).collect::<Vec<_>>().as_slice()));
     }
 
     #[test]
     fn a_key_with_few_knocks_takes_little_memory() {
         let mut marks = marks();
-        assert!(marks.accept(ID, 1));
+        assert!(marks.accept(ID, 1, Form::Packet));
         assert!(size_of::<Mark>() <= 64 && marks.get(ID).is_some_and(|mark| mark.recent.capacity() <= 4));
         accepts(&mut marks, 2..1000);
-        assert!(marks.get(ID).is_some_and(|mark| mark.recent.capacity() <= Mark::RECENT));
+        assert!(marks.get(ID).is_some_and(|mark| mark.recent.capacity() <= Form::Packet.keeps()));
     }
 
     /// The rule as it is written: all that was ever accepted, and a floor.
@@ -250,7 +261,7 @@ mod tests {
             }
             assert!(self.accepted.insert(counter), "no counter is accepted twice");
             self.recent.insert(counter);
-            if self.recent.len() > Mark::RECENT {
+            if self.recent.len() > Form::Packet.keeps() {
                 self.floor = self.recent.pop_first().unwrap();
             }
             true
@@ -263,7 +274,7 @@ mod tests {
             let (mut marks, mut model) = (marks(), Model::default());
             for (far, near) in counters {
                 let counter = far * 40 + near;
-                let (new, accepted) = (marks.is_new(ID, counter), marks.accept(ID, counter));
+                let (new, accepted) = (marks.is_new(ID, counter), marks.accept(ID, counter, Form::Packet));
                 prop_assert_eq!(new, accepted);
                 prop_assert_eq!(accepted, model.accept(counter));
                 let mark = marks.get(ID).cloned().unwrap_or_default();
@@ -297,7 +308,7 @@ mod tests {
             marks.merge(ID, &other.get(ID).cloned().unwrap_or_default());
             let merged: Vec<bool> = (0..110).map(|n| marks.is_new(ID, n)).collect();
             let kept = marks.get(ID).map_or(0, |mark| mark.recent().len());
-            prop_assert!(kept <= Mark::RECENT);
+            prop_assert!(kept <= Mark::MOST);
             // The floor may have risen over counters that neither has seen, but never fallen below one that was.
             prop_assert!(merged.iter().zip(&new).all(|(after, before)| *before || !after));
         }

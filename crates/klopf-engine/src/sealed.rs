@@ -76,7 +76,7 @@ impl Keys {
         if !by_packet && counts && !grants.take(now) {
             return Err(refuse(claim, Refusal::TooManyGrants));
         }
-        let burns = counts && marks.accept(own, claim.counter);
+        let burns = counts && marks.accept(own, claim.counter, claim.form);
         let mark = marks.get(key.id).cloned().unwrap_or_default();
         let answer = match in_time {
             Err(why) => Err(why),

@@ -1,5 +1,6 @@
 //! Where a sealed knock comes from and in what form, and what of that a door takes.
 
+use crate::marks::Mark;
 use std::net::IpAddr;
 
 use crate::Refusal;
@@ -83,6 +84,16 @@ impl Form {
             Self::Code(sheet) => SHEETS | u64::from(sheet),
         };
         (u64::from_be_bytes(key) ^ differs).to_be_bytes()
+    }
+
+    /// How many counters are kept, and so how many later knocks may overtake one. Packets overtake each other on the way;
+    /// tokens are read in any order, after days, the last one first.
+    #[must_use]
+    pub const fn keeps(self) -> usize {
+        match self {
+            Self::Packet | Self::Code(_) => 32,
+            Self::Token | Self::Shares(_) => Mark::MOST,
+        }
     }
 }
 

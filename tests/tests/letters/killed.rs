@@ -64,6 +64,10 @@ fn killed(stage: &Stage, victims: &[&str]) -> Result {
             }
         }
         Ok(sent == TOKENS && play.scene.status()?.leases() == usize::from(2 * TOKENS))
+    })
+    .map_err(|fault| match play.scene.status() {
+        Ok(status) => format!("{fault}: {}\n{:?}", status.0, isso.entries("book")).into(),
+        Err(_) => fault,
     })?;
     ensure!(kills > 0, "nobody was killed");
     // All that is still there was looked at once more by the last courier; nothing is taken twice.

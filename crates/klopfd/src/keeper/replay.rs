@@ -113,7 +113,7 @@ impl Replay {
         binds: Option<[u8; 16]>,
     ) -> Accepted {
         let own = form.mark_of(id);
-        if !self.marks.accept(own, counter) {
+        if !self.marks.accept(own, counter, form) {
             return Accepted::Not;
         }
         if grants {
