@@ -45,8 +45,8 @@ impl Queue {
         new
     }
 
-    /// The sequences of so many hits that the last ones may be, all different, the likeliest first: [`READINGS`] at most, and none where the
-    /// hits are too few.
+    /// The sequences of so many hits that the last ones may be, all different, the likeliest first: [`READINGS`] at most, and
+    /// none where the hits are too few.
     ///
     /// When one opens, the queue has done its duty and is to be emptied.
     pub fn readings(&self, length: usize) -> impl Iterator<Item = Symbols> + use<> {
@@ -98,8 +98,8 @@ impl<'a> Window<'a> {
 
 /// The different ones of hits in one order: that in which they came first, unless they come again.
 ///
-/// Their order is a circle of `count` places, on which the last hit stands. A known one that is up to `reach` places ahead is where the next
-/// pass goes on, and one that is farther ahead, which is to say behind, is late. A new one has its place after the last.
+/// Their order is a circle of `count` places. A known one that is up to `reach` places ahead of the last that was met is where a
+/// second pass goes on; one that is farther ahead, which is to say behind, is late. A new one has its place after the last.
 fn merged(hits: &[u16], count: usize, reach: usize) -> Order {
     let mut order = Order::default();
     let mut next = 0;
