@@ -19,7 +19,7 @@ pub use invitation::invitation;
 pub use letters::{brief, mail, page, text};
 pub use packet::packet;
 pub use person::{profile, socks, stun};
-pub use sealed::{code, sealed_middle, sealed_packet, share, token};
+pub use sealed::{code, encoded, sealed_middle, sealed_packet, share, token};
 
 /// The program of a target: libFuzzer's under cargo-fuzz, else one that plays the files it is given.
 #[macro_export]

@@ -1,8 +1,9 @@
-//! Sealed knocks, before the outer seal and behind it, tokens, shares and codes. The keys are those of the test vectors.
+//! Sealed knocks, before the outer seal and behind it, tokens, shares, codes and encoded sequences. The keys are those of the test vectors.
 
 mod carried;
 mod maker;
 mod plain;
+mod spelled;
 
 use std::cell::RefCell;
 use std::net::IpAddr;
@@ -10,6 +11,7 @@ use std::sync::LazyLock;
 
 pub use carried::{code, share};
 use klopf_spa::{Knock, Known, NotOpened, Opener, Own, Scratch, Seed, Shape, Tokens, open_token, seal_token};
+pub use spelled::encoded;
 
 use self::maker::{Maker, array};
 

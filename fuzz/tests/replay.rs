@@ -93,6 +93,11 @@ fn code() {
 }
 
 #[test]
+fn encoded() {
+    replay("encoded", klopf_fuzz::encoded);
+}
+
+#[test]
 fn invitation() {
     replay("invitation", klopf_fuzz::invitation);
 }
@@ -143,12 +148,13 @@ fn the_seeds_reach_all_that_the_engine_counts() {
 #[test]
 fn the_seeds_get_through_every_seal_and_every_reader() {
     type Target = (&'static str, fn(&[u8]) -> bool);
-    let targets: [Target; 10] = [
+    let targets: [Target; 11] = [
         ("sealed_packet", klopf_fuzz::sealed_packet),
         ("sealed_middle", klopf_fuzz::sealed_middle),
         ("token", klopf_fuzz::token),
         ("share", klopf_fuzz::share),
         ("code", klopf_fuzz::code),
+        ("encoded", klopf_fuzz::encoded),
         ("invitation", klopf_fuzz::invitation),
         ("text", klopf_fuzz::text),
         ("mail", klopf_fuzz::mail),

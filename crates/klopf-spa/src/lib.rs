@@ -5,6 +5,7 @@
 
 mod chance;
 mod code;
+pub mod encoded;
 mod invitation;
 mod keys;
 mod knock;

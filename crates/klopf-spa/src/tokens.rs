@@ -1,17 +1,21 @@
-//! The server's side of tokens and codes: which keys one may be by, before any seal is tried.
+//! The server's side of tokens, codes and encoded sequences: which keys one may be by, before any seal is tried.
+
+use std::cmp::Ordering;
 
 use aws_lc_rs::hmac::{HMAC_SHA256, Key};
 
 use crate::code::{self, ReadCode};
+use crate::encoded::{self, Template};
 use crate::token;
 use crate::{KeyId, ServerPublic};
 
-/// Looks up by whom a token or code may be, by the beginning of the id that it hides.
+/// Looks up by whom a token, a code or an encoded sequence may be, by the beginning of the id that it hides.
 ///
 /// One HMAC and a binary search for each, however many keys there are.
 pub struct Tokens {
     token_mask: Key,
     code_mask: Key,
+    encoded_mask: Key,
     /// By id.
     known: Vec<Known>,
 }
@@ -30,7 +34,12 @@ impl Tokens {
     #[must_use]
     pub fn new(server: &ServerPublic) -> Self {
         let mask = |key: &[u8; 32]| Key::new(HMAC_SHA256, key);
-        Self { token_mask: mask(&token::mask(server)), code_mask: mask(&code::mask(server)), known: Vec::new() }
+        Self {
+            token_mask: mask(&token::mask(server)),
+            code_mask: mask(&code::mask(server)),
+            encoded_mask: mask(&encoded::mask_key(server)),
+            known: Vec::new(),
+        }
     }
 
     /// Takes the keys that count from now on. Of two with one id the smaller number counts.
@@ -54,8 +63,20 @@ impl Tokens {
         Some((read, self.beginning(&read.id)))
     }
 
+    /// The keys by one of which symbols may be: one of 64. None at all if they are none of this template.
+    #[must_use]
+    pub fn of_sequence(&self, template: &Template, symbols: &[u16]) -> &[Known] {
+        let hint = encoded::hint(&self.encoded_mask, template, symbols);
+        hint.map_or(&[], |hint| self.range(|id| encoded::hint_of(id).cmp(&hint)))
+    }
+
     fn beginning(&self, start: &[u8]) -> &[Known] {
-        let beginning = |known: &Known| known.id.0.get(..start.len()).unwrap_or_default().cmp(start);
+        self.range(|id| id.0.get(..start.len()).unwrap_or_default().cmp(start))
+    }
+
+    /// Those whose beginning is equal.
+    fn range(&self, compare: impl Fn(KeyId) -> Ordering) -> &[Known] {
+        let beginning = |known: &Known| compare(known.id);
         let first = self.known.partition_point(|known| beginning(known).is_lt());
         let end = self.known.partition_point(|known| beginning(known).is_le());
         self.known.get(first..end).unwrap_or_default()

@@ -1,5 +1,7 @@
 //! The test vectors, which a second implementation has made from the protocol's page alone.
 
+mod encoded;
+
 use data_encoding::HEXLOWER;
 use serde_json::Value;
 

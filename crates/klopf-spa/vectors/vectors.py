@@ -15,6 +15,8 @@ import sys
 sys.dont_write_bytecode = True  # nothing is to be left beside the vectors
 
 import cases
+import encoded
+import encoded_cases
 import protocol
 import standard
 import test_standard
@@ -109,6 +111,24 @@ def open_paper_code(vector):
     return protocol.open_code(code, pkS, [(me_id, own_of(vector))], vector["doors"])
 
 
+def complete_sequence(vector):
+    pkS, me_id = unhex(vector, "pkS", "id")
+    said = (vector["template"], vector["claim"], vector["start"])
+    made = encoded.make_sequence(pkS, me_id, own_of(vector), vector["door"], *said)
+    return made | {name: encoded.to_text(made[name]) for name in ("symbols", "ports")}
+
+
+def open_sequence(vector):
+    pkS, me_id = unhex(vector, "pkS", "id")
+    server = (pkS, [(me_id, own_of(vector))], vector["door"], vector["template"])
+    return encoded.open_sequence(encoded.from_text(vector["symbols"]), *server, vector["now"])
+
+
+def complete_readings(vector):
+    found = encoded.readings(encoded.from_text(vector["hits"]), vector["count"])
+    return {"readings": [encoded.to_text(sequence) for sequence in found]}
+
+
 def complete_invitation(vector):
     told = vector | dict(zip(("pkS", "psk", "id"), unhex(vector, "pkS", "psk", "id")))
     told["seed"] = bytes.fromhex(vector["seed"]) if vector["seed"] else None
@@ -184,6 +204,24 @@ KINDS = {
         cases.paper,
         complete_paper_code,
         open_paper_code,
+    ),
+    "encoded": (
+        "Section 10: encoded sequences. The server knows one key, with `id` and `psk`, and `device` as with tokens. "
+        "The sequence is for `door`, whose template is `template`. `start` is the first mark that the client may take, "
+        "`mark` the one that it takes, `now` the server's time in seconds. Bits are texts, and so are symbols and "
+        "ports, in decimal; `context` is what the tag covers beside `mark` and `plain`."
+        + REFUSED
+        + " by this name, or not be taken for a sequence at all where that is `no-sequence`.",
+        encoded_cases.sequences,
+        complete_sequence,
+        open_sequence,
+    ),
+    "arrivals": (
+        "Section 10: hits of one origin in the order in which they came, the newest last, and the sequences of `count` "
+        "hits that are tried then.",
+        encoded_cases.arrivals,
+        complete_readings,
+        None,
     ),
     "invitations": (
         "Section 7: invitations. What is null is absent; `id` is that of `seed` where there is one; `left_aside` are "

@@ -73,6 +73,17 @@ pub(crate) fn write_all() -> io::Result<()> {
             write("code", &format!("place_{name}"), &[&place, text(&vector, "door").as_bytes()].concat())?;
         }
     }
+    for vector in read("encoded")? {
+        let (name, template) = (name(&vector), template(&vector["template"]));
+        let symbols =
+            text(&vector, "symbols").split(' ').flat_map(|it| it.parse().unwrap_or(0_u16).to_be_bytes()).collect();
+        let said: Vec<u8> = text(&vector, "plain").into_bytes().chunks(8).map(byte).collect();
+        for (seed, content) in [(name.clone(), symbols), (format!("plain_{name}"), said)] {
+            if !content.is_empty() {
+                write("encoded", &seed, &[&template[..], &content].concat())?;
+            }
+        }
+    }
     for vector in read("invitations")? {
         let (name, text) = (name(&vector), text(&vector, "text"));
         write("invitation", &name, text.as_bytes())?;
@@ -114,6 +125,22 @@ fn whole(share: &Value) -> Vec<u8> {
     let values = bytes(share, "values");
     let length = u8::try_from(values.len()).expect("not many");
     [&bytes(share, "group")[..], &[number("k"), number("x"), length], &values].concat()
+}
+
+/// A template as the target reads it.
+fn template(template: &Value) -> [u8; 4] {
+    let has = |field: &str| template["fields"].as_array().is_some_and(|all| all.iter().any(|it| it == field));
+    let whom = u8::from(has("addr4")) + u8::from(has("net4")) + 3 * u8::from(has("addr6")) + u8::from(has("net6"));
+    let fields = whom | u8::from(has("port")) << 3 | u8::from(has("for")) << 4 | u8::from(has("flag")) << 5;
+    let number = |field: &str| template[field].as_u64().and_then(|it| u16::try_from(it).ok()).expect("a small number");
+    let size = u8::try_from(number("size").trailing_zeros()).expect("at most 15") - 8;
+    let [f0, f1] = number("first").to_be_bytes();
+    [size | u8::from(template["transport"] == "udp") << 3, fields, f0, f1]
+}
+
+/// A byte of up to eight bits in a text.
+fn byte(bits: &[u8]) -> u8 {
+    (0..8).fold(0, |sum, at| sum << 1 | u8::from(bits.get(at) == Some(&b'1')))
 }
 
 fn array(vector: &Value, field: &str) -> [u8; 32] {

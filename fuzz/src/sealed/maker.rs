@@ -5,6 +5,7 @@ use std::convert::Infallible;
 use aes_gcm_siv::aead::{Aead as _, KeyInit as _, Payload};
 use aes_gcm_siv::{Aes256GcmSiv, Nonce as TokenNonce};
 use aws_lc_rs::aead::{Aad, CHACHA20_POLY1305, LessSafeKey, Nonce, UnboundKey};
+use aws_lc_rs::digest::{SHA256, digest};
 use aws_lc_rs::hkdf::{HKDF_SHA256, KeyType, Salt};
 use aws_lc_rs::hmac;
 use aws_lc_rs::signature::Ed25519KeyPair;
@@ -105,6 +106,25 @@ impl Maker {
         cipher.encrypt(&TokenNonce::default(), Payload { msg: part, aad: &aad }).expect("it is short")
     }
 
+    /// The symbols of a sequence whose template is described so, for a door, of the bits before the hint.
+    pub(super) fn sequence(&self, door: &str, described: [u8; 5], said: &[bool], mark: u64) -> Vec<u16> {
+        let each = usize::from(described[4]) - 1;
+        let count = (said.len() + 6 + 64).div_ceil(each);
+        let key = |key: &[u8], info| hmac::Key::new(hmac::HMAC_SHA256, &derive(key, info));
+        let door = digest(&SHA256, &[b"klopf door", door.as_bytes()].concat());
+        let context = [b"klopf encoded 1", &self.public.bytes()[..], &self.id.0, &door.as_ref()[..4], &described];
+        let signed = [&context.concat()[..], &mark.to_be_bytes(), &bytes_of(said)].concat();
+        let tag = hmac::sign(&key(self.psk.bytes(), "klopf encoded 1 seal"), &signed);
+        let tag = &bits_of(tag.as_ref())[..count * each - said.len() - 6];
+        let hide = hmac::sign(&key(self.psk.bytes(), "klopf encoded 1 hide"), &bytes_of(tag));
+        let mask = hmac::sign(&key(self.public.bytes(), "klopf encoded 1 mask"), &bytes_of(tag));
+        let xor = |a: &[bool], b: &[u8]| a.iter().zip(bits_of(b)).map(|(a, b)| a ^ b).collect::<Vec<_>>();
+        let payload = [xor(said, hide.as_ref()), xor(&bits_of(&self.id.0)[..6], mask.as_ref()), tag.to_vec()].concat();
+        let symbol =
+            |(at, bits): (u16, &[bool])| bits.iter().fold(0, |sum, bit| sum * 2 + u16::from(*bit)) * 2 + at % 2;
+        (0..).zip(payload.chunks(each)).map(symbol).collect()
+    }
+
     fn context(&self) -> ([u8; 32], hpke::aead::AeadCtxS<ChaCha20Poly1305, HkdfSha256, Kem>) {
         let private = <Kem as hpke::Kem>::PrivateKey::from_bytes(&self.exchange).expect("32 bytes");
         let public = Kem::sk_to_pk(&private);
@@ -133,6 +153,16 @@ fn derive(key: &[u8], info: &str) -> [u8; 32] {
     let key = Salt::new(HKDF_SHA256, b"klopf").extract(key);
     key.expand(&[info.as_bytes()], Length).and_then(|okm| okm.fill(&mut out)).expect("32 bytes");
     out
+}
+
+fn bits_of(bytes: &[u8]) -> Vec<bool> {
+    bytes.iter().flat_map(|byte| (0..8).rev().map(move |bit| byte >> bit & 1 == 1)).collect()
+}
+
+/// Filled up with zeros.
+fn bytes_of(bits: &[bool]) -> Vec<u8> {
+    let byte = |bits: &[bool]| (0..8).fold(0, |sum, at| sum * 2 + u8::from(bits.get(at) == Some(&true)));
+    bits.chunks(8).map(byte).collect()
 }
 
 /// The same bytes each time, so that an input always does the same.

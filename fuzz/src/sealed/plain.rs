@@ -1,8 +1,8 @@
-//! Knocks, claims and shares, read in the plainest way, by the tables of the protocol.
+//! Knocks, claims, shares and sequences, read in the plainest way, by the tables of the protocol.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-use klopf_spa::{Claim, Knock, Name, Share};
+use klopf_spa::{Claim, Knock, Name, Share, encoded};
 
 /// A knock with its signature, which is not looked at.
 pub(super) fn knock(bytes: &[u8]) -> Option<Knock> {
@@ -43,6 +43,68 @@ pub(super) fn claim(bytes: &[u8]) -> Option<Claim> {
     let (door, time) = (array(&rest[..4]), u32::from_be_bytes(array(&rest[4..8])));
     let hold = u16::from_be_bytes(array(&rest[14..]));
     (!is_refused(address)).then_some(Claim { address, door, time, counter, hold })
+}
+
+/// Bits of what a sequence says before its hint, with a template that is described so.
+pub(super) fn sequence_bits(described: [u8; 5]) -> usize {
+    let fields = described[0];
+    let is = |bit: u8, size: usize| if fields & bit == 0 { 0 } else { size };
+    [0, 32, 37, 128, 135][usize::from(fields & 7)] + is(8, 16) + is(16, 6) + is(32, 4) + 16
+}
+
+/// The mark that these bits end in, for a server at this time.
+pub(super) fn mark(bits: &[bool], now: u64) -> u64 {
+    let low = small::<u64>(number(&bits[bits.len() - 16..]));
+    let unit = (now / 8 - 512..now / 8 + 512).find(|unit| unit % 1024 == low / 64).expect("one of 1024");
+    unit * 64 + low % 64
+}
+
+/// What a sequence says with these bits.
+pub(super) fn sequence(described: [u8; 5], bits: &[bool]) -> Option<encoded::Claim> {
+    let fields = described[0];
+    let mut rest = bits;
+    let mut take = |size: usize| {
+        let (taken, after) = rest.split_at(size);
+        rest = after;
+        number(taken)
+    };
+    let allow = match fields & 7 {
+        0 => None,
+        1 => Some((IpAddr::from(small::<u32>(take(32)).to_be_bytes()), 32)),
+        2 => Some((IpAddr::from(small::<u32>(take(32)).to_be_bytes()), small::<u8>(take(5)) + 1)),
+        3 => Some((IpAddr::from(take(128).to_be_bytes()), 128)),
+        _ => Some((IpAddr::from(take(128).to_be_bytes()), small::<u8>(take(7)) + 1)),
+    };
+    let mut field = |bit: u8, size: usize| if fields & bit == 0 { 0 } else { take(size) };
+    let (port, hold, flags) = (small(field(8, 16)), small::<u32>(field(16, 6)), small(field(32, 4)));
+    if let Some((address, prefix)) = allow {
+        let after = match address {
+            IpAddr::V4(v4) => u64::from(v4.to_bits()) % (1 << (32 - prefix)) != 0,
+            IpAddr::V6(v6) => prefix < 128 && v6.to_bits() << prefix != 0,
+        };
+        if after || is_refused(address) {
+            return None;
+        }
+    }
+    let (minute, hour, day) = (60, 3600, 86_400);
+    let hold = match hold {
+        0..=5 => 10 * hold,
+        6..=15 => (hold - 5) * minute,
+        16..=25 => 5 * (hold - 13) * minute,
+        26..=36 => (hold - 24) * hour,
+        37..=41 => 2 * (hold - 30) * hour,
+        42..=55 => (hold - 41) * day,
+        _ => 2 * (hold - 48) * day,
+    };
+    Some(encoded::Claim { allow, port: (port != 0).then_some(port), hold, flags })
+}
+
+fn number(bits: &[bool]) -> u128 {
+    bits.iter().fold(0, |sum, bit| sum << 1 | u128::from(*bit))
+}
+
+fn small<T: TryFrom<u128>>(number: u128) -> T {
+    number.try_into().ok().expect("so few bits")
 }
 
 /// A share of its part.
