@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use klopf_spa::encoded::{Fields, Span, Template, Transport, Whom};
+use klopf_spa::encoded::{Fields, Template, Transport, Whom};
 use klopf_wire::Proto;
 
 use super::{fields, ports, proto};
@@ -24,7 +24,7 @@ const FIELDS: Fields = Fields { whom: Whom::V4, port: false, hold: false, flags:
 pub struct Encoded {
     /// What they are made of.
     pub template: Template,
-    /// From the first hit to the last, at most 1 h.
+    /// The longest pause between two hits, at most 1 h.
     pub within: Duration,
 }
 
