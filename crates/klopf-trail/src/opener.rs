@@ -82,16 +82,16 @@ impl Opener {
         self.changes.as_fd()
     }
 
-    /// All that a new reader needs, in the order in which it is to begin with it. A log of which no place is known begins at
-    /// its end, so the places should be kept from then on. A file that has got another name in its folder is found
+    /// All that a new reader needs, in the order in which it is to begin with it. A log of which nothing is known begins at
+    /// its end, so its places should be kept from then on, even if there are none. A file that has got another name in its folder is found
     /// there.
     pub fn begin(&mut self, places: &Places) -> Vec<Opened> {
         let mut opened = Vec::new();
         for number in 0..self.logs.len() {
             let Some(log) = self.logs.get_mut(number) else { break };
-            let places = places.of(&log.path).to_vec();
             log.current = None;
-            log.known |= !places.is_empty();
+            log.known |= places.knows(&log.path);
+            let places = places.of(&log.path).to_vec();
             let newest = self.look(number, &places);
             opened.extend(self.former(number, &places, newest.as_ref()));
             opened.extend(newest);

@@ -1,7 +1,7 @@
 //! Where reading stopped in all logs, on disk.
 //!
 //! A text file: a line for each file of a log, with tabs between the numbers of [`Place`] and the log's path. The files of a
-//! log stand in the order in which they are to be read.
+//! log stand in the order in which they are to be read. File number 0, which no file has, says that the log had none.
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
@@ -16,6 +16,8 @@ use crate::trail::MOST_FILES;
 
 /// A file that is larger than this was not written here.
 const UNREASONABLE: u64 = 1 << 20;
+/// Stands for the place of a log that had no file.
+const NONE: Place = Place { dev: 0, ino: 0, offset: 0, check: 0 };
 /// Logs of which places are kept, at most; of more the last ones by name are not.
 const MOST_LOGS: usize = 256;
 
@@ -51,7 +53,10 @@ impl Places {
         for line in bytes.split_inclusive(|byte| *byte == b'\n') {
             let line = line.strip_suffix(b"\n").and_then(|line| std::str::from_utf8(line).ok());
             match line.and_then(entry) {
-                Some((log, place)) if places.has_room(&log) => places.logs.entry(log).or_default().push(place),
+                Some((log, place)) if places.has_room(&log) => {
+                    let known = places.logs.entry(log).or_default();
+                    known.extend((place.ino != NONE.ino).then_some(place));
+                }
                 _ => damaged += 1,
             }
         }
@@ -65,6 +70,7 @@ impl Places {
             let log = escape(log.as_os_str().as_bytes());
             let line =
                 |Place { dev, ino, offset, check }: &Place| format!("{dev}\t{ino}\t{offset}\t{check:016x}\t{log}\n");
+            let places = if places.is_empty() { &[NONE] } else { places.as_slice() };
             places.iter().map(line).collect::<String>()
         };
         self.logs.iter().map(of_log).collect()
@@ -87,16 +93,22 @@ impl Places {
         path.parent().map_or(Ok(()), |folder| File::open(folder)?.sync_all())
     }
 
-    /// The places of a log, the file to be read first before the others. None if nothing is known of it.
+    /// Whether anything is known of a log, be it that it had no file.
+    #[must_use]
+    pub fn knows(&self, log: &Path) -> bool {
+        self.logs.contains_key(log)
+    }
+
+    /// The places of a log, the file to be read first before the others.
     #[must_use]
     pub fn of(&self, log: &Path) -> &[Place] {
         self.logs.get(log).map_or(&[], Vec::as_slice)
     }
 
-    /// Takes in the places of a log; whether that changes anything.
+    /// Takes in the places of a log, also that it has none; whether that changes anything.
     pub fn set(&mut self, log: &Path, places: impl IntoIterator<Item = Place>) -> bool {
         let places: Vec<Place> = places.into_iter().take(MOST_FILES).collect();
-        let changes = self.of(log) != places;
+        let changes = self.logs.get(log) != Some(&places);
         if changes && (self.logs.contains_key(log) || self.logs.len() < MOST_LOGS) {
             self.logs.insert(log.to_owned(), places);
         }
@@ -168,10 +180,12 @@ mod tests {
         let mut places = Places::default();
         let all: Vec<u8> = (1..=255).collect();
         assert!(places.set(Path::new("/var/log/kern.log"), [place(7), place(8)]));
+        assert!(places.set(Path::new("/new"), []) && !places.set(Path::new("/new"), []));
         assert!(places.set(&path(&all), [place(9)]) && !places.set(&path(&all), [place(9)]));
         places.write(&file).unwrap();
         assert_eq!(Places::read(&file).unwrap(), (places.clone(), 0));
         assert_eq!(places.of(Path::new("/var/log/kern.log")), [place(7), place(8)]);
+        assert!(places.knows(Path::new("/new")) && !places.knows(Path::new("/other")));
         places.keep([Path::new("/var/log/kern.log"), Path::new("/other")]);
         places.write(&file).unwrap();
         let text = fs::read_to_string(&file).unwrap();
