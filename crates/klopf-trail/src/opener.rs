@@ -249,3 +249,6 @@ fn stopped_in(path: &Path, place: &Place) -> Option<File> {
     let (file, _) = resolve::read(path, &seen).ok()?;
     place.is_in(&file).unwrap_or(false).then_some(file)
 }
+
+#[cfg(test)]
+mod tests;

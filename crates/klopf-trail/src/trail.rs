@@ -141,3 +141,6 @@ impl<F: FileAt> Trail<F> {
 fn is_left<F: FileAt>(files: &VecDeque<Following<F>>, at: usize) -> bool {
     files.iter().skip(at + 1).any(Following::has_bytes)
 }
+
+#[cfg(test)]
+mod tests;
