@@ -176,8 +176,17 @@ impl Down {
             Self::Begin => drop(out.u8(9)),
             Self::Interface(interface) => drop(out.u8(10).u32(*interface)),
             Self::Ping(number) => drop(out.u8(11).u64(*number)),
-            Self::Ways(Ways { packet, mail, guestbooks, quorum, share_within, valid_for }) => {
-                out.u8(21).bool(*packet).bool(*mail).u8(*quorum).u64(*share_within).u64(*valid_for);
+            Self::Ways(ways) => {
+                let Ways { sequence, encoded, log, packet, mail, guestbooks, quorum, share_within, valid_for } = ways;
+                out.u8(21)
+                    .bool(*sequence)
+                    .bool(*encoded)
+                    .bool(*log)
+                    .bool(*packet)
+                    .bool(*mail)
+                    .u8(*quorum)
+                    .u64(*share_within)
+                    .u64(*valid_for);
                 let guestbooks = guestbooks.get(..MOST_BOOKS).unwrap_or(guestbooks);
                 out.u8(u8::try_from(guestbooks.len()).unwrap_or(0));
                 for book in guestbooks {
@@ -245,11 +254,12 @@ impl Down {
                 Self::Mark(id, Mark::new(floor, recent, uses, bound.then_some(device)))
             }
             21 => {
+                let (sequence, encoded, log) = (from.bool()?, from.bool()?, from.bool()?);
                 let (packet, mail, quorum) = (from.bool()?, from.bool()?, from.u8()?);
                 let (share_within, valid_for, count) = (from.u64()?, from.u64()?, usize::from(from.u8()?));
                 let books = (0..count).map(|_| from.u16().map(SourceId));
                 let guestbooks = books.collect::<Option<Vec<_>>>().filter(|_| count <= MOST_BOOKS)?;
-                Self::Ways(Ways { packet, mail, guestbooks, quorum, share_within, valid_for })
+                Self::Ways(Ways { sequence, encoded, log, packet, mail, guestbooks, quorum, share_within, valid_for })
             }
             22 => Self::Sheet(from.u16()?),
             23 => Self::Source(SourceId(from.u16()?), from.bool()?, from.name()?),
@@ -421,6 +431,7 @@ impl<const N: usize> Writer<N> {
                 }
                 self
             }
+            Source::Log(log) => self.u8(3).u16(log.0).put(&[0; 15]),
         }
     }
 
@@ -430,6 +441,7 @@ impl<const N: usize> Writer<N> {
             Form::Token => self.u8(1).u16(0),
             Form::Shares(count) => self.u8(2).u16(count.into()),
             Form::Code(sheet) => self.u8(3).u16(sheet),
+            Form::Encoded => self.u8(4).u16(0),
         }
     }
 
@@ -513,6 +525,10 @@ impl<'a> Reader<'a> {
                 let books: Vec<_> = (0..Books::MOST).map(|_| self.u16().map(SourceId)).collect::<Option<_>>()?;
                 Some(Source::Guestbooks(Books::new(books.get(..count)?.iter().copied())))
             }
+            3 => {
+                let log = SourceId(self.u16()?);
+                self.take::<15>().map(|_| Source::Log(log))
+            }
             _ => None,
         }
     }
@@ -523,6 +539,7 @@ impl<'a> Reader<'a> {
             (1, 0) => Some(Form::Token),
             (2, count) => u8::try_from(count).ok().map(Form::Shares),
             (3, sheet) => Some(Form::Code(sheet)),
+            (4, 0) => Some(Form::Encoded),
             _ => None,
         }
     }
@@ -612,6 +629,7 @@ mod tests {
             Down::Factor(Factor(Zeroizing::new(vec![1; LONGEST_SECRET]))),
             Down::Mark([5; 8], Mark::new(9, 10..21, 3, Some([7; 16]))),
             Down::Mark([5; 8], Mark::new(0, [], 0, None)),
+            Down::Ways(Ways { sequence: false, encoded: true, log: true, ..Ways::default() }),
             Down::Ways(Ways { mail: true, guestbooks: (0..32).map(SourceId).collect(), quorum: 8, ..Ways::default() }),
             Down::Sheet(2047),
             Down::Source(SourceId(u16::MAX), true, Name::new(&"x".repeat(64)).unwrap()),
@@ -651,6 +669,12 @@ mod tests {
             Up::SealedRefused(refused(None)),
             Up::SealedRefused(refused(Some(1))),
             Up::Burnt { key: KeyRef(5), form: Form::Token, counter: u64::MAX },
+            Up::Sealed {
+                door,
+                address: v6,
+                sealed: Sealed { source: Source::Log(SourceId(9)), form: Form::Encoded, ..sealed(Hold::AsDoor) },
+                offer: None,
+            },
         ] {
             assert_eq!(Up::decode(&up.encode()), Some(up));
         }

@@ -12,6 +12,7 @@ use klopf_spa::{EncodedDoor, KeyError, Name, PacketPort, Psk, Seed, ServerPublic
 use toml::de::DeTable;
 use zeroize::Zeroizing;
 
+use super::encoded;
 use super::report::{Report, Value, Wrong, in_order};
 use crate::suggest::listed;
 use crate::{Fault, Faults};
@@ -245,7 +246,7 @@ impl Profile {
             writeln!(out, "# Doors that take encoded sequences: on which ports, and what they say.")?;
         }
         for EncodedDoor { door, template } in &self.encoded {
-            writeln!(out, "encoded.\"{door}\" = {}", sequences::text(template))?;
+            writeln!(out, "encoded.\"{door}\" = {}", encoded::text(template))?;
         }
         out.push_str("device = \"");
         self.device.iter().try_for_each(|byte| write!(out, "{byte:02x}"))?;

@@ -18,11 +18,9 @@ pub(super) type Entry<'t, 'a> = (&'t Key<'a>, &'t Value<'a>);
 const MOST_BROKEN: usize = 1000;
 
 /// What is wrong and what to do.
-pub struct Wrong {
-    /// What is wrong.
-    pub text: String,
-    /// What to do.
-    pub help: String,
+pub(super) struct Wrong {
+    pub(super) text: String,
+    pub(super) help: String,
 }
 
 impl Wrong {

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use klopf_config::native::{Config, Door, Key, KeyList, Way, line_of, moment_text};
 use klopf_files::{Files, KEYS_DIR, NoServerKey, SERVER_KEY, Unreadable, key_path, remedy, server_key};
-use klopf_spa::{Invitation, InvitedKey, Name, Psk, Public, Seed, ServerKey, SharedDoor};
+use klopf_spa::{EncodedDoor, Invitation, InvitedKey, Name, Psk, Public, Seed, ServerKey, SharedDoor};
 use zeroize::Zeroizing;
 
 use super::options::Options;
@@ -107,6 +107,7 @@ impl Draft {
             bound: key.once,
             mail: options.mail.clone(),
             shared_doors,
+            encoded_doors: doors.iter().filter_map(|door| encoded(&config, &key, door)).collect(),
         };
         if let Err(error) = Invitation::parse(&invitation.text()) {
             let why = format!("no client could read the invitation: {error}");
@@ -124,7 +125,13 @@ impl Draft {
 
 /// Whether there is a way for the key through the door.
 pub(super) fn has_way(config: &Config, key: &Key, door: &Door) -> bool {
-    [Way::Packet, Way::Mail, Way::Guestbook].into_iter().any(|way| config.opens_by(way, key, door))
+    Way::BY_KEY.into_iter().any(|way| config.opens_by(way, key, door))
+}
+
+/// What a client must know to spell a knock in ports; none of a door that takes no such from the key.
+fn encoded(config: &Config, key: &Key, door: &Door) -> Option<EncodedDoor> {
+    let encoded = door.encoded.filter(|_| config.opens_by(Way::Encoded, key, door))?;
+    Some(EncodedDoor { door: Name::new(&door.name)?, template: encoded.template })
 }
 
 /// What a client must know to bring a token in shares; none of a door that takes it whole.
@@ -242,6 +249,12 @@ fn opens(key: &Key, door: &Door, config: &Config, files: &Files, main: &Path) ->
 
 /// Why none of the ways that the door takes is one for a key.
 fn no_way(config: &Config, door: &Door) -> &'static str {
+    if door.takes(Way::Encoded) || door.takes(Way::Log) {
+        return match door.second_factor {
+            true => "it asks for a code, which only a packet has, and its `via` leaves out \"packet\"",
+            false => "its `via` leaves out \"packet\", and it has no `encoded`",
+        };
+    }
     match (door.takes(Way::Mail), door.takes(Way::Guestbook)) {
         (false, false) => "its `via` leaves out \"packet\"",
         _ if door.second_factor && !(config.mails.is_empty() && config.guestbooks.is_empty()) => {

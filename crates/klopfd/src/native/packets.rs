@@ -38,8 +38,7 @@ pub(super) fn packets(config: &Config, server: &ServerKey, doors: &[(String, Doo
 }
 
 fn person(config: &Config, key: &config::Key, doors: &[(String, Door)]) -> Person {
-    let ways = [Way::Packet, Way::Mail, Way::Guestbook];
-    let may = |door: &&config::Door| ways.iter().any(|way| config.opens_by(*way, key, door));
+    let may = |door: &&config::Door| Way::BY_KEY.into_iter().any(|way| config.opens_by(way, key, door));
     let names: Vec<&str> = config.doors.iter().filter(may).map(|door| door.name.as_str()).collect();
     let allowed = doors.iter().filter(|(name, _)| names.contains(&name.as_str())).map(|(_, door)| door.id).collect();
     let hours = |hours: &config::Hours| {
