@@ -154,7 +154,8 @@ impl Template {
     }
 
     /// What the tag covers of it, and an invitation says.
-    pub(crate) fn bytes(&self) -> [u8; 5] {
+    #[must_use]
+    pub fn bytes(&self) -> [u8; 5] {
         let Self { span: Span { first, bits }, transport, fields } = *self;
         let transport = match transport {
             Transport::Tcp => 6,
@@ -164,8 +165,9 @@ impl Template {
         [fields.byte(), transport, f0, f1, bits]
     }
 
-    /// Reads [`Template::bytes`].
-    pub(crate) fn read([fields, transport, f0, f1, bits]: [u8; 5]) -> Option<Self> {
+    /// Reads [`Template::bytes`]; none if they are none.
+    #[must_use]
+    pub fn read([fields, transport, f0, f1, bits]: [u8; 5]) -> Option<Self> {
         let first = u16::from_be_bytes([f0, f1]);
         let last = first.checked_add(1_u16.checked_shl(bits.into())?.checked_sub(1)?)?;
         let transport = match transport {

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Args, ValueHint};
-use klopf_config::native::encoded;
+use klopf_config::native::{Wrong, encoded};
 use klopf_config::profile::Allow;
 use klopf_spa::encoded::{Fields, Span, Transport};
 
@@ -74,10 +74,10 @@ pub(crate) struct Log {
 #[derive(Args, Clone, Debug, Default)]
 pub(crate) struct Template {
     /// The ports, as `ports` of the door says on the server: 40000-40255
-    #[arg(long, value_name = "FIRST-LAST", value_parser = encoded::ports)]
+    #[arg(long, value_name = "FIRST-LAST", value_parser = ports)]
     pub(crate) ports: Option<Span>,
     /// How they are hit, as `proto` says: tcp or udp
-    #[arg(long, value_name = "PROTO", value_parser = encoded::proto)]
+    #[arg(long, value_name = "PROTO", value_parser = proto)]
     pub(crate) proto: Option<Transport>,
     /// What is said, as `fields` says: some of addr, addr6, net, port, for, flag; or none
     #[arg(long, value_name = "FIELD,...|none", value_parser = fields)]
@@ -146,8 +146,20 @@ fn first_of(address: IpAddr, prefix: u8) -> IpAddr {
     }
 }
 
+fn ports(text: &str) -> Result<Span, String> {
+    encoded::ports(text).map_err(told)
+}
+
+fn proto(text: &str) -> Result<Transport, String> {
+    encoded::proto(text).map_err(told)
+}
+
+fn told(wrong: Wrong) -> String {
+    format!("{}: {}", wrong.text, wrong.help)
+}
+
 fn fields(text: &str) -> Result<Fields, String> {
-    encoded::fields(text.split(',').map(str::trim).filter(|word| !matches!(*word, "none" | "")))
+    encoded::fields(text.split(',').map(str::trim).filter(|word| !matches!(*word, "none" | ""))).map_err(told)
 }
 
 #[cfg(test)]

@@ -103,8 +103,8 @@ fn every_fault_has_its_place() {
         ("encoded.\"web\"", "encoded.\"wob\"", "p.toml:25:9", "none of `doors`"),
         ("ports = \"40000-40255\"", "ports = \"40000-40254\"", "p.toml:25:27", "a power of two"),
         ("ports = \"40000-40255\", ", "", "p.toml:25:17", "`encoded` needs `ports`"),
-        ("\"udp\"", "\"icmp\"", "p.toml:25:50", "`proto` cannot be `icmp`"),
-        ("\"addr6\", ", "", "p.toml:25:66", "`net` needs an address"),
+        ("\"udp\"", "\"icmp\"", "p.toml:25:50", "`icmp` is no way to hit ports"),
+        ("\"addr6\", ", "", "p.toml:25:66", "`net` without an address"),
         ("fields = []", "felds = []", "p.toml:26:51", "did you mean `fields`?"),
         ("server = ", "sever = ", "p.toml:1:1", "`server` is missing"),
     ] {
