@@ -105,7 +105,7 @@ fn every_fault_has_its_place() {
         ("ports = \"40000-40255\", ", "", "p.toml:25:17", "`encoded` needs `ports`"),
         ("\"udp\"", "\"icmp\"", "p.toml:25:50", "`icmp` is no way to hit ports"),
         ("\"addr6\", ", "", "p.toml:25:66", "`net` without an address"),
-        ("fields = []", "felds = []", "p.toml:26:51", "did you mean `fields`?"),
+        ("fields = []", "felds = []", "p.toml:26:57", "did you mean `fields`?"),
         ("server = ", "sever = ", "p.toml:1:1", "`server` is missing"),
     ] {
         let shown = faults(&good.replacen(from, to, 1));
