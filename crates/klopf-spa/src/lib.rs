@@ -23,7 +23,7 @@ mod totp;
 mod vectors;
 
 pub use code::{CodePlace, ReadCode, is_code_of, make_code, read_code};
-pub use invitation::{Invitation, InvitationError, InvitedKey, SharedDoor, is_mail_address};
+pub use invitation::{EncodedDoor, Invitation, InvitationError, InvitedKey, SharedDoor, is_mail_address};
 pub use keys::{KeyError, KeyId, Psk, Public, Seed, ServerKey, ServerPublic};
 pub use knock::{Knock, PacketPort, Way, usable};
 pub use name::Name;

@@ -17,7 +17,7 @@ use crate::hits::{self, Hit};
 #[cfg(target_os = "linux")]
 use crate::invite;
 use crate::send::{self, Family, SendError};
-use crate::{check, complain, export, import, man, person, say, token};
+use crate::{check, complain, export, import, man, person, say, sequence, token};
 
 const KNOCK_HELP: &str = "\
 Examples:
@@ -80,6 +80,8 @@ enum Task {
     Import(import::Options),
     #[command(flatten)]
     Person(person::Task),
+    #[command(flatten)]
+    Sequence(sequence::Task),
     #[command(flatten)]
     Token(token::Task),
     #[cfg(target_os = "linux")]
@@ -168,6 +170,7 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
         Task::Import(options) => import::run(&options),
         Task::Check { file } => check::run(file.as_deref()),
         Task::Person(task) => person::run(task),
+        Task::Sequence(task) => sequence::run(task),
         Task::Token(task) => token::run(task),
         #[cfg(target_os = "linux")]
         Task::Daemon(task) => daemon::run(task),
@@ -215,7 +218,8 @@ fn completions(shell: Shell) -> ExitCode {
     }
 }
 
-fn delay(text: &str) -> Result<Duration, &'static str> {
+/// A pause, as `50`, `50ms` or `2s`.
+pub(crate) fn delay(text: &str) -> Result<Duration, &'static str> {
     let (number, unit_ms) = match (text.strip_suffix("ms"), text.strip_suffix('s')) {
         (Some(number), _) => (number, 1),
         (None, Some(number)) => (number, 1000),

@@ -120,6 +120,7 @@ fn profile(invitation: &Invitation, name: &Name, seed: Seed, store: &Store) -> R
         bound: invitation.bound,
         mail: invitation.mail.clone(),
         books: invitation.shared_doors.iter().map(books).collect(),
+        encoded: invitation.encoded_doors.clone(),
         device,
         server: invitation.server,
         keys: Keys::Here(seed, invitation.psk.clone()),
