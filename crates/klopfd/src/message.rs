@@ -10,11 +10,12 @@ use klopf_engine::{
     Books, Door, DoorId, Form, Hold, Hours, Key, KeyRef, Mark, Network, Refusal, Sealed, SealedRefusal, Source,
     SourceId, Ways,
 };
+use klopf_spa::encoded::Template;
 use klopf_spa::{Name, Psk, Public, ServerKey, Shape};
 use klopf_wire::{FlagMask, Knock, Port, Proto, TcpFlags};
 use zeroize::Zeroizing;
 
-use crate::plan::Factor;
+use crate::plan::{Factor, Spelling};
 
 /// Bytes of a message to the watch.
 pub(crate) const DOWN_SIZE: usize = 128;
@@ -43,6 +44,8 @@ pub(crate) enum Down {
     Sequence(Vec<Port>),
     /// What sealed knocks call the door before.
     Called(Name),
+    /// The encoded sequences of the door before.
+    Spelling(Spelling),
     /// What sealed knocks are sealed for, what they look like, by how many milliseconds a clock may be wrong, and since
     /// when, in milliseconds since 1970, it is known what was accepted.
     Server(ServerKey, Shape, u64, u64),
@@ -195,6 +198,7 @@ impl Down {
             }
             Self::Sheet(sheet) => drop(out.u8(22).u16(*sheet)),
             Self::Source(id, book, name) => drop(out.u8(23).u16(id.0).bool(*book).text(name.as_bytes())),
+            Self::Spelling(Spelling { template, pause }) => drop(out.u8(25).put(&template.bytes()).u64(*pause)),
             Self::Judged(offer, verdict) => drop(out.u8(24).u32(*offer).u8(verdict.number())),
         }
         Zeroizing::new(out.bytes)
@@ -263,6 +267,7 @@ impl Down {
             }
             22 => Self::Sheet(from.u16()?),
             23 => Self::Source(SourceId(from.u16()?), from.bool()?, from.name()?),
+            25 => Self::Spelling(Spelling { template: Template::read(from.take()?)?, pause: from.u64()? }),
             24 => Self::Judged(from.u32()?, Verdict::of(from.u8()?)?),
             _ => return None,
         })
@@ -632,6 +637,7 @@ mod tests {
             Down::Ways(Ways { sequence: false, encoded: true, log: true, ..Ways::default() }),
             Down::Ways(Ways { mail: true, guestbooks: (0..32).map(SourceId).collect(), quorum: 8, ..Ways::default() }),
             Down::Sheet(2047),
+            Down::Spelling(Spelling { template: Template::read([0x3c, 17, 128, 0, 15]).unwrap(), pause: 60_000 }),
             Down::Source(SourceId(u16::MAX), true, Name::new(&"x".repeat(64)).unwrap()),
             Down::Judged(u32::MAX, Verdict::Later),
         ] {
@@ -687,7 +693,7 @@ mod tests {
         }
 
         #[test]
-        fn any_message_of_the_right_size_is_decoded_without_panic(tag in 0u8..27, rest: [u8; 32]) {
+        fn any_message_of_the_right_size_is_decoded_without_panic(tag in 0u8..28, rest: [u8; 32]) {
             let fill = |size| [tag].into_iter().chain(rest.into_iter().cycle()).take(size).collect::<Vec<u8>>();
             if let Some(up) = Up::decode(&fill(UP_SIZE)) {
                 prop_assert_eq!(Up::decode(&up.encode()), Some(up));

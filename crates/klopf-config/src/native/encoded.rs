@@ -1,248 +1,223 @@
-//! `encoded` of a door: what spells a sealed knock in port numbers (`docs/PROTOCOL.md`, section 10).
+//! What the hits of an encoded sequence say, and on which ports, in the words of `klopf.toml`, of a profile, and of command lines.
 
-use std::collections::BTreeSet;
-use std::time::Duration;
+mod door;
 
-use klopf_spa::encoded::{Fields, Span, Template, Transport, Whom};
-use klopf_wire::Proto;
+use klopf_spa::encoded::{Fields, Span, Transport, Whom};
 
-use super::report::{Report, Value, Wrong, in_order};
-use super::{Door, PortRange, values};
+pub use self::door::Encoded;
+pub(super) use self::door::{MOST, beyond, read};
+use super::report::Wrong;
 use crate::suggest::{listed, nearest};
 
-const KEYS: [&str; 4] = ["ports", "proto", "fields", "within"];
-const EXAMPLE: &str = r#"{ ports = "40000-40255", fields = ["addr", "port"] }"#;
-const WITHIN: Duration = Duration::from_secs(60);
-const LONGEST_WITHIN: Duration = Duration::from_secs(3600);
-/// More spans are a fault: each hit is looked up in all of them.
-pub(super) const MOST: usize = 16;
-/// The words of `fields`.
-const FIELDS: [&str; 6] = ["addr", "addr6", "net", "port", "for", "flag"];
+/// How many ports a span may have.
+const SIZES: std::ops::RangeInclusive<u32> = 256..=32_768;
+const WORDS: [&str; 6] = ["addr", "addr6", "net", "port", "for", "flag"];
+const PROTOS: [(&str, Transport); 2] = [("tcp", Transport::Tcp), ("udp", Transport::Udp)];
 
-/// Which encoded sequences open a door.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Encoded {
-    /// What they are made of.
-    pub template: Template,
-    /// From the first hit to the last, at most 1 h.
-    pub within: Duration,
-}
-
-impl Encoded {
-    /// The ports that are hit.
-    #[must_use]
-    pub fn ports(&self) -> PortRange {
-        let Template { span, transport, .. } = self.template;
-        let proto = match transport {
-            Transport::Tcp => Proto::Tcp,
-            Transport::Udp => Proto::Udp,
-        };
-        PortRange { proto, first: span.first(), last: span.first().saturating_add(span.size() - 1) }
-    }
-}
-
-/// Reads the ports of a span, such as `40000-40255`.
+/// Reads `40000-40255`: a power of two from 256 to 32,768 of ports.
 ///
 /// # Errors
-/// Says what is wrong and what to do.
-pub fn ports(text: &str) -> Result<Span, String> {
-    read_ports(text).map_err(told)
+/// What is wrong, and such a span that begins there.
+pub fn ports(text: &str) -> Result<Span, Wrong> {
+    let digits = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit());
+    let number = |text: &str| text.parse::<u16>().ok().filter(|number| *number > 0 && digits(text));
+    let Some((first, last)) = text.split_once('-') else {
+        let help = match number(text) {
+            Some(first) => format!("write the first and the last: `{}`", suggested(first, 256)),
+            None => "write the first and the last: `40000-40255`".to_owned(),
+        };
+        return Err(Wrong::new(format!("`{text}` is no span of ports"), help));
+    };
+    let (Some(first), Some(last)) = (number(first.trim()), number(last.trim())) else {
+        let help = "ports are 1 to 65535; write `40000-40255`";
+        return Err(Wrong::new(format!("`{text}` is no span of ports"), help));
+    };
+    if let Some(span) = Span::new(first, last) {
+        return Ok(span);
+    }
+    if first > last {
+        let turned = format!("{last}-{first}");
+        let help = ports(&turned).map_or_else(|wrong| wrong.help, |_| format!("write `{turned}`"));
+        return Err(Wrong::new(format!("`{text}` ends before it begins"), help));
+    }
+    let count = u32::from(last - first) + 1;
+    let up = count.clamp(*SIZES.start(), *SIZES.end()).next_power_of_two();
+    let help = match up {
+        up if up > count && up > *SIZES.start() => {
+            format!("write `{}` or `{}`", suggested(first, up / 2), suggested(first, up))
+        }
+        up => format!("write `{}`", suggested(first, up)),
+    };
+    Err(Wrong::new(format!("`{text}` is {count} ports, and not a power of two from 256 to 32,768 of them"), help))
 }
 
-/// Reads what a sequence says: some of the words `addr`, `addr6`, `net`, `port`, `for` and `flag`.
+/// Reads `tcp` or `udp`.
 ///
 /// # Errors
-/// Says what is wrong and what to do.
-pub fn fields<'t>(words: impl IntoIterator<Item = &'t str>) -> Result<Fields, String> {
-    let mut fields = NOTHING;
-    let added = words.into_iter().try_for_each(|word| add(&mut fields, word));
-    added.and_then(|()| whole(fields)).map_err(told)
+/// What to write.
+pub fn proto(text: &str) -> Result<Transport, Wrong> {
+    let found = PROTOS.iter().find(|(word, _)| *word == text);
+    let wrong = || Wrong::new(format!("`{text}` is no way to hit ports"), "write `tcp` or `udp`");
+    found.map(|(_, transport)| *transport).ok_or_else(wrong)
 }
 
-/// The words of some fields, in the order in which they are sent.
-#[must_use]
-pub fn words(fields: Fields) -> Vec<&'static str> {
-    let whom: &[&str] = match fields.whom {
-        Whom::Observed => &[],
-        Whom::V4 => &["addr"],
-        Whom::V4Net => &["addr", "net"],
-        Whom::V6 => &["addr6"],
-        Whom::V6Net => &["addr6", "net"],
-    };
-    let others = [(fields.port, "port"), (fields.hold, "for"), (fields.flags, "flag")];
-    whom.iter().copied().chain(others.into_iter().filter(|(there, _)| *there).map(|(_, word)| word)).collect()
-}
-
-/// The value of `encoded`; nothing if there is a fault in it.
-pub(super) fn read(value: &Value<'_>, report: &mut Report<'_>) -> Option<Encoded> {
-    let Some(table) = value.get_ref().as_table() else {
-        report.mistyped("encoded", value, "a table", EXAMPLE);
-        return None;
-    };
-    let before = report.faults();
-    let (mut span, mut transport, mut said, mut within) = (None, Transport::Tcp, None, WITHIN);
-    for (key, value) in in_order(table) {
-        match key.get_ref().as_ref() {
-            "ports" => {
-                let text = report.string("ports", value, r#""40000-40255""#);
-                span = text.and_then(|text| report.checked(value.span(), read_ports(text)));
-            }
-            "proto" => {
-                let choices = [("tcp", Transport::Tcp), ("udp", Transport::Udp)];
-                transport = report.choice("proto", value, choices).unwrap_or(Transport::Tcp);
-            }
-            "fields" => said = read_fields(value, report),
-            "within" => {
-                let text = report.string("within", value, r#""60s""#);
-                let time = text.map(|text| values::duration(text, LONGEST_WITHIN));
-                within = time.and_then(|time| report.checked(value.span(), time)).unwrap_or(within);
-            }
-            _ => report.unknown_key(key, "`encoded`", &KEYS),
-        }
-    }
-    if span.is_none() && report.faults() == before {
-        let help = format!("add the ports that are hit: `encoded = {EXAMPLE}`");
-        report.missing(value.span(), Wrong::new("`encoded` needs `ports`", help));
-    }
-    let fields = said.unwrap_or(Fields { whom: Whom::V4, ..NOTHING.fields });
-    let template = Template { span: span?, transport, fields };
-    (report.faults() == before).then_some(Encoded { template, within })
-}
-
-/// The place of the first door whose span is one too many.
-pub(super) fn beyond(doors: &[Door]) -> Option<usize> {
-    let mut spans = BTreeSet::new();
-    doors.iter().position(|door| {
-        let template = door.encoded.map(|encoded| encoded.template);
-        spans.extend(template.map(|template| (template.span, template.transport)));
-        spans.len() > MOST
-    })
-}
-
-fn read_ports(text: &str) -> Result<Span, Wrong> {
-    let (first, last) = text.split_once('-').unwrap_or((text, ""));
-    let number = |text: &str| text.parse::<u16>().ok().filter(|_| text.bytes().all(|byte| byte.is_ascii_digit()));
-    let (Some(first), Some(last)) = (number(first), number(last)) else {
-        return Err(Wrong::new(
-            format!("`{text}` are no ports"),
-            "write the first and the last of them: `40000-40255`",
-        ));
-    };
-    Span::new(first, last).ok_or_else(|| {
-        let help = match first.checked_add(255).filter(|_| first > 0) {
-            Some(last) => format!("take a power of two from 256 to 32768 of them: `{first}-{last}`"),
-            None => "take a power of two from 256 to 32768 of them: `40000-40255`".to_owned(),
-        };
-        Wrong::new(format!("`{text}` are no ports that can spell something"), help)
-    })
-}
-
-/// Fields that are being read: a network may be named before its address.
-#[derive(Clone, Copy)]
-struct Said {
-    fields: Fields,
-    net: bool,
-}
-
-const NOTHING: Said =
-    Said { fields: Fields { whom: Whom::Observed, port: false, hold: false, flags: false }, net: false };
-
-fn read_fields(list: &Value<'_>, report: &mut Report<'_>) -> Option<Fields> {
-    let example = r#"["addr", "port"]"#;
-    let mut said = NOTHING;
-    for element in report.list("fields", list, example)? {
-        let Some(word) = report.string("fields", element, example) else { continue };
-        let added = add(&mut said, word);
-        report.checked(element.span(), added);
-    }
-    report.checked(list.span(), whole(said))
-}
-
-fn add(said: &mut Said, word: &str) -> Result<(), Wrong> {
-    let twice = || Err(Wrong::new(format!("`{word}` is there already"), "leave it out here"));
-    let once = |place: &mut bool| if std::mem::replace(place, true) { twice() } else { Ok(()) };
-    let Said { fields, net } = said;
-    match word {
-        "addr" | "addr6" if fields.whom != Whom::Observed => {
-            let help = "take one of `addr` (IPv4) and `addr6` (IPv6); a second door may have the other";
-            Err(Wrong::new("a sequence has one address", help))
-        }
-        "addr" => {
-            fields.whom = Whom::V4;
-            Ok(())
-        }
-        "addr6" => {
-            fields.whom = Whom::V6;
-            Ok(())
-        }
-        "net" => once(net),
-        "port" => once(&mut fields.port),
-        "for" => once(&mut fields.hold),
-        "flag" => once(&mut fields.flags),
-        other => {
-            let help = match nearest(other, &FIELDS) {
+/// Reads `addr`, `port` and the others, in any order; none at all is whom the hits come from, and nothing else.
+///
+/// # Errors
+/// The first that is none, comes twice, or does not go with another, and what to write.
+pub fn fields<'a>(words: impl IntoIterator<Item = &'a str>) -> Result<Fields, Wrong> {
+    let mut seen: Vec<&str> = Vec::new();
+    for word in words {
+        if !WORDS.contains(&word) {
+            let help = match nearest(word, &WORDS) {
                 Some(meant) => format!("did you mean `{meant}`?"),
-                None => format!("the fields are {}", listed(&FIELDS)),
+                None => format!("the fields are {}", listed(&WORDS)),
             };
-            Err(Wrong::new(format!("`{other}` is no field"), help))
+            return Err(Wrong::new(format!("`{word}` is no field"), help));
         }
+        if seen.contains(&word) {
+            return Err(Wrong::new(format!("the field `{word}` is there twice"), "leave out one of them"));
+        }
+        seen.push(word);
     }
-}
-
-fn whole(said: Said) -> Result<Fields, Wrong> {
-    let whom = match (said.fields.whom, said.net) {
-        (Whom::Observed, true) => {
-            return Err(Wrong::new("`net` needs an address", "add `addr` or `addr6`, or leave it out"));
+    let has = |word: &str| seen.contains(&word);
+    let whom = match (has("addr"), has("addr6"), has("net")) {
+        (false, false, false) => Whom::Observed,
+        (true, false, false) => Whom::V4,
+        (true, false, true) => Whom::V4Net,
+        (false, true, false) => Whom::V6,
+        (false, true, true) => Whom::V6Net,
+        (true, true, _) => {
+            let help = "write `addr` for IPv4 or `addr6` for IPv6; a door for both is two doors";
+            return Err(Wrong::new("a sequence has room for an address of one kind", help));
         }
-        (Whom::V4, true) => Whom::V4Net,
-        (Whom::V6, true) => Whom::V6Net,
-        (whom, _) => whom,
+        (false, false, true) => {
+            let help = "write `\"addr\", \"net\"` for networks of IPv4, or `\"addr6\", \"net\"`";
+            return Err(Wrong::new("`net` without an address is no network", help));
+        }
     };
-    Ok(Fields { whom, ..said.fields })
+    Ok(Fields { whom, port: has("port"), hold: has("for"), flags: has("flag") })
 }
 
-fn told(Wrong { text, help }: Wrong) -> String {
-    format!("{text}: {help}")
+/// A span as [`ports`] reads it.
+#[must_use]
+pub fn ports_text(span: Span) -> String {
+    format!("{}-{}", span.first(), span.first().saturating_add(span.size() - 1))
+}
+
+/// A transport as [`proto`] reads it.
+#[must_use]
+pub fn proto_word(transport: Transport) -> &'static str {
+    PROTOS.iter().find(|(_, other)| *other == transport).map_or("", |(word, _)| word)
+}
+
+/// Fields as [`fields()`] reads them, in the order in which they are sent.
+#[must_use]
+pub fn field_words(fields: Fields) -> Vec<&'static str> {
+    let Fields { whom, port, hold, flags } = fields;
+    let has = |word: &str| match word {
+        "addr" => matches!(whom, Whom::V4 | Whom::V4Net),
+        "addr6" => matches!(whom, Whom::V6 | Whom::V6Net),
+        "net" => matches!(whom, Whom::V4Net | Whom::V6Net),
+        "port" => port,
+        "for" => hold,
+        _ => flags,
+    };
+    WORDS.into_iter().filter(|word| has(word)).collect()
+}
+
+/// So many ports from there on, or those before the end where there are not so many.
+fn suggested(first: u16, size: u32) -> String {
+    let last = u32::from(first).saturating_add(size - 1).min(u16::MAX.into());
+    format!("{}-{last}", last + 1 - size)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    #[test]
-    fn fields_come_back_from_their_words() {
-        for all in [vec![], vec!["addr"], vec!["addr", "net", "port"], vec!["addr6", "net", "port", "for", "flag"]] {
-            assert_eq!(fields(all.iter().copied()).map(words), Ok(all));
-        }
-        assert_eq!(fields(["net", "addr"]).map(|fields| fields.whom), Ok(Whom::V4Net));
+    fn help<T>(read: Result<T, Wrong>) -> Option<String> {
+        read.err().map(|wrong| wrong.help)
     }
 
     #[test]
-    fn what_is_wrong_is_told_with_what_to_do() {
-        for (text, told) in [
-            (
-                "40000-40100",
-                "`40000-40100` are no ports that can spell something: take a power of two from 256 to 32768 of them: `40000-40255`",
-            ),
-            ("65500-65600", "`65500-65600` are no ports: write the first and the last of them: `40000-40255`"),
-            (
-                "0-255",
-                "`0-255` are no ports that can spell something: take a power of two from 256 to 32768 of them: `40000-40255`",
-            ),
-            ("40000", "`40000` are no ports: write the first and the last of them: `40000-40255`"),
+    fn a_span_is_a_power_of_two_of_ports() {
+        for (text, first, size) in [
+            ("40000-40255", 40_000, 256),
+            ("1-32768", 1, 32_768),
+            ("65280 - 65535", 65_280, 256),
+            ("1024-17407", 1024, 16_384),
         ] {
-            assert_eq!(ports(text), Err(told.to_owned()));
+            let span = ports(text).ok().unwrap();
+            assert_eq!((span.first(), span.size()), (first, size), "{text}");
+            assert_eq!(ports_text(span), text.replace(' ', ""));
         }
-        for (list, told) in [
-            (vec!["adr"], "`adr` is no field: did you mean `addr`?"),
-            (vec!["net"], "`net` needs an address: add `addr` or `addr6`, or leave it out"),
-            (vec!["port", "port"], "`port` is there already: leave it out here"),
-            (
-                vec!["addr", "addr6"],
-                "a sequence has one address: take one of `addr` (IPv4) and `addr6` (IPv6); a second door may have the other",
-            ),
+    }
+
+    #[test]
+    fn whoever_writes_another_span_is_told_one_that_is_good() {
+        for (text, what) in [
+            ("40000", "write the first and the last: `40000-40255`"),
+            ("65500", "write the first and the last: `65280-65535`"),
+            ("", "write the first and the last: `40000-40255`"),
+            ("a-b", "ports are 1 to 65535; write `40000-40255`"),
+            ("0-255", "ports are 1 to 65535; write `40000-40255`"),
+            ("+1-256", "ports are 1 to 65535; write `40000-40255`"),
+            ("40000-65536", "ports are 1 to 65535; write `40000-40255`"),
+            ("40255-40000", "write `40000-40255`"),
+            ("40000-40010", "write `40000-40255`"),
+            ("40000-40256", "write `40000-40255` or `40000-40511`"),
+            ("40000-40999", "write `40000-40511` or `40000-41023`"),
+            ("65000-65500", "write `65000-65255` or `65000-65511`"),
+            ("1-65535", "write `1-32768`"),
+            ("65530-65535", "write `65280-65535`"),
         ] {
-            assert_eq!(fields(list), Err(told.to_owned()));
+            assert_eq!(help(ports(text)).as_deref(), Some(what), "{text}");
+            for span in what.split('`').skip(1).step_by(2) {
+                assert!(ports(span).is_ok(), "{span} was suggested");
+            }
+        }
+    }
+
+    #[test]
+    fn fields_are_read_in_any_order_and_written_in_one() {
+        for (words, whom, written) in [
+            (&[][..], Whom::Observed, &[][..]),
+            (&["for", "addr"], Whom::V4, &["addr", "for"]),
+            (&["flag", "net", "port", "addr"], Whom::V4Net, &["addr", "net", "port", "flag"]),
+            (&["addr6"], Whom::V6, &["addr6"]),
+            (&["net", "addr6", "for"], Whom::V6Net, &["addr6", "net", "for"]),
+        ] {
+            let read = fields(words.iter().copied()).ok().unwrap();
+            assert_eq!((read.whom, field_words(read)), (whom, written.to_vec()));
+        }
+        for (words, what) in [
+            (&["addr", "prt"][..], "did you mean `port`?"),
+            (&["salt"], "the fields are `addr`, `addr6`, `net`, `port`, `for`, `flag`"),
+            (&["port", "port"], "leave out one of them"),
+            (&["addr", "addr6"], "write `addr` for IPv4 or `addr6` for IPv6; a door for both is two doors"),
+            (&["net", "for"], "write `\"addr\", \"net\"` for networks of IPv4, or `\"addr6\", \"net\"`"),
+        ] {
+            assert_eq!(help(fields(words.iter().copied())).as_deref(), Some(what), "{words:?}");
+        }
+    }
+
+    #[test]
+    fn ports_are_hit_by_tcp_or_udp() {
+        for word in ["tcp", "udp"] {
+            assert_eq!(proto(word).ok().map(proto_word), Some(word));
+        }
+        assert_eq!(help(proto("TCP")).as_deref(), Some("write `tcp` or `udp`"));
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn any_text_is_read_and_any_span_suggested_is_one(text in "[0-9]{0,6}-?[0-9]{0,6}") {
+            if let Some(help) = help(ports(&text)) {
+                for span in help.split('`').skip(1).step_by(2) {
+                    assert!(ports(span).is_ok(), "{span} was suggested for {text}");
+                }
+            }
         }
     }
 }
