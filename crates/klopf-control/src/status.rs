@@ -117,6 +117,9 @@ pub struct LeaseStatus {
     pub door: String,
     /// For whom: an address, or a network as `10.0.0.0/24`.
     pub address: String,
+    /// At which of the door's ports alone; none: at all.
+    #[serde(default)]
+    pub port: Option<u16>,
     /// The key, if one was used.
     pub who: Option<String>,
     /// From where the knock came.
@@ -251,6 +254,7 @@ mod tests {
         let lease = LeaseStatus {
             door: "ssh".into(),
             address: "192.0.2.0/24".into(),
+            port: Some(22),
             who: None,
             origin: Some([192, 0, 2, 7].into()),
             by: OpenedBy::Sequence,
@@ -293,7 +297,7 @@ mod tests {
                 r#"{"version":"0.1.0","pid":7,"uptime-ms":5,"guards":"trial","trial-left-ms":93000,"table":"owned","#,
                 r#""doors":[{"name":"ssh","guard":["tcp/22"],"closed":"drop","if-klopfd-dies":"stay-closed","#,
                 r#""guarded":true,"leases":1,"max-leases":null,"sequence-length":3}],"#,
-                r#""leases":[{"door":"ssh","address":"192.0.2.0/24","who":null,"origin":"192.0.2.7","by":"sequence","#,
+                r#""leases":[{"door":"ssh","address":"192.0.2.0/24","port":22,"who":null,"origin":"192.0.2.7","by":"sequence","#,
                 r#""opened-ms-ago":1000,"left-ms":29000,"connections":1}],"#,
                 r#""refusals":[],"counters":{"knocks":3},"troubles":[],"#,
                 r#""keys":[{"name":"laptop","uses":3,"joined":true}],"sources":[]}"#

@@ -7,8 +7,8 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use klopf_brief::Verdict;
 use klopf_engine::{
-    Books, Door, DoorId, Form, Hold, Hours, Key, KeyRef, Mark, Network, Refusal, Sealed, SealedRefusal, Source,
-    SourceId, Ways,
+    Asks, Books, Door, DoorId, Form, Hold, Hours, Key, KeyRef, Mark, MayAsk, Network, Refusal, Sealed, SealedRefusal,
+    Source, SourceId, Ways,
 };
 use klopf_spa::encoded::Template;
 use klopf_spa::{Name, Psk, Public, ServerKey, Shape};
@@ -28,6 +28,8 @@ const LONGEST_SECRET: usize = 64;
 
 /// Guestbooks of a door at most.
 const MOST_BOOKS: usize = 32;
+/// Ranges of ports in one message.
+const PORTS_AT_ONCE: usize = 31;
 /// Ports of a sequence at most.
 const MOST_PORTS: usize = 32;
 
@@ -36,10 +38,14 @@ const MOST_PORTS: usize = 32;
 pub(crate) enum Down {
     /// Forget what was collected and is not in force.
     Begin,
-    /// A door, without its sequences and ways.
+    /// A door, without its sequences and ways, and what may be asked for.
     Door(Door),
     /// How sealed knocks may open the door before.
     Ways(Ways),
+    /// What sealed knocks may ask for at the door before, but for ports.
+    MayAsk(MayAsk),
+    /// Ports that they may ask for there, as many as [`PORTS_AT_ONCE`].
+    AskPorts(Vec<(u16, u16)>),
     /// A sequence of the door before.
     Sequence(Vec<Port>),
     /// What sealed knocks call the door before.
@@ -121,6 +127,13 @@ pub(crate) enum Up {
 }
 
 impl Down {
+    /// What may be asked for at a door, in as many messages as it takes.
+    pub(crate) fn may_ask(may_ask: &MayAsk) -> Vec<Self> {
+        let rest = MayAsk { ports: Vec::new(), ..may_ask.clone() };
+        let ports = may_ask.ports.chunks(PORTS_AT_ONCE).map(|ports| Self::AskPorts(ports.to_vec()));
+        [Self::MayAsk(rest)].into_iter().chain(ports).collect()
+    }
+
     /// All of a mark, in as many messages as it takes.
     pub(crate) fn marks(id: [u8; 8], mark: &Mark) -> Vec<Self> {
         let part = |recent: &[u64]| {
@@ -159,6 +172,16 @@ impl Down {
                 out.u8(u8::try_from(recent.len()).unwrap_or(0));
                 for counter in recent {
                     out.u64(*counter);
+                }
+            }
+            Self::MayAsk(MayAsk { hold, prefix, prefix6, flags, .. }) => {
+                out.u8(30).maybe_u64(*hold).u8(*prefix).u8(*prefix6).u8(*flags);
+            }
+            Self::AskPorts(ports) => {
+                let ports = ports.get(..PORTS_AT_ONCE).unwrap_or(ports);
+                out.u8(31).u8(u8::try_from(ports.len()).unwrap_or(0));
+                for (first, last) in ports {
+                    out.u16(*first).u16(*last);
                 }
             }
             Self::Sequence(ports) => {
@@ -212,7 +235,19 @@ impl Down {
                 let flags = FlagMask { set: from.u8()?, clear: from.u8()? };
                 let (strict, one_time, second_factor) = (from.bool()?, from.bool()?, from.bool()?);
                 let (target, sequences, ways) = (from.maybe_address()?, Vec::new(), Ways::default());
-                Self::Door(Door { id, sequences, one_time, flags, target, within, strict, second_factor, ways })
+                let may_ask = MayAsk::default();
+                Self::Door(Door {
+                    id,
+                    sequences,
+                    one_time,
+                    flags,
+                    target,
+                    within,
+                    strict,
+                    second_factor,
+                    ways,
+                    may_ask,
+                })
             }
             2 => {
                 let count = usize::from(from.u8()?);
@@ -265,6 +300,14 @@ impl Down {
                 let guestbooks = books.collect::<Option<Vec<_>>>().filter(|_| count <= MOST_BOOKS)?;
                 Self::Ways(Ways { sequence, encoded, log, packet, mail, guestbooks, quorum, share_within, valid_for })
             }
+            30 => {
+                let (hold, prefix, prefix6, flags) = (from.maybe_u64()?, from.u8()?, from.u8()?, from.u8()?);
+                Self::MayAsk(MayAsk { ports: Vec::new(), hold, prefix, prefix6, flags })
+            }
+            31 => {
+                let count = usize::from(from.u8()?);
+                Self::AskPorts((0..count).map(|_| Some((from.u16()?, from.u16()?))).collect::<Option<_>>()?)
+            }
             22 => Self::Sheet(from.u16()?),
             23 => Self::Source(SourceId(from.u16()?), from.bool()?, from.name()?),
             25 => Self::Spelling(Spelling { template: Template::read(from.take()?)?, pause: from.u64()? }),
@@ -297,7 +340,7 @@ impl Up {
             }
             Self::Pong(number) => drop(out.u8(11).u64(number)),
             Self::Sealed { door, address, sealed, offer } => {
-                let Sealed { key, source, form, counter, device, hold } = sealed;
+                let Sealed { key, source, form, counter, device, hold, asks } = sealed;
                 out.u8(12).u32(door.0).address(address).source(&source).form(form);
                 out.u32(key.0).u64(counter).put(&device);
                 let (kind, ms) = match hold {
@@ -305,7 +348,7 @@ impl Up {
                     Hold::AtMost(ms) => (1, ms),
                     Hold::Exactly(ms) => (2, ms),
                 };
-                out.u8(kind).u64(ms).bool(offer.is_some()).u32(offer.unwrap_or(0));
+                out.u8(kind).u64(ms).bool(offer.is_some()).u32(offer.unwrap_or(0)).asks(asks);
             }
             Self::SealedRefused(SealedRefusal { key, door, source, form, address, why, clock_ahead, burnt }) => {
                 out.u8(13).maybe_u64(key.map(|key| key.0.into())).maybe_u64(door.map(|door| door.0.into()));
@@ -351,7 +394,7 @@ impl Up {
                     _ => return None,
                 };
                 let (offered, offer) = (from.bool()?, from.u32()?);
-                let sealed = Sealed { key, source, form, counter, device, hold };
+                let sealed = Sealed { key, source, form, counter, device, hold, asks: from.asks()? };
                 Self::Sealed { door, address, sealed, offer: Some(offer).filter(|_| offered) }
             }
             13 => {
@@ -448,6 +491,10 @@ impl<const N: usize> Writer<N> {
             Form::Code(sheet) => self.u8(3).u16(sheet),
             Form::Encoded => self.u8(4).u16(0),
         }
+    }
+
+    fn asks(&mut self, Asks { port, prefix, flags }: Asks) -> &mut Self {
+        self.bool(port.is_some()).u16(port.unwrap_or(0)).bool(prefix.is_some()).u8(prefix.unwrap_or(0)).u8(flags)
     }
 
     fn port(&mut self, port: Port) -> &mut Self {
@@ -549,6 +596,11 @@ impl<'a> Reader<'a> {
         }
     }
 
+    fn asks(&mut self) -> Option<Asks> {
+        let (one, port, network, prefix) = (self.bool()?, self.u16()?, self.bool()?, self.u8()?);
+        Some(Asks { port: one.then_some(port), prefix: network.then_some(prefix), flags: self.u8()? })
+    }
+
     fn port(&mut self) -> Option<Port> {
         let proto = if self.bool()? { Proto::Udp } else { Proto::Tcp };
         Some(Port { proto, number: self.u16()? })
@@ -574,7 +626,19 @@ mod tests {
         let flags = FlagMask { set: 2, clear: 16 };
         let (id, second_factor) = (DoorId(7), true);
         let ways = Ways::default();
-        Door { id, sequences: vec![], one_time: true, flags, target, within: 5000, strict: true, second_factor, ways }
+        let may_ask = MayAsk::default();
+        Door {
+            id,
+            sequences: vec![],
+            one_time: true,
+            flags,
+            target,
+            within: 5000,
+            strict: true,
+            second_factor,
+            ways,
+            may_ask,
+        }
     }
 
     fn key() -> Key {
@@ -590,7 +654,8 @@ mod tests {
 
     fn sealed(hold: Hold) -> Sealed {
         let source = Source::Packet(IpAddr::from([9_u16; 8]));
-        Sealed { key: KeyRef(7), source, form: Form::Packet, counter: u64::MAX, device: [6; 16], hold }
+        let asks = Asks { port: Some(65_535), prefix: Some(128), flags: 255 };
+        Sealed { key: KeyRef(7), source, form: Form::Packet, counter: u64::MAX, device: [6; 16], hold, asks }
     }
 
     /// With all that may be there, or nothing.
@@ -637,6 +702,8 @@ mod tests {
             Down::Ways(Ways { sequence: false, encoded: true, log: true, ..Ways::default() }),
             Down::Ways(Ways { mail: true, guestbooks: (0..32).map(SourceId).collect(), quorum: 8, ..Ways::default() }),
             Down::Sheet(2047),
+            Down::MayAsk(MayAsk { hold: Some(u64::MAX), prefix: 8, prefix6: 64, flags: 3, ports: Vec::new() }),
+            Down::AskPorts((0..31).map(|n| (n, 65_535 - n)).collect()),
             Down::Spelling(Spelling { template: Template::read([0x3c, 17, 128, 0, 15]).unwrap(), pause: 60_000 }),
             Down::Source(SourceId(u16::MAX), true, Name::new(&"x".repeat(64)).unwrap()),
             Down::Judged(u32::MAX, Verdict::Later),

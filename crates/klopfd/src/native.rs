@@ -5,6 +5,7 @@ mod doors;
 mod letters;
 mod log;
 mod packets;
+mod placeholders;
 mod start;
 
 use std::net::IpAddr;

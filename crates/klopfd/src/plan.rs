@@ -175,6 +175,7 @@ mod tests {
             strict: false,
             second_factor: false,
             ways: klopf_engine::Ways::default(),
+            may_ask: klopf_engine::MayAsk::default(),
         };
         (name.to_owned(), door)
     }

@@ -373,6 +373,16 @@ impl Watch {
                     door.ways = ways;
                 }
             }
+            Down::MayAsk(may_ask) => {
+                if let Some(door) = self.staged_doors.last_mut() {
+                    door.may_ask = may_ask;
+                }
+            }
+            Down::AskPorts(ports) => {
+                if let Some(door) = self.staged_doors.last_mut() {
+                    door.may_ask.ports.extend(ports);
+                }
+            }
             Down::Sequence(ports) => {
                 if let Some(door) = self.staged_doors.last_mut() {
                     door.sequences.push(ports);

@@ -53,7 +53,8 @@ impl<F: Face> Keeper<'_, F> {
         let door = self.plan.doors.iter().find(|(_, door)| door.id == id).cloned();
         // One that is not there was there when the watch wrote, before a reload.
         let (Some(Person { name, key, .. }), Some((door, terms))) = (person, door) else { return true };
-        if !key.doors.contains(&id) || terms.ways.take(&sealed.source, sealed.form).is_err() {
+        let asked_rightly = terms.may_ask.grants(address, &sealed.asks).is_ok();
+        if !asked_rightly || !key.doors.contains(&id) || terms.ways.take(&sealed.source, sealed.form).is_err() {
             return false;
         }
         // A watch that was taken over has no more than the key has, but for its second factor.
@@ -61,8 +62,8 @@ impl<F: Face> Keeper<'_, F> {
         let mark = self.replay.marks().get(key.id).cloned().unwrap_or_default();
         let now = Millis(clock::boot_ms());
         let begins = self.uses.begins(key.id, id, now);
-        let permitted = key.permits(sealed.form, address, sealed.device, &mark, begins, wall);
-        let sealed = Sealed { hold: key.bounded(sealed.hold, wall), ..sealed };
+        let permitted = key.permits(sealed.form, (address, &sealed.asks), sealed.device, &mark, begins, wall);
+        let sealed = Sealed { hold: key.bounded(sealed.hold, terms.may_ask.hold, wall), ..sealed };
         let refused = |why| SealedRefusal {
             key: Some(sealed.key),
             door: Some(id),

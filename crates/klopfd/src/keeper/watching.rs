@@ -277,7 +277,9 @@ impl Watching {
             for (name, door) in &plan.doors {
                 let sequences = door.sequences.iter().map(|ports| Down::Sequence(ports.clone()));
                 let called = Name::new(name).filter(|_| plan.packets.is_some()).map(Down::Called);
-                let ways = called.is_some().then(|| Down::Ways(door.ways.clone()));
+                let ways =
+                    called.iter().flat_map(|_| Down::may_ask(&door.may_ask)).chain([Down::Ways(door.ways.clone())]);
+                let ways: Vec<Down> = ways.filter(|_| called.is_some()).collect();
                 let encoded = plan.packets.iter().flat_map(|packets| &packets.encoded);
                 let spelled = encoded.filter(|(id, _)| *id == door.id).map(|(_, spelling)| Down::Spelling(*spelling));
                 self.post(

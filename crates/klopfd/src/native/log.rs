@@ -165,9 +165,9 @@ fn tell_gate(event: &Gate) {
             };
             info!(door, ip = %address, "door {door}: closing for {address}{why}");
         }
-        Gate::LetIn { door, network, hold } => {
-            let seconds = hold.div_ceil(1000);
-            info!(door, ip = %network, seconds, "door {door}: {network} is let in for {seconds} s");
+        Gate::LetIn { door, network, port, hold } => {
+            let (seconds, at) = (hold.div_ceil(1000), port.map_or_else(String::new, |port| format!(" at port {port}")));
+            info!(door, ip = %network, port, seconds, "door {door}: {network} is let in{at} for {seconds} s");
         }
         Gate::Adopted(leases) => info!("leases found in the kernel and taken over: {leases}"),
         Gate::Firewall(error) => error!("the kernel's firewall: {error}"),

@@ -4,8 +4,8 @@ use std::collections::HashMap;
 use std::net::IpAddr;
 
 use klopf_engine::{
-    Claim, Code, Door, DoorId, Effect, Engine, Form, Key, KeyRef, Millis, Observation, Refusal, SealedRefusal, Source,
-    SourceId, Wall,
+    Asks, Claim, Code, Door, DoorId, Effect, Engine, Form, Key, KeyRef, Millis, Observation, Refusal, SealedRefusal,
+    Source, SourceId, Wall,
 };
 use klopf_spa::{Knock, Name, NotOpened, Opener, Psk, Public, Scratch, ServerKey, Shape, totp_fits};
 use klopf_sys::clock;
@@ -184,6 +184,7 @@ impl Seals {
             counter: knock.counter,
             device: knock.device,
             hold: knock.hold,
+            asks: Asks::default(),
             code,
         }
     }

@@ -6,7 +6,7 @@ use std::net::IpAddr;
 
 use klopf_brief::{Offer, Verdict};
 use klopf_engine::{
-    Books, Budget, Claim, Code, Door, DoorId, Engine, Form, Key, KeyRef, Millis, Refusal, Source, SourceId, Ways,
+    Asks, Books, Budget, Claim, Code, Door, DoorId, Engine, Form, Key, KeyRef, Millis, Refusal, Source, SourceId, Ways,
 };
 use klopf_spa::encoded;
 use klopf_spa::{KeyId, Known, Name, Own, Psk, ServerPublic, Tokens, combine, is_code_of, open_share, open_token};
@@ -137,6 +137,7 @@ impl Opens {
             counter: said.counter,
             device,
             hold: u32::from(said.hold) * 60,
+            asks: Asks::default(),
             code: Code::Absent,
         })
     }
@@ -165,6 +166,8 @@ impl Opens {
         };
         // Others may write into a log, too.
         let observed = matches!(source, Source::Packet(_)).then_some(knock.origin);
+        let whole = |address: IpAddr| if address.is_ipv4() { 32 } else { 128 };
+        let prefix = said.allow.filter(|(address, prefix)| *prefix < whole(*address)).map(|(_, prefix)| prefix);
         Some(Claim {
             key,
             door: Some(*door),
@@ -175,6 +178,7 @@ impl Opens {
             counter: mark.0,
             device,
             hold: said.hold,
+            asks: Asks { port: said.port, prefix, flags: said.flags },
             code: Code::Absent,
         })
     }
@@ -232,6 +236,7 @@ impl Opens {
             counter: u64::from(read.place.index) + 1,
             device,
             hold: 0,
+            asks: Asks::default(),
             code: Code::Absent,
         })
     }
