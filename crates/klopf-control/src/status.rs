@@ -152,7 +152,7 @@ pub struct KeyStatus {
 pub struct SourceStatus {
     /// Its name.
     pub name: String,
-    /// `imap`, `maildir` or `guestbook`.
+    /// `imap`, `maildir`, `guestbook` or `log`.
     pub kind: String,
     /// `starting`, `listening`, `waiting` or `failing`.
     pub state: String,
@@ -166,17 +166,21 @@ pub struct SourceStatus {
     pub last_good_ms_ago: Option<u64>,
     /// Time until it is looked at next; nothing if that is when something comes.
     pub next_ms: Option<u64>,
-    /// How many mails or entries were looked at.
+    /// How many mails, entries or lines were looked at.
     pub looked_at: u32,
-    /// How many tokens were taken.
+    /// How many tokens were taken; of a log how many hits and tokens were found.
     pub taken: u32,
 }
 
 impl SourceStatus {
-    /// The way that leads through it: `mail` or `guestbook`.
+    /// The way that leads through it: `mail`, `guestbook` or `log`.
     #[must_use]
     pub fn way(&self) -> &'static str {
-        if self.kind == "guestbook" { "guestbook" } else { "mail" }
+        match self.kind.as_str() {
+            "guestbook" => "guestbook",
+            "log" => "log",
+            _ => "mail",
+        }
     }
 }
 

@@ -120,6 +120,7 @@ mod tests {
             share_table: false,
             packets: None,
             brief: Brief::default(),
+            logs: Vec::new(),
         }
     }
 

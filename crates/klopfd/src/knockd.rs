@@ -70,7 +70,7 @@ fn run(cli: Cli) -> Result<ExitCode, ()> {
     let log = Log::open(log_file, config.use_syslog, cli.verbose, cli.lookup.then_some(user));
 
     let packets = match Sockets::open() {
-        Ok(packets) => packets,
+        Ok(packets) => Some(packets),
         Err(error) => {
             crate::say(&format!("could not open {interface}: {}", reason(&error)));
             if error.kind() == std::io::ErrorKind::PermissionDenied {
@@ -200,6 +200,7 @@ impl Face for Knockd {
             guards: Vec::new(),
             share_table: false,
             packets: None,
+            logs: Vec::new(),
             brief: Brief::default(),
         }
     }

@@ -92,7 +92,7 @@ fn run(path: &Path) -> ExitCode {
         return ExitCode::from(exit::CANNOT_CREATE);
     }
     let packets = match Sockets::open() {
-        Ok(packets) => packets,
+        Ok(packets) => Some(packets),
         Err(error) => return cannot_listen(&error),
     };
     let user = match user(config.daemon.user.as_deref()) {

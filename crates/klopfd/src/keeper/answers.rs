@@ -360,7 +360,7 @@ impl<F: Face> Keeper<'_, F> {
             counters: self.memory.counters.clone(),
             troubles: self.memory.troubles.iter().cloned().chain(self.face.problem().map(str::to_owned)).collect(),
             keys: self.key_status(),
-            sources: self.source_status(),
+            sources: self.source_status().into_iter().chain(self.log_status()).collect(),
         }
     }
 

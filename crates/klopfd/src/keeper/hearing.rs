@@ -99,6 +99,9 @@ impl<F: Face> Keeper<'_, F> {
             Up::SealedRefused(refusal) => self.refuse_sealed(&refusal),
             Up::Silenced(count) => self.face.tell(&Event::Silenced(count)),
             Up::Strange => self.services_stale = true,
+            Up::Place(id, place, last) => self.take_place(id, place, last),
+            Up::Cursor(id, piece, last) => self.take_cursor(id, &piece, last),
+            Up::LogCounts(id, counts) => self.take_log_counts(id, counts),
             Up::Pong(number) => self.watching.answered(number),
             Up::Packet(knock) => self.face.tell(&Event::Packet(knock)),
             Up::Count(which, value) => {
@@ -106,8 +109,8 @@ impl<F: Face> Keeper<'_, F> {
                 let Some(&name) = names.get(usize::from(which)) else { return false };
                 self.counts.push((name, value));
                 if self.counts.len() >= names.len() {
-                    let sockets = [&self.packets.headers, &self.packets.whole];
-                    let lost = sockets.map(|socket| u64::from(socket.lost().unwrap_or(0))).iter().sum();
+                    let sockets = self.packets.iter().flat_map(|sockets| [&sockets.headers, &sockets.whole]);
+                    let lost = sockets.map(|socket| u64::from(socket.lost().unwrap_or(0))).sum();
                     self.counts.push(("lost-since-last-asked", lost));
                     self.memory.counted(&self.counts);
                     if !std::mem::take(&mut self.counts_wanted) {

@@ -162,6 +162,9 @@ impl<F: Face> Keeper<'_, F> {
     }
 
     pub(super) fn source_name(&self, id: SourceId) -> String {
+        if let Some(log) = self.plan.logs.iter().find(|log| log.id == id) {
+            return format!("log {}", log.name);
+        }
         let source = self.plan.brief.sources.iter().find(|source| source.id == id.0);
         source.map_or_else(
             || "a source that is gone".to_owned(),

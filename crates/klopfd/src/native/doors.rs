@@ -81,7 +81,8 @@ impl Doors {
         let guards = self.config.doors.iter().filter(|door| !door.guard.is_empty()).map(guarded).collect();
         let share_table = daemon.share_table;
         let brief = packets.as_ref().map(|_| self.sources.brief(&self.config, &self.letters)).unwrap_or_default();
-        Plan { doors, interfaces, only_ipv4: false, services, guards, share_table, packets, brief }
+        let logs = self.sources.logs(&self.config);
+        Plan { doors, interfaces, only_ipv4: false, services, guards, share_table, packets, brief, logs }
     }
 
     pub(super) fn order(&self, door: DoorId, address: IpAddr) -> Option<Order> {

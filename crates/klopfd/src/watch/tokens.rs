@@ -116,6 +116,19 @@ impl Opens {
         }
     }
 
+    /// Reads what has the length and the check of a token in a log. Shares and codes do not count there.
+    ///
+    /// # Errors
+    /// What is to be counted.
+    pub(super) fn read_in_log(&self, engine: &Engine, log: SourceId, body: &[u8]) -> Result<Claim, Refusal> {
+        match body.len() {
+            49 | 61 => self
+                .token(engine, body, Source::Log(log), Form::Token)
+                .map_err(|(_, why)| why.unwrap_or(Refusal::NoToken)),
+            _ => Err(Refusal::NoToken),
+        }
+    }
+
     fn token(&self, engine: &Engine, token: &[u8], source: Source, form: Form) -> Read {
         let candidates = self.tokens.of_token(token);
         if candidates.is_empty() {
