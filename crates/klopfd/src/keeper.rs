@@ -3,6 +3,7 @@
 
 mod answers;
 mod courier;
+mod dry_run;
 mod guarding;
 mod hearing;
 mod lock;
@@ -69,6 +70,8 @@ pub(crate) struct Means {
     pub(crate) pid_file: Option<PathBuf>,
     /// What only a face needs that guards ports.
     pub(crate) guarding: Option<Guarding>,
+    /// Set if nothing is to be done, but told what would be: where it is written what was accepted before.
+    pub(crate) dry_run: Option<PathBuf>,
 }
 
 /// What guarding takes.
@@ -100,8 +103,9 @@ pub(crate) enum Finished {
 
 /// Keeps watch until told to end.
 pub(crate) fn run(face: &mut impl Face, means: Means) -> Finished {
-    let journal = match open_journal(face, &means.journals) {
-        Ok(journal) => Some(journal),
+    let opened = if means.dry_run.is_some() { None } else { Some(open_journal(face, &means.journals)) };
+    let journal = match opened.transpose() {
+        Ok(journal) => journal,
         Err(JournalError::Locked) if !means.share_journals => return Finished::InUse,
         Err(error) => {
             // A full disk must not lock anybody out.
@@ -154,6 +158,8 @@ struct Keeper<'a, F: Face> {
     runtime_dir: Option<PathBuf>,
     /// Milliseconds.
     trial_ms: u64,
+    /// Set if nothing is done, but told what would be.
+    dry_run: Option<PathBuf>,
     control: Option<Server>,
     memory: Memory,
     rehearsal: Option<Rehearsal>,
@@ -184,7 +190,7 @@ impl<'a, F: Face> Keeper<'a, F> {
         let changes = Changes::watch()?;
         let watching = Watching::new(means.user, means.seccomp_optional, means.debug);
         let gate = Gate::new(journal, means.pass_on_outputs)?;
-        let plan = face.plan();
+        let plan = dry_run::planned(face, means.dry_run.is_some());
         let guarding = means.guarding;
         let trial = guarding.as_ref().map_or(TRIAL, |guarding| guarding.trial);
         let state_dir = guarding.as_ref().map(|guarding| guarding.state_dir.clone()).unwrap_or_default();
@@ -216,6 +222,7 @@ impl<'a, F: Face> Keeper<'a, F> {
             state_dir,
             runtime_dir,
             trial_ms: milliseconds(trial),
+            dry_run: means.dry_run,
             control: None,
             memory: Memory::default(),
             rehearsal: None,
@@ -382,7 +389,8 @@ impl<'a, F: Face> Keeper<'a, F> {
         self.face.tell(&Event::Reloading);
         let read = self.face.reload();
         if read {
-            let before = std::mem::replace(&mut self.plan, self.face.plan());
+            let plan = self.new_plan();
+            let before = std::mem::replace(&mut self.plan, plan);
             let begins = self.take_reload(&before);
             self.apply();
             if begins {
@@ -395,7 +403,7 @@ impl<'a, F: Face> Keeper<'a, F> {
 
     /// Puts the face's plan into force.
     fn apply_anew(&mut self) {
-        self.plan = self.face.plan();
+        self.plan = self.new_plan();
         self.apply();
     }
 

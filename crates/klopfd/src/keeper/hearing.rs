@@ -1,7 +1,7 @@
 //! What the watch says, each message checked against the keeper's own doors.
 
 use klopf_engine::DoorId;
-use klopf_sys::{Background, clock};
+use klopf_sys::Background;
 
 use super::answers::is_somebodys;
 use super::watching::Told;
@@ -85,9 +85,11 @@ impl<F: Face> Keeper<'_, F> {
                 let replan = ordered.as_ref().is_some_and(|ordered| ordered.replan);
                 // What can wait is done after the door is open, such as writing to a log.
                 if let Some(order) = ordered.and_then(|ordered| ordered.order) {
-                    self.gate.grant(clock::boot_ms(), order);
+                    self.open(order, None);
                 }
-                self.face.tell(&Event::Granted { door: &door, address });
+                if self.dry_run.is_none() {
+                    self.face.tell(&Event::Granted { door: &door, address });
+                }
                 self.tell_gate();
                 if replan {
                     self.apply_anew();
