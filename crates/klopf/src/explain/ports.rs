@@ -155,14 +155,14 @@ fn failed(lore: &Lore, door: &KnownDoor, template: &Template, ports: &[u16], now
         let _ = writeln!(out, "- {text}");
     };
     if !strange.is_empty() {
-        why(format!("{} of the hits are none of these ports, and do not count.", strange.len()));
+        why(format!("Hits that are none of these ports, and do not count: {}.", strange.len()));
     }
     let (even, odd): (BTreeSet<u16>, BTreeSet<u16>) = symbols.iter().partition(|symbol| **symbol & 1 == 0);
     let (evens, odds) = (template.length().div_ceil(2), template.length() / 2);
     for (kind, there, needed) in [("even", even.len(), evens), ("odd", odd.len(), odds)] {
         if there < needed {
             why(format!(
-                "There are {there} different hits for {kind} places, and {needed} are needed: {} are missing.",
+                "There are {there} different hits for {kind} places, and {needed} are needed; missing: {}.",
                 needed - there
             ));
         } else if there > needed {
