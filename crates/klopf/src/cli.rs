@@ -17,7 +17,7 @@ use crate::hits::{self, Hit};
 #[cfg(target_os = "linux")]
 use crate::invite;
 use crate::send::{self, Family, SendError};
-use crate::{check, complain, export, import, man, person, say, sequence, token};
+use crate::{check, complain, explain, export, import, man, person, say, sequence, token};
 
 const KNOCK_HELP: &str = "\
 Examples:
@@ -84,6 +84,8 @@ enum Task {
     Sequence(sequence::Task),
     #[command(flatten)]
     Token(token::Task),
+    #[command(flatten)]
+    Explain(explain::Task),
     #[cfg(target_os = "linux")]
     #[command(flatten)]
     Daemon(daemon::Task),
@@ -172,6 +174,7 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
         Task::Person(task) => person::run(task),
         Task::Sequence(task) => sequence::run(task),
         Task::Token(task) => token::run(task),
+        Task::Explain(task) => explain::run(task),
         #[cfg(target_os = "linux")]
         Task::Daemon(task) => daemon::run(task),
         #[cfg(target_os = "linux")]

@@ -7,7 +7,7 @@ use std::time::Duration;
 use clap::{Args, ValueHint};
 use klopf_config::native::{Wrong, encoded};
 use klopf_config::profile::Allow;
-use klopf_spa::encoded::{Fields, Span, Transport};
+use klopf_spa::encoded::{Fields, Span, Template as Known, Transport, Whom};
 
 use super::hits::Request;
 use crate::cli::delay;
@@ -82,6 +82,19 @@ pub(crate) struct Template {
     /// What is said, as `fields` says: some of addr, addr6, net, port, for, flag; or none
     #[arg(long, value_name = "FIELD,...|none", value_parser = fields)]
     pub(crate) fields: Option<Fields>,
+}
+
+impl Template {
+    /// With what a profile says, or the other sayings of a configuration, where nothing is said here; none without ports.
+    pub(crate) fn over(&self, known: Option<Known>) -> Option<Known> {
+        let span = self.ports.or_else(|| known.map(|known| known.span))?;
+        let usual = Fields { whom: Whom::V4, port: false, hold: false, flags: false };
+        Some(Known {
+            span,
+            transport: self.proto.or_else(|| known.map(|known| known.transport)).unwrap_or(Transport::Tcp),
+            fields: self.fields.or_else(|| known.map(|known| known.fields)).unwrap_or(usual),
+        })
+    }
 }
 
 impl Options {

@@ -14,7 +14,7 @@ use std::process::ExitCode;
 
 use clap::Subcommand;
 
-pub(crate) use self::asking::Options;
+pub(crate) use self::asking::{Options, Template};
 pub(crate) use self::hits::{Request, open};
 use crate::failure::Failure;
 use crate::profile::CoreFiles;

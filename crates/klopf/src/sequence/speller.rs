@@ -1,7 +1,7 @@
 //! Makes encoded sequences of a profile.
 
 use klopf_config::profile::Profile;
-use klopf_spa::encoded::{Claim, Fields, Mark, Template, Transport, Whom, seal};
+use klopf_spa::encoded::{Claim, Mark, Template, seal};
 use klopf_spa::{KeyId, Name, Own, ServerPublic};
 
 use super::asking;
@@ -93,7 +93,7 @@ impl Speller {
 /// What both sides have agreed on: as the profile says, and the command line before it.
 fn template(kept: &Kept, door: &Name, told: &asking::Template) -> Result<Template, Failure> {
     let known = kept.profile.encoded.iter().find(|encoded| encoded.door == *door).map(|encoded| encoded.template);
-    let Some(span) = told.ports.or_else(|| known.map(|known| known.span)) else {
+    told.over(known).ok_or_else(|| {
         let why = format_args!(
             "the profile {} does not say on which ports a knock for the door {door} is spelled\n\
              On the server klopf.toml says it: `encoded` in [door.{door}]. Give the same here: --ports FIRST-LAST, --proto and \
@@ -102,13 +102,7 @@ fn template(kept: &Kept, door: &Name, told: &asking::Template) -> Result<Templat
             kept.name,
             kept.path.display()
         );
-        return Err(Failure::new(code::NO_INPUT, why));
-    };
-    let usual = Fields { whom: Whom::V4, port: false, hold: false, flags: false };
-    Ok(Template {
-        span,
-        transport: told.proto.or_else(|| known.map(|known| known.transport)).unwrap_or(Transport::Tcp),
-        fields: told.fields.or_else(|| known.map(|known| known.fields)).unwrap_or(usual),
+        Failure::new(code::NO_INPUT, why)
     })
 }
 
