@@ -3,7 +3,7 @@
 use std::collections::{HashMap, HashSet};
 use std::net::IpAddr;
 
-use klopf_engine::{Door, DoorId, Effect, Engine, Limits, Millis, Observation, Ways};
+use klopf_engine::{Door, DoorId, Effect, Engine, Limits, MayAsk, Millis, Observation, Ways};
 use klopf_spa::encoded::{Queue, Transport};
 use klopf_spa::{KeyId, Name};
 use klopf_wire::{FlagMask, Knock, Proto};
@@ -188,5 +188,6 @@ fn of_engine(door: &KnownDoor, number: u32) -> Door {
         strict: true,
         second_factor: false,
         ways: Ways::default(),
+        may_ask: MayAsk::default(),
     }
 }
