@@ -14,10 +14,10 @@ use klopf_wire::Proto;
 #[cfg(target_os = "linux")]
 use crate::daemon;
 use crate::hits::{self, Hit};
-#[cfg(target_os = "linux")]
-use crate::invite;
 use crate::send::{self, Family, SendError};
 use crate::{check, complain, export, import, man, person, say, token};
+#[cfg(target_os = "linux")]
+use crate::{invite, setup};
 
 const KNOCK_HELP: &str = "\
 Examples:
@@ -82,6 +82,10 @@ enum Task {
     Person(person::Task),
     #[command(flatten)]
     Token(token::Task),
+    /// Make a klopf.toml, by five questions
+    #[cfg(target_os = "linux")]
+    #[command(after_help = setup::HELP)]
+    Setup(Box<setup::Options>),
     #[cfg(target_os = "linux")]
     #[command(flatten)]
     Daemon(daemon::Task),
@@ -169,6 +173,8 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
         Task::Check { file } => check::run(file.as_deref()),
         Task::Person(task) => person::run(task),
         Task::Token(task) => token::run(task),
+        #[cfg(target_os = "linux")]
+        Task::Setup(options) => setup::run(&options),
         #[cfg(target_os = "linux")]
         Task::Daemon(task) => daemon::run(task),
         #[cfg(target_os = "linux")]

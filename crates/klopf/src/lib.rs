@@ -28,6 +28,8 @@ mod proxy;
 #[cfg(test)]
 mod scratch;
 mod send;
+#[cfg(target_os = "linux")]
+mod setup;
 mod shell;
 mod terminal;
 mod times;
