@@ -189,6 +189,10 @@ pub enum OpenedBy {
     Mail,
     /// A token in a guestbook, or shares in several.
     Guestbook,
+    /// An encoded sequence.
+    Encoded,
+    /// What a log told.
+    Log,
     /// `klopf grant`.
     Hand,
     /// An earlier daemon; it was found in the kernel.

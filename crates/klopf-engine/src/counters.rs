@@ -50,6 +50,24 @@ impl Counters {
         named
     }
 
+    /// Both together.
+    pub(crate) fn plus(&self, other: &Self) -> Self {
+        let refusals = std::array::from_fn(|number| {
+            let of = |counters: &Self| counters.refusals.get(number).copied().unwrap_or_default();
+            of(self) + of(other)
+        });
+        Self {
+            knocks: self.knocks + other.knocks,
+            attempts: self.attempts + other.attempts,
+            wrong_hits: self.wrong_hits + other.wrong_hits,
+            timeouts: self.timeouts + other.timeouts,
+            evicted: self.evicted + other.evicted,
+            sealed: self.sealed + other.sealed,
+            granted: self.granted + other.granted,
+            refusals,
+        }
+    }
+
     /// Counts a refusal.
     pub(crate) fn refuse(&mut self, why: Refusal) {
         if let Some(count) = self.refusals.get_mut(usize::from(why.number())) {

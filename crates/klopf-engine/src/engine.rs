@@ -7,7 +7,7 @@ use klopf_wire::Port;
 use crate::admission::Admission;
 use crate::attempts::Attempts;
 use crate::decide::decide;
-use crate::recognise::{Doors, Recogniser};
+use crate::recognise::Recogniser;
 use crate::sealed::Keys;
 use crate::{
     Budget, Claim, Counters, Decision, Door, DoorId, Grant, Key, Mark, Marks, Millis, Observation, Refusal,
@@ -84,6 +84,8 @@ pub enum Effect {
 /// Follows all attempts at all doors, and judges sealed knocks.
 pub struct Engine {
     recogniser: Recogniser,
+    /// Follows what logs show, at the doors that take it.
+    by_log: Recogniser,
     keys: Keys,
     admission: Admission,
     budget: Budget,
@@ -95,6 +97,7 @@ impl Engine {
     pub fn new(limits: Limits, key: [u8; 16]) -> Self {
         Self {
             recogniser: Recogniser::new(Attempts::new(limits.attempts, key)),
+            by_log: Recogniser::new(Attempts::new(limits.attempts, key)),
             keys: Keys::new(key),
             admission: Admission::new(key),
             budget: Budget::new(limits.grants_burst, limits.grants_per_second),
@@ -102,17 +105,10 @@ impl Engine {
     }
 
     /// Takes other doors. Attempts at doors whose id stays go on; a door whose id stays must not have changed.
-    pub fn reload(&mut self, doors: Vec<Door>) {
-        let old = &self.recogniser.doors;
-        let new = Doors::following(doors, old);
-        for mut attempt in self.recogniser.attempts.drain() {
-            let Some(door) = old.get(attempt.door) else { continue };
-            if let Some(place) = new.place(door.id).filter(|&place| new.in_force(place) == Some(attempt.sequence)) {
-                attempt.door = place;
-                self.recogniser.attempts.insert(attempt, door.within);
-            }
-        }
-        self.recogniser.doors = new;
+    pub fn reload(&mut self, mut doors: Vec<Door>) {
+        self.by_log.reload(doors.iter().filter(|door| door.ways.log).cloned().collect());
+        doors.iter_mut().filter(|door| !door.ways.sequence).for_each(|door| door.sequences.clear());
+        self.recogniser.reload(doors);
     }
 
     /// Takes other keys, whole. What was accepted of a key goes on by its id, whether it stays, goes or comes again.
@@ -138,19 +134,12 @@ impl Engine {
 
     /// Takes in one packet. What follows from it is added to `out`, in order.
     pub fn observe(&mut self, now: Millis, seen: &Observation, out: &mut Vec<Effect>) {
-        for recognised in self.recogniser.observe(now, seen, out) {
-            let Some(door) = self.recogniser.doors.get(recognised.door()).map(|door| door.id) else { continue };
-            out.push(match decide(&recognised, &mut self.recogniser.doors, &mut self.budget, now) {
-                Decision::Grant(grant) => {
-                    self.recogniser.counters.granted += 1;
-                    Effect::Grant(grant)
-                }
-                Decision::Refuse(why) => {
-                    self.recogniser.counters.refuse(why);
-                    Effect::Refuse { door, origin: recognised.origin(), why }
-                }
-            });
-        }
+        follow(&mut self.recogniser, &mut self.budget, now, seen, out);
+    }
+
+    /// The same for a packet that a log tells of. Where packets and a log show the same, neither disturbs what the other has begun.
+    pub fn observe_logged(&mut self, now: Millis, seen: &Observation, out: &mut Vec<Effect>) {
+        follow(&mut self.by_log, &mut self.budget, now, seen, out);
     }
 
     /// Says whether a sealed knock is worth the public-key work. To be asked when its outer seal was opened, once for
@@ -188,20 +177,16 @@ impl Engine {
 
     /// Ends attempts whose time is up, a bounded number of them. To be called again at [`Engine::next_timeout`].
     pub fn expire(&mut self, now: Millis, out: &mut Vec<Effect>) {
-        for _ in 0..EXPIRED_AT_ONCE {
-            let Some(attempt) = self.recogniser.attempts.take_expired(now) else { return };
-            let Some(door) = self.recogniser.doors.get(attempt.door) else { continue };
-            if self.recogniser.doors.in_force(attempt.door) == Some(attempt.sequence) {
-                self.recogniser.counters.timeouts += 1;
-                out.push(Effect::TimedOut { door: door.id, origin: attempt.origin, stage: attempt.stage });
-            }
+        for recogniser in [&mut self.recogniser, &mut self.by_log] {
+            recogniser.expire(now, EXPIRED_AT_ONCE, out);
         }
     }
 
     /// When [`Engine::expire`] has something to do.
     #[must_use]
     pub fn next_timeout(&self) -> Option<Millis> {
-        self.recogniser.attempts.next_timeout()
+        let all = [&self.recogniser, &self.by_log].map(|recogniser| recogniser.attempts.next_timeout());
+        all.into_iter().flatten().min()
     }
 
     /// What was accepted of all keys.
@@ -213,12 +198,28 @@ impl Engine {
     /// How many attempts are in progress.
     #[must_use]
     pub fn attempts(&self) -> usize {
-        self.recogniser.attempts.len()
+        self.recogniser.attempts.len() + self.by_log.attempts.len()
     }
 
     /// The counts since the start.
     #[must_use]
     pub fn counters(&self) -> Counters {
-        Counters { evicted: self.recogniser.attempts.evicted(), ..self.recogniser.counters }
+        self.recogniser.counters().plus(&self.by_log.counters())
+    }
+}
+
+fn follow(recogniser: &mut Recogniser, budget: &mut Budget, now: Millis, seen: &Observation, out: &mut Vec<Effect>) {
+    for recognised in recogniser.observe(now, seen, out) {
+        let Some(door) = recogniser.doors.get(recognised.door()).map(|door| door.id) else { continue };
+        out.push(match decide(&recognised, &mut recogniser.doors, budget, now) {
+            Decision::Grant(grant) => {
+                recogniser.counters.granted += 1;
+                Effect::Grant(grant)
+            }
+            Decision::Refuse(why) => {
+                recogniser.counters.refuse(why);
+                Effect::Refuse { door, origin: recognised.origin(), why }
+            }
+        });
     }
 }

@@ -151,6 +151,37 @@ impl Recogniser {
         Self { doors: Doors::new(Vec::new()), attempts, counters: Counters::default(), busy: Vec::new() }
     }
 
+    /// Takes other doors. Attempts at doors whose id stays go on.
+    pub(crate) fn reload(&mut self, doors: Vec<Door>) {
+        let old = &self.doors;
+        let new = Doors::following(doors, old);
+        for mut attempt in self.attempts.drain() {
+            let Some(door) = old.get(attempt.door) else { continue };
+            if let Some(place) = new.place(door.id).filter(|&place| new.in_force(place) == Some(attempt.sequence)) {
+                attempt.door = place;
+                self.attempts.insert(attempt, door.within);
+            }
+        }
+        self.doors = new;
+    }
+
+    /// Ends attempts whose time is up, so many at most.
+    pub(crate) fn expire(&mut self, now: Millis, most: usize, out: &mut Vec<Effect>) {
+        for _ in 0..most {
+            let Some(attempt) = self.attempts.take_expired(now) else { return };
+            let Some(door) = self.doors.get(attempt.door) else { continue };
+            if self.doors.in_force(attempt.door) == Some(attempt.sequence) {
+                self.counters.timeouts += 1;
+                out.push(Effect::TimedOut { door: door.id, origin: attempt.origin, stage: attempt.stage });
+            }
+        }
+    }
+
+    /// The counts since the start.
+    pub(crate) fn counters(&self) -> Counters {
+        Counters { evicted: self.attempts.evicted(), ..self.counters }
+    }
+
     /// Takes the attempts of the packet's origin on, begins new ones, and says which sequences are complete.
     pub(crate) fn observe(&mut self, now: Millis, seen: &Observation, out: &mut Vec<Effect>) -> Vec<Recognised> {
         let mut complete = Vec::new();

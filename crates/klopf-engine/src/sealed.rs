@@ -59,7 +59,8 @@ impl Keys {
             return Err(SealedRefusal { key: None, ..refuse(claim, Refusal::UnknownKey) });
         };
         let ahead = wall.ahead(claim.time);
-        let by_packet = claim.form == Form::Packet;
+        // Who made it is there, and makes another.
+        let by_packet = matches!(claim.form, Form::Packet | Form::Encoded);
         // Whoever copies a token to where it counts not must not spoil it. A code could be used by them, too, and is better spoiled.
         let of_time = matches!(claim.form, Form::Token | Form::Shares(_));
         let door = claim.door.and_then(|door| doors.named(door)).filter(|_| of_time);
@@ -116,7 +117,7 @@ fn in_time(claim: &Claim, ahead: i64, window: u64, doors: &Doors) -> Result<(), 
     let within = |most: u64| ahead.unsigned_abs() <= most;
     match claim.form {
         Form::Code(_) => Ok(()),
-        Form::Packet if within(window) => Ok(()),
+        Form::Packet | Form::Encoded if within(window) => Ok(()),
         Form::Token | Form::Shares(_) if ahead < 0 => {
             let door = claim.door.and_then(|door| doors.named(door));
             let most = door.map_or_else(|| Ways::default().valid_for, |door| door.ways.valid_for);

@@ -5,7 +5,7 @@ use std::net::IpAddr;
 
 use crate::Refusal;
 
-/// Names a mailbox or a guestbook.
+/// Names a mailbox, a guestbook or a log.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct SourceId(pub u16);
 
@@ -18,6 +18,8 @@ pub enum Source {
     Mail(SourceId),
     /// One guestbook or, with shares, several.
     Guestbooks(Books),
+    /// A log, into which others may write, too: whom to let in is only what the knock itself says.
+    Log(SourceId),
 }
 
 /// Up to eight guestbooks, each once.
@@ -69,19 +71,23 @@ pub enum Form {
     Shares(u8),
     /// A code of the sheet with this number.
     Code(u16),
+    /// A sequence of hits that spells it.
+    Encoded,
 }
 
 impl Form {
-    /// Under which id the counters are kept that a key has used up in this form: packets, tokens and each sheet have their own. Ids
-    /// are hashes, so another key's is met no sooner than by another hash of 64 bits.
+    /// Under which id the counters are kept that a key has used up in this form: packets, tokens, encoded sequences and each sheet have
+    /// their own. Ids are hashes, so another key's is met no sooner than by another hash of 64 bits.
     #[must_use]
     pub fn mark_of(self, key: [u8; 8]) -> [u8; 8] {
         const TOKENS: u64 = 0x746f_6b65_6e73_0000;
         const SHEETS: u64 = 0x7368_6565_7473_0000;
+        const ENCODED: u64 = 0x656e_636f_6465_0000;
         let differs = match self {
             Self::Packet => 0,
             Self::Token | Self::Shares(_) => TOKENS,
             Self::Code(sheet) => SHEETS | u64::from(sheet),
+            Self::Encoded => ENCODED,
         };
         (u64::from_be_bytes(key) ^ differs).to_be_bytes()
     }
@@ -91,16 +97,22 @@ impl Form {
     #[must_use]
     pub const fn keeps(self) -> usize {
         match self {
-            Self::Packet | Self::Code(_) => 32,
+            Self::Packet | Self::Code(_) | Self::Encoded => 32,
             Self::Token | Self::Shares(_) => Mark::MOST,
         }
     }
 }
 
-/// The ways in which sealed knocks may open a door.
+/// The ways in which a door may be opened.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Ways {
-    /// By packet.
+    /// By its sequence, in packets.
+    pub sequence: bool,
+    /// By an encoded sequence, in packets.
+    pub encoded: bool,
+    /// By either of them, or a token, in a log.
+    pub log: bool,
+    /// By sealed packet.
     pub packet: bool,
     /// By mail.
     pub mail: bool,
@@ -115,10 +127,19 @@ pub struct Ways {
 }
 
 impl Default for Ways {
-    /// By packet alone.
+    /// By packets alone: sealed ones, and those of a sequence.
     fn default() -> Self {
-        let (share_within, valid_for) = (3_600_000, 86_400_000);
-        Self { packet: true, mail: false, guestbooks: Vec::new(), quorum: 1, share_within, valid_for }
+        Self {
+            sequence: true,
+            encoded: false,
+            log: false,
+            packet: true,
+            mail: false,
+            guestbooks: Vec::new(),
+            quorum: 1,
+            share_within: 3_600_000,
+            valid_for: 86_400_000,
+        }
     }
 }
 
@@ -132,8 +153,10 @@ impl Ways {
         let quorum = usize::from(self.quorum);
         match (source, form) {
             (Source::Packet(_), Form::Packet) => yes(self.packet),
+            (Source::Packet(_), Form::Encoded) => yes(self.encoded),
+            (Source::Log(_), Form::Encoded | Form::Token) => yes(self.log),
             (Source::Mail(_), Form::Token | Form::Code(_)) => yes(self.mail),
-            (Source::Guestbooks(books), form) if form != Form::Packet => {
+            (Source::Guestbooks(books), Form::Token | Form::Shares(_) | Form::Code(_)) => {
                 let all = books.all();
                 yes(!all.is_empty() && all.iter().all(|book| self.guestbooks.contains(book)))?;
                 let shares = if let Form::Shares(shares) = form { shares.into() } else { 1 };
@@ -161,6 +184,8 @@ mod tests {
         let mail = Ways { mail: true, ..none.clone() };
         let packet = Source::Packet([192, 0, 2, 7].into());
         let post = Source::Mail(SourceId(9));
+        let log = Source::Log(SourceId(8));
+        let logged = Ways { log: true, ..none.clone() };
         for (ways, source, form, expected) in [
             (&Ways::default(), packet, Form::Packet, Ok(())),
             (&none, packet, Form::Packet, Err(Refusal::WrongWay)),
@@ -184,14 +209,22 @@ mod tests {
             (&vault, books(&[1, 2]), Form::Shares(2), Ok(())),
             (&vault, books(&[1, 4]), Form::Shares(2), Err(Refusal::WrongWay)),
             (&vault, books(&[1, 2, 3]), Form::Shares(3), Ok(())),
+            (&Ways::default(), packet, Form::Encoded, Err(Refusal::WrongWay)),
+            (&Ways { encoded: true, ..none.clone() }, packet, Form::Encoded, Ok(())),
+            (&Ways { encoded: true, ..none.clone() }, log, Form::Encoded, Err(Refusal::WrongWay)),
+            (&logged, log, Form::Encoded, Ok(())),
+            (&logged, log, Form::Token, Ok(())),
+            (&logged, log, Form::Packet, Err(Refusal::WrongWay)),
+            (&logged, packet, Form::Encoded, Err(Refusal::WrongWay)),
+            (&open, books(&[2]), Form::Encoded, Err(Refusal::WrongWay)),
         ] {
             assert_eq!(ways.take(&source, form), expected, "{ways:?} {source:?} {form:?}");
         }
     }
 
     #[test]
-    fn packets_tokens_and_sheets_are_marked_apart() {
-        let forms = [Form::Packet, Form::Token, Form::Code(0), Form::Code(1), Form::Code(2047)];
+    fn packets_tokens_sequences_and_sheets_are_marked_apart() {
+        let forms = [Form::Packet, Form::Token, Form::Encoded, Form::Code(0), Form::Code(1), Form::Code(2047)];
         let ids: std::collections::BTreeSet<_> = forms.iter().map(|form| form.mark_of([7; 8])).collect();
         assert_eq!(ids.len(), forms.len());
         assert_eq!(Form::Packet.mark_of([7; 8]), [7; 8]);

@@ -42,12 +42,16 @@ pub struct Pass {
 pub enum By {
     /// By a sequence of knocks.
     Sequence,
+    /// By an encoded sequence.
+    Encoded,
     /// By a sealed packet.
     Packet,
     /// By a token in a mail.
     Mail,
     /// By a token in a guestbook, or shares in several.
     Guestbook,
+    /// By what a log told.
+    Log,
     /// By the administrator.
     Hand,
     /// It was found in the kernel at the start, and in no journal.
@@ -60,18 +64,26 @@ impl By {
     pub const fn name(self) -> &'static str {
         match self {
             Self::Sequence => "sequence",
+            Self::Encoded => "encoded",
             Self::Packet => "packet",
             Self::Mail => "mail",
             Self::Guestbook => "guestbook",
+            Self::Log => "log",
             Self::Hand => "hand",
             Self::Adopted => "adopted",
         }
     }
 
+    /// Whether somebody has knocked.
+    #[must_use]
+    pub const fn is_knock(self) -> bool {
+        !matches!(self, Self::Hand | Self::Adopted)
+    }
+
     /// From its name.
     pub(crate) fn named(name: &str) -> Option<Self> {
-        let all = [Self::Sequence, Self::Packet, Self::Mail, Self::Guestbook, Self::Hand, Self::Adopted];
-        all.into_iter().find(|by| by.name() == name)
+        let known = [Self::Sequence, Self::Encoded, Self::Packet, Self::Mail, Self::Guestbook, Self::Log];
+        known.into_iter().chain([Self::Hand, Self::Adopted]).find(|by| by.name() == name)
     }
 }
 

@@ -74,6 +74,10 @@ fn ports(plan: &Plan, services: Option<&PortSet>) -> PortSet {
     let mut ports = PortSet::default();
     let all = plan.doors.iter().flat_map(|(_, door)| door.sequences.iter().flatten());
     all.for_each(|&port: &Port| ports.insert(port));
+    for (_, spelling) in plan.packets.iter().flat_map(|packets| &packets.encoded) {
+        let (proto, first, last) = spelling.ports();
+        (first..=last).for_each(|number| ports.insert(Port { proto, number }));
+    }
     if let Some(services) = services.filter(|_| plan.strict()) {
         ports.extend(&services.complement());
     }

@@ -10,11 +10,12 @@ use klopf_engine::{
     Books, Door, DoorId, Form, Hold, Hours, Key, KeyRef, Mark, Network, Refusal, Sealed, SealedRefusal, Source,
     SourceId, Ways,
 };
+use klopf_spa::encoded::Template;
 use klopf_spa::{Name, Psk, Public, ServerKey, Shape};
 use klopf_wire::{FlagMask, Knock, Port, Proto, TcpFlags};
 use zeroize::Zeroizing;
 
-use crate::plan::Factor;
+use crate::plan::{Factor, Spelling};
 
 /// Bytes of a message to the watch.
 pub(crate) const DOWN_SIZE: usize = 128;
@@ -43,6 +44,8 @@ pub(crate) enum Down {
     Sequence(Vec<Port>),
     /// What sealed knocks call the door before.
     Called(Name),
+    /// The encoded sequences of the door before.
+    Spelling(Spelling),
     /// What sealed knocks are sealed for, what they look like, by how many milliseconds a clock may be wrong, and since
     /// when, in milliseconds since 1970, it is known what was accepted.
     Server(ServerKey, Shape, u64, u64),
@@ -176,8 +179,17 @@ impl Down {
             Self::Begin => drop(out.u8(9)),
             Self::Interface(interface) => drop(out.u8(10).u32(*interface)),
             Self::Ping(number) => drop(out.u8(11).u64(*number)),
-            Self::Ways(Ways { packet, mail, guestbooks, quorum, share_within, valid_for }) => {
-                out.u8(21).bool(*packet).bool(*mail).u8(*quorum).u64(*share_within).u64(*valid_for);
+            Self::Ways(ways) => {
+                let Ways { sequence, encoded, log, packet, mail, guestbooks, quorum, share_within, valid_for } = ways;
+                out.u8(21)
+                    .bool(*sequence)
+                    .bool(*encoded)
+                    .bool(*log)
+                    .bool(*packet)
+                    .bool(*mail)
+                    .u8(*quorum)
+                    .u64(*share_within)
+                    .u64(*valid_for);
                 let guestbooks = guestbooks.get(..MOST_BOOKS).unwrap_or(guestbooks);
                 out.u8(u8::try_from(guestbooks.len()).unwrap_or(0));
                 for book in guestbooks {
@@ -186,6 +198,7 @@ impl Down {
             }
             Self::Sheet(sheet) => drop(out.u8(22).u16(*sheet)),
             Self::Source(id, book, name) => drop(out.u8(23).u16(id.0).bool(*book).text(name.as_bytes())),
+            Self::Spelling(Spelling { template, pause }) => drop(out.u8(25).put(&template.bytes()).u64(*pause)),
             Self::Judged(offer, verdict) => drop(out.u8(24).u32(*offer).u8(verdict.number())),
         }
         Zeroizing::new(out.bytes)
@@ -245,14 +258,16 @@ impl Down {
                 Self::Mark(id, Mark::new(floor, recent, uses, bound.then_some(device)))
             }
             21 => {
+                let (sequence, encoded, log) = (from.bool()?, from.bool()?, from.bool()?);
                 let (packet, mail, quorum) = (from.bool()?, from.bool()?, from.u8()?);
                 let (share_within, valid_for, count) = (from.u64()?, from.u64()?, usize::from(from.u8()?));
                 let books = (0..count).map(|_| from.u16().map(SourceId));
                 let guestbooks = books.collect::<Option<Vec<_>>>().filter(|_| count <= MOST_BOOKS)?;
-                Self::Ways(Ways { packet, mail, guestbooks, quorum, share_within, valid_for })
+                Self::Ways(Ways { sequence, encoded, log, packet, mail, guestbooks, quorum, share_within, valid_for })
             }
             22 => Self::Sheet(from.u16()?),
             23 => Self::Source(SourceId(from.u16()?), from.bool()?, from.name()?),
+            25 => Self::Spelling(Spelling { template: Template::read(from.take()?)?, pause: from.u64()? }),
             24 => Self::Judged(from.u32()?, Verdict::of(from.u8()?)?),
             _ => return None,
         })
@@ -421,6 +436,7 @@ impl<const N: usize> Writer<N> {
                 }
                 self
             }
+            Source::Log(log) => self.u8(3).u16(log.0).put(&[0; 15]),
         }
     }
 
@@ -430,6 +446,7 @@ impl<const N: usize> Writer<N> {
             Form::Token => self.u8(1).u16(0),
             Form::Shares(count) => self.u8(2).u16(count.into()),
             Form::Code(sheet) => self.u8(3).u16(sheet),
+            Form::Encoded => self.u8(4).u16(0),
         }
     }
 
@@ -513,6 +530,10 @@ impl<'a> Reader<'a> {
                 let books: Vec<_> = (0..Books::MOST).map(|_| self.u16().map(SourceId)).collect::<Option<_>>()?;
                 Some(Source::Guestbooks(Books::new(books.get(..count)?.iter().copied())))
             }
+            3 => {
+                let log = SourceId(self.u16()?);
+                self.take::<15>().map(|_| Source::Log(log))
+            }
             _ => None,
         }
     }
@@ -523,6 +544,7 @@ impl<'a> Reader<'a> {
             (1, 0) => Some(Form::Token),
             (2, count) => u8::try_from(count).ok().map(Form::Shares),
             (3, sheet) => Some(Form::Code(sheet)),
+            (4, 0) => Some(Form::Encoded),
             _ => None,
         }
     }
@@ -612,8 +634,10 @@ mod tests {
             Down::Factor(Factor(Zeroizing::new(vec![1; LONGEST_SECRET]))),
             Down::Mark([5; 8], Mark::new(9, 10..21, 3, Some([7; 16]))),
             Down::Mark([5; 8], Mark::new(0, [], 0, None)),
+            Down::Ways(Ways { sequence: false, encoded: true, log: true, ..Ways::default() }),
             Down::Ways(Ways { mail: true, guestbooks: (0..32).map(SourceId).collect(), quorum: 8, ..Ways::default() }),
             Down::Sheet(2047),
+            Down::Spelling(Spelling { template: Template::read([0x3c, 17, 128, 0, 15]).unwrap(), pause: 60_000 }),
             Down::Source(SourceId(u16::MAX), true, Name::new(&"x".repeat(64)).unwrap()),
             Down::Judged(u32::MAX, Verdict::Later),
         ] {
@@ -651,6 +675,12 @@ mod tests {
             Up::SealedRefused(refused(None)),
             Up::SealedRefused(refused(Some(1))),
             Up::Burnt { key: KeyRef(5), form: Form::Token, counter: u64::MAX },
+            Up::Sealed {
+                door,
+                address: v6,
+                sealed: Sealed { source: Source::Log(SourceId(9)), form: Form::Encoded, ..sealed(Hold::AsDoor) },
+                offer: None,
+            },
         ] {
             assert_eq!(Up::decode(&up.encode()), Some(up));
         }
@@ -663,7 +693,7 @@ mod tests {
         }
 
         #[test]
-        fn any_message_of_the_right_size_is_decoded_without_panic(tag in 0u8..27, rest: [u8; 32]) {
+        fn any_message_of_the_right_size_is_decoded_without_panic(tag in 0u8..28, rest: [u8; 32]) {
             let fill = |size| [tag].into_iter().chain(rest.into_iter().cycle()).take(size).collect::<Vec<u8>>();
             if let Some(up) = Up::decode(&fill(UP_SIZE)) {
                 prop_assert_eq!(Up::decode(&up.encode()), Some(up));

@@ -5,8 +5,9 @@ use std::collections::HashMap;
 use klopf_brief::Brief;
 use klopf_engine::{Door, DoorId, Key, KeyRef};
 use klopf_gate::Guarded;
+use klopf_spa::encoded::{Template, Transport};
 use klopf_spa::{HOP_STEP, PacketPort, Psk, Public, ServerKey, Way};
-use klopf_wire::{Port, PortSet};
+use klopf_wire::{Port, PortSet, Proto};
 use zeroize::Zeroizing;
 
 /// A configuration in the daemon's terms.
@@ -39,6 +40,28 @@ pub(crate) struct Packets {
     pub(crate) window: u64,
     /// Ascending by [`KeyRef`] once they have theirs.
     pub(crate) people: Vec<Person>,
+    /// The encoded sequences of doors.
+    pub(crate) encoded: Vec<(DoorId, Spelling)>,
+}
+
+/// What encoded sequences of a door are made of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Spelling {
+    pub(crate) template: Template,
+    /// Milliseconds between two hits at most.
+    pub(crate) pause: u64,
+}
+
+impl Spelling {
+    /// The protocol, and the first and last of the ports that are hit.
+    pub(crate) fn ports(&self) -> (Proto, u16, u16) {
+        let Template { span, transport, .. } = self.template;
+        let proto = match transport {
+            Transport::Tcp => Proto::Tcp,
+            Transport::Udp => Proto::Udp,
+        };
+        (proto, span.first(), span.first().saturating_add(span.size() - 1))
+    }
 }
 
 /// Somebody who may send them.
@@ -180,7 +203,7 @@ mod tests {
         let mut packets = |mut people: Vec<Person>| {
             ids.assign_keys(&mut people);
             let way = Way { port: PacketPort::Hop, shape: klopf_spa::Shape::None };
-            Packets { server: ServerKey::new([1; 32]), way, window: 1, people }
+            Packets { server: ServerKey::new([1; 32]), way, window: 1, people, encoded: Vec::new() }
         };
         let first = packets(vec![person("a", 1), person("b", 2), person("c", 3)]);
         let then = packets(vec![person("d", 4), person("c", 3), person("a", 9), person("b", 2)]);

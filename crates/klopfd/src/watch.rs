@@ -1,5 +1,6 @@
 //! The watch: reads packets, recognises knocks and tells the keeper. No rights, no files, no way out but the pair.
 
+mod encoded;
 mod letters;
 mod sealed;
 mod shares;
@@ -17,6 +18,7 @@ use klopf_engine::{Claim, Door, DoorId, Effect, Engine, Grant, Limits, Millis, R
 use klopf_sys::{PacketSocket, Pair, Received, Ring, SandboxError, User, Wait, clock, wait};
 use klopf_wire::{Malformed, parse_datagram, parse_packet};
 
+use self::encoded::{Encoded, Medium};
 use self::letters::Letters;
 use self::sealed::{Seals, Staged};
 use self::sight::Sight;
@@ -73,7 +75,8 @@ pub(crate) fn main(handed: Handed) -> ExitCode {
 
 fn prepare(handed: Handed) -> Result<Watch, Box<dyn std::error::Error>> {
     let (ring, datagrams) = (Ring::map(handed.packets)?, Ring::map(handed.datagrams)?);
-    let engine = Engine::new(Limits::default(), clock::random()?);
+    let chance = clock::random()?;
+    let engine = Engine::new(Limits::default(), chance);
     let mut watch = Watch {
         messages: handed.messages,
         letters: Letters::new(handed.letters),
@@ -92,6 +95,7 @@ fn prepare(handed: Handed) -> Result<Watch, Box<dyn std::error::Error>> {
         counts: Counts::default(),
         strange: Strange::default(),
         debug: handed.debug,
+        chance,
         ready: None,
     };
     // The first reading looks for the kernel's page of clocks and the time zone, with calls that are forbidden later.
@@ -123,6 +127,8 @@ struct Watch {
     counts: Counts,
     strange: Strange,
     debug: bool,
+    /// Random, so that nobody can choose origins that collide.
+    chance: [u8; 16],
     /// What is to be said when the first doors are in force.
     ready: Option<Up>,
 }
@@ -158,6 +164,7 @@ impl Watch {
             }
             let now = clock::monotonic_ms();
             self.engine.expire(Millis(now), &mut self.effects);
+            self.seals.encoded.iter_mut().for_each(|encoded| encoded.forget(now));
             if packets {
                 self.look(now);
             }
@@ -175,13 +182,14 @@ impl Watch {
     /// How long there is nothing to do but to wait; for ever if nobody knocks.
     fn until_next(&self) -> Option<Duration> {
         let timeout = self.engine.next_timeout().map(|Millis(at)| at);
-        let next = [timeout, self.telling.next()].into_iter().flatten().min()?;
+        let encoded = self.seals.encoded.as_ref().and_then(Encoded::next);
+        let next = [timeout, encoded, self.telling.next()].into_iter().flatten().min()?;
         Some(Duration::from_millis(next.saturating_sub(clock::monotonic_ms())))
     }
 
     /// Takes in packets, a bounded number of them.
     fn look(&mut self, now: u64) {
-        let Self { ring, engine, sight, effects, counts, outbox, .. } = self;
+        let Self { ring, engine, sight, effects, counts, outbox, seals, .. } = self;
         let debug = self.debug;
         ring.drain(PACKETS_AT_ONCE, |frame| {
             counts.packets += 1;
@@ -192,6 +200,7 @@ impl Watch {
                             outbox.push_back(Up::Packet(knock).encode());
                         }
                         engine.observe(Millis(now), &seen, effects);
+                        seals.hit(engine, Millis(now), Medium::Packet, &seen, effects);
                     }
                 }
                 Err(why) => {
@@ -372,12 +381,14 @@ impl Watch {
             Down::CommitDoors => {
                 self.strict = self.staged_doors.iter().filter(|door| door.strict).map(|door| door.id).collect();
                 let (doors, staged) = (std::mem::take(&mut self.staged_doors), std::mem::take(&mut self.staged_seals));
-                self.seals = staged.commit(&mut self.engine, &doors, std::mem::take(&mut self.seals));
+                let before = std::mem::take(&mut self.seals);
+                self.seals = staged.commit(&mut self.engine, &doors, before, self.chance);
                 self.engine.reload(doors);
                 self.letters.again();
                 self.ready.take().into_iter().for_each(|ready| self.post(ready));
             }
             Down::Called(_)
+            | Down::Spelling(_)
             | Down::Server(..)
             | Down::Key(_)
             | Down::Secrets(..)

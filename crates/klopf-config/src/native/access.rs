@@ -7,6 +7,8 @@ use super::doors::Place;
 use super::keys::Written;
 use super::report::{Report, Wrong};
 use super::sources::{self, Sources};
+use klopf_spa::encoded::Whom;
+
 use super::{Config, Door, Key, MOST_KEYS, Sections, Way, ways};
 use crate::suggest::{listed, nearest};
 
@@ -116,12 +118,20 @@ impl Access<'_> {
             && match way {
                 Way::Packet => self.opened_by_key,
                 Way::Sequence => self.place.sequence.is_some(),
-                Way::Mail | Way::Guestbook => self.opened_by_key && self.sources.has(way) && !self.door.second_factor,
+                Way::Encoded => self.place.encoded.is_some() && self.by_key_without_code(),
+                // By hits, or by a token.
+                Way::Log => self.sources.has(way) && (self.place.sequence.is_some() || self.by_key_without_code()),
+                Way::Mail | Way::Guestbook => self.sources.has(way) && self.by_key_without_code(),
             }
     }
 
+    fn by_key_without_code(&self) -> bool {
+        self.opened_by_key && !self.door.second_factor
+    }
+
     fn by_any(&self) -> bool {
-        self.by(Way::Packet) || self.by(Way::Sequence) || self.by_token()
+        let hits = [Way::Packet, Way::Sequence, Way::Encoded, Way::Log];
+        hits.into_iter().any(|way| self.by(way)) || self.by_token()
     }
 
     fn by_token(&self) -> bool {
@@ -131,7 +141,7 @@ impl Access<'_> {
     /// Warns of a door that nothing opens, and of ways that lead nowhere or round its terms.
     fn check(&self, report: &mut Report<'_>) {
         let name = &self.door.name;
-        if !self.by(Way::Packet) && !self.by_token() {
+        if ![Way::Packet, Way::Encoded, Way::Log].iter().any(|way| self.by(*way)) && !self.by_token() {
             for span in &self.place.key_words {
                 let text = "a sequence has nothing to put in place of `{key}`";
                 warn(report, span, text, "use `{ip}` or `{door}`, or leave it out");
@@ -140,17 +150,18 @@ impl Access<'_> {
         if !self.by_any() {
             return self.by_nothing(report);
         }
-        if let Some(sequence) = self.place.sequence.as_ref().filter(|_| !self.by(Way::Sequence)) {
+        let by_sequence = self.by(Way::Sequence) || self.by(Way::Log);
+        if let Some(sequence) = self.place.sequence.as_ref().filter(|_| !by_sequence) {
             let help = "add `sequence` to `via`, or remove the sequence";
             let text = format!("the sequence of door `{name}` opens nothing: `via` leaves it out");
             warn(report, sequence, text, help);
         }
-        let with_key = [Way::Packet, Way::Mail, Way::Guestbook];
-        if self.opened_by_key && !with_key.iter().any(|way| self.door.takes(*way)) {
+        if self.opened_by_key && !Way::BY_KEY.iter().any(|way| self.door.takes(*way)) {
             let span = self.place.keys.first().map_or(&self.place.name, |(_, span)| span);
             let help = "add `packet` to `via`, or take the door from the keys";
             warn(report, span, format!("no key opens door `{name}`: its `via` leaves out `packet`"), help);
         }
+        self.encoded(report);
         self.empty_ways(report);
         self.round_second_factor(report);
         self.tokens(report);
@@ -172,11 +183,40 @@ impl Access<'_> {
         warn(report, &self.place.name, format!("only `klopf grant` can open door `{name}`"), help);
     }
 
+    /// Warns of an encoded sequence that opens nothing, or leads round the terms of the door.
+    fn encoded(&self, report: &mut Report<'_>) {
+        let (Some(span), Some(encoded)) = (&self.place.encoded, &self.door.encoded) else { return };
+        let name = &self.door.name;
+        if self.door.second_factor {
+            let help = "remove `encoded`, or `second-factor`";
+            return warn(report, span, format!("door `{name}` asks for a code, which no encoded sequence has"), help);
+        }
+        if !self.opened_by_key {
+            let help = format!("make one: klopf invite NAME --door {name}");
+            return warn(report, span, format!("there is no key whose encoded sequences open door `{name}`"), &help);
+        }
+        if !self.by(Way::Encoded) && !self.by(Way::Log) {
+            let text = format!("the encoded sequences of door `{name}` open nothing: `via` leaves them out");
+            return warn(report, span, text, "add `encoded` to `via`, or remove the line");
+        }
+        if encoded.template.fields.whom == Whom::Observed && !self.by(Way::Encoded) {
+            let text =
+                format!("the encoded sequences of door `{name}` do not say for whom, and no log is believed in that");
+            warn(report, span, text, "add `addr` or `addr6` to `fields`");
+        }
+        let ports = encoded.ports();
+        if let Some(common) = self.door.guard.iter().find_map(|guarded| guarded.common(&ports)) {
+            let text = format!("door `{name}` guards {common}, which its encoded sequences hit");
+            warn(report, span, text, "let `encoded` have other ports");
+        }
+    }
+
     /// Warns of what `via` names and does not open the door.
     fn empty_ways(&self, report: &mut Report<'_>) {
         let Some(via) = &self.place.via else { return };
         let name = &self.door.name;
-        let with_key = [Way::Packet, Way::Mail, Way::Guestbook].into_iter().filter(|way| self.door.takes(*way));
+        let with_key = [Way::Packet, Way::Encoded, Way::Mail, Way::Guestbook].into_iter();
+        let with_key = with_key.filter(|way| self.door.takes(*way));
         let words: Vec<_> = with_key.filter(|_| !self.opened_by_key).map(ways::word).collect();
         if !words.is_empty() {
             let words = listed(&words);
@@ -186,6 +226,10 @@ impl Access<'_> {
         if self.door.takes(Way::Sequence) && !self.by(Way::Sequence) {
             let help = "add a `sequence`, or leave it out of `via`";
             warn(report, via, format!("door `{name}` has no sequence"), help);
+        }
+        if self.door.takes(Way::Encoded) && self.place.encoded.is_none() {
+            let help = "add `encoded = { ports = \"40000-40255\" }`, or leave it out of `via`";
+            warn(report, via, format!("door `{name}` has no encoded sequences"), help);
         }
         for way in [Way::Mail, Way::Guestbook].into_iter().filter(|way| self.opened_by_key && self.door.takes(*way)) {
             let word = ways::word(way);
@@ -228,7 +272,8 @@ impl Access<'_> {
         }
         let quorum = self.place.quorum.as_ref().filter(|_| self.door.quorum > 1 && self.by(Way::Guestbook));
         if let Some(quorum) = quorum.filter(|_| self.by(Way::Mail)) {
-            let others = [Way::Packet, Way::Sequence, Way::Guestbook].into_iter().filter(|way| self.by(*way));
+            let others =
+                [Way::Packet, Way::Sequence, Way::Encoded, Way::Guestbook].into_iter().filter(|way| self.by(*way));
             let others: Vec<_> = others.map(|way| format!("\"{}\"", ways::word(way))).collect();
             let help = format!("write `via = [{}]`, or remove the line", others.join(", "));
             let text = format!("one mail opens door `{name}` by a whole token, without its `quorum`");

@@ -8,12 +8,13 @@ use klopf_wire::Port;
 use toml::de::DeTable;
 
 use super::report::{Entry, Key, Report, Value, Wrong, in_order};
-use super::{Closed, Door, IfKlopfdDies, Way, guard, tokens, values, ways};
+use super::{Closed, Door, IfKlopfdDies, Way, encoded, guard, tokens, values, ways};
 use crate::scan;
 use crate::suggest::nearest;
 
-pub(super) const KEYS: [&str; 22] = [
+pub(super) const KEYS: [&str; 23] = [
     "sequence",
+    "encoded",
     "within",
     "guard",
     "open-for",
@@ -50,6 +51,7 @@ const PLACEHOLDERS: [&str; 4] = ["ip", "door", "key", "port"];
 pub(super) struct Place {
     pub(super) name: Range<usize>,
     pub(super) sequence: Option<Range<usize>>,
+    pub(super) encoded: Option<Range<usize>>,
     pub(super) guard: Option<Range<usize>>,
     pub(super) via: Option<Range<usize>>,
     pub(super) second_factor: Option<Range<usize>>,
@@ -87,6 +89,11 @@ pub(super) fn read_all(table: &DeTable<'_>, report: &mut Report<'_>) -> (Vec<Doo
         let place = places.get(index).and_then(|place| place.sequence.clone()).unwrap_or_default();
         report.warn(place, Wrong::new(text, "fine if that is meant; else change one of the sequences"));
     }
+    if let Some(index) = encoded::beyond(&doors) {
+        let text = format!("encoded sequences have more than {} different ranges of ports", encoded::MOST);
+        let place = places.get(index).and_then(|place| place.encoded.clone()).unwrap_or_default();
+        report.fault(place, Wrong::new(text, "let doors share them: a sequence says for which door it is"));
+    }
     for (index, wrong) in guard::conflicts(&doors) {
         report.missing(places.get(index).and_then(|place| place.guard.clone()).unwrap_or_default(), wrong);
     }
@@ -104,6 +111,11 @@ fn read(name: &Key<'_>, table: &DeTable<'_>, report: &mut Report<'_>) -> (Door, 
             "sequence" => {
                 place.sequence = Some(value.span());
                 door.sequence = sequence(&door.name, value, report).unwrap_or_default();
+            }
+            "encoded" => {
+                place.encoded = Some(value.span());
+                door.encoded = encoded::read(value, report);
+                place.unsure |= door.encoded.is_none();
             }
             "within" => {
                 let within = duration("within", value, LONGEST_WITHIN, report);
@@ -156,7 +168,7 @@ fn read(name: &Key<'_>, table: &DeTable<'_>, report: &mut Report<'_>) -> (Door, 
     if !terms_known {
         door.guard.clear();
     }
-    if !door.takes(Way::Sequence) {
+    if !door.takes(Way::Sequence) && !door.takes(Way::Log) {
         door.sequence.clear();
     }
     (door, place)
@@ -167,6 +179,7 @@ fn unwritten(name: String) -> Door {
     Door {
         name,
         sequence: Vec::new(),
+        encoded: None,
         keys: None,
         second_factor: false,
         via: None,

@@ -127,6 +127,15 @@ pub enum Way {
     Mail,
     /// A token, its shares or a code in guestbooks.
     Guestbook,
+    /// A sequence of hits that spells a sealed knock.
+    Encoded,
+    /// A sequence of either kind, or a token, in a log.
+    Log,
+}
+
+impl Way {
+    /// Those that take a key.
+    pub const BY_KEY: [Self; 5] = [Self::Packet, Self::Encoded, Self::Log, Self::Mail, Self::Guestbook];
 }
 
 impl Door {
@@ -160,6 +169,8 @@ impl super::Config {
             Way::Sequence => false,
             Way::Mail => !self.mails.is_empty() && !door.second_factor,
             Way::Guestbook => !self.guestbooks.is_empty() && !door.second_factor,
+            Way::Encoded => door.encoded.is_some() && !door.second_factor,
+            Way::Log => !self.logs.is_empty() && !door.second_factor,
         };
         has && door.takes(way) && Self::may_open(key, door)
     }

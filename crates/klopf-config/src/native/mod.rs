@@ -4,6 +4,7 @@ mod access;
 pub mod client;
 mod daemon;
 mod doors;
+pub mod encoded;
 mod guard;
 mod guestbooks;
 mod hours;
@@ -32,13 +33,15 @@ use klopf_wire::{Port, Proto};
 use toml::de::DeTable;
 
 use self::doors::Place;
+pub use self::encoded::Encoded;
 pub use self::hours::Hours;
 pub use self::key::{Key, KeyList, Packet, Totp, Way};
 use self::keys::Written;
 pub use self::moment::text as moment_text;
-use self::report::{Report, Wrong, in_order};
+pub use self::report::Wrong;
+use self::report::{Report, in_order};
 pub use self::sheets::with_revoked_sheet;
-pub use self::source::{Delivery, Format, Guestbook, Imap, Mail, Mailbox, Maildir, PageUrl, Taken};
+pub use self::source::{Delivery, Format, Guestbook, Imap, Log, LogFrom, Mail, Mailbox, Maildir, PageUrl, Taken};
 use self::sources::Sources;
 use crate::fault::{MAX_FAULTS, place};
 pub use crate::{Fault, Faults};
@@ -63,6 +66,8 @@ pub struct Config {
     pub mails: Vec<Mail>,
     /// `[guestbook.NAME]`, in file order.
     pub guestbooks: Vec<Guestbook>,
+    /// `[log.NAME]`, in file order.
+    pub logs: Vec<Log>,
 }
 
 /// What concerns the daemon as a whole.
@@ -182,6 +187,8 @@ pub struct Door {
     pub name: String,
     /// The hits that open it, at most 32. Empty: none do, or its `via` leaves them out.
     pub sequence: Vec<Port>,
+    /// The encoded sequences that open it, by whom of `keys` they are.
+    pub encoded: Option<Encoded>,
     /// The keys that may open it, see [`Config::may_open`].
     pub keys: Option<KeyList>,
     /// Whether a sealed knock needs a code (RFC 6238) besides.

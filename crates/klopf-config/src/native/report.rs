@@ -18,9 +18,11 @@ pub(super) type Entry<'t, 'a> = (&'t Key<'a>, &'t Value<'a>);
 const MOST_BROKEN: usize = 1000;
 
 /// What is wrong and what to do.
-pub(super) struct Wrong {
-    pub(super) text: String,
-    pub(super) help: String,
+pub struct Wrong {
+    /// What is wrong.
+    pub text: String,
+    /// What to do.
+    pub help: String,
 }
 
 impl Wrong {

@@ -38,7 +38,8 @@ impl Sources {
         match way {
             Way::Mail => !self.mails.is_empty(),
             Way::Guestbook => !self.guestbooks.is_empty(),
-            Way::Packet | Way::Sequence => true,
+            Way::Log => false,
+            Way::Packet | Way::Sequence | Way::Encoded => true,
         }
     }
 }

@@ -5,6 +5,7 @@ use proptest::prelude::*;
 use super::*;
 use crate::check;
 
+mod encoded;
 mod masked;
 mod sealed;
 mod tokens;
@@ -79,8 +80,10 @@ fn every_key_is_read() {
         },
         mails: Vec::new(),
         guestbooks: Vec::new(),
+        logs: Vec::new(),
         doors: vec![Door {
             name: "ssh".into(),
+            encoded: None,
             sequence: vec![Port::tcp(42000), Port::udp(23000), Port::tcp(1337), Port::tcp(3000)],
             keys: None,
             second_factor: false,

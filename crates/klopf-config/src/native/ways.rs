@@ -9,10 +9,14 @@ use crate::suggest::{listed, nearest};
 
 pub(super) const KEYS: [&str; 3] = ["keys", "second-factor", "via"];
 
-const WAYS: [(&str, Way); 4] =
-    [("packet", Way::Packet), ("sequence", Way::Sequence), ("mail", Way::Mail), ("guestbook", Way::Guestbook)];
-/// Ways that are known and not yet there.
-const LATER: [&str; 2] = ["encoded", "log"];
+const WAYS: [(&str, Way); 6] = [
+    ("packet", Way::Packet),
+    ("sequence", Way::Sequence),
+    ("encoded", Way::Encoded),
+    ("log", Way::Log),
+    ("mail", Way::Mail),
+    ("guestbook", Way::Guestbook),
+];
 
 /// As it is written in `via`.
 pub(super) fn word(way: Way) -> &'static str {
@@ -85,16 +89,11 @@ fn via(list: &Value<'_>, report: &mut Report<'_>) -> Option<Vec<Way>> {
             }
             continue;
         }
-        let wrong = if LATER.contains(&text) {
-            Wrong::new(format!("this version cannot open doors via `{text}` yet"), format!("leave out `{text}`"))
-        } else {
-            let help = match nearest(text, &words).or_else(|| nearest(text, &LATER)) {
-                Some(meant) => format!("did you mean `{meant}`?"),
-                None => format!("the ways are {}", listed(&words)),
-            };
-            Wrong::new(format!("`{text}` is no way to knock"), help)
+        let help = match nearest(text, &words) {
+            Some(meant) => format!("did you mean `{meant}`?"),
+            None => format!("the ways are {}", listed(&words)),
         };
-        report.fault(element.span(), wrong);
+        report.fault(element.span(), Wrong::new(format!("`{text}` is no way to knock"), help));
     }
     Some(ways)
 }

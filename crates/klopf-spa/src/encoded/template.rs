@@ -105,6 +105,19 @@ impl Fields {
         whom + of(self.port, 16) + of(self.hold, 6) + of(self.flags, 4)
     }
 
+    fn of_byte(byte: u8) -> Option<Self> {
+        let whom = match byte & 7 {
+            0 => Whom::Observed,
+            1 => Whom::V4,
+            2 => Whom::V4Net,
+            3 => Whom::V6,
+            4 => Whom::V6Net,
+            _ => return None,
+        };
+        let has = |bit: u8| byte >> bit & 1 == 1;
+        (byte < 1 << 6).then_some(Self { whom, port: has(3), hold: has(4), flags: has(5) })
+    }
+
     fn byte(self) -> u8 {
         let whom = match self.whom {
             Whom::Observed => 0,
@@ -140,8 +153,9 @@ impl Template {
         (self.length() * self.span.data_bits()).saturating_sub(self.head_bits())
     }
 
-    /// What the tag covers of it.
-    pub(super) fn bytes(&self) -> [u8; 5] {
+    /// What the tag covers of it, and an invitation says.
+    #[must_use]
+    pub fn bytes(&self) -> [u8; 5] {
         let Self { span: Span { first, bits }, transport, fields } = *self;
         let transport = match transport {
             Transport::Tcp => 6,
@@ -149,6 +163,19 @@ impl Template {
         };
         let [f0, f1] = first.to_be_bytes();
         [fields.byte(), transport, f0, f1, bits]
+    }
+
+    /// Reads [`Template::bytes`]; none if they are none.
+    #[must_use]
+    pub fn read([fields, transport, f0, f1, bits]: [u8; 5]) -> Option<Self> {
+        let first = u16::from_be_bytes([f0, f1]);
+        let last = first.checked_add(1_u16.checked_shl(bits.into())?.checked_sub(1)?)?;
+        let transport = match transport {
+            6 => Transport::Tcp,
+            17 => Transport::Udp,
+            _ => return None,
+        };
+        Some(Self { span: Span::new(first, last)?, transport, fields: Fields::of_byte(fields)? })
     }
 
     fn head_bits(&self) -> usize {

@@ -190,6 +190,8 @@ fn leases(status: &Status) -> Vec<[String; 5]> {
                 OpenedBy::Packet => "a sealed knock",
                 OpenedBy::Mail => "a mail",
                 OpenedBy::Guestbook => "a guestbook",
+                OpenedBy::Encoded => "an encoded sequence",
+                OpenedBy::Log => "a log",
                 OpenedBy::Hand => "by hand",
                 OpenedBy::Adopted => "an earlier klopfd",
             }

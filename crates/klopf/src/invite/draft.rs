@@ -124,7 +124,7 @@ impl Draft {
 
 /// Whether there is a way for the key through the door.
 pub(super) fn has_way(config: &Config, key: &Key, door: &Door) -> bool {
-    [Way::Packet, Way::Mail, Way::Guestbook].into_iter().any(|way| config.opens_by(way, key, door))
+    Way::BY_KEY.into_iter().any(|way| config.opens_by(way, key, door))
 }
 
 /// What a client must know to bring a token in shares; none of a door that takes it whole.
@@ -242,6 +242,12 @@ fn opens(key: &Key, door: &Door, config: &Config, files: &Files, main: &Path) ->
 
 /// Why none of the ways that the door takes is one for a key.
 fn no_way(config: &Config, door: &Door) -> &'static str {
+    if door.takes(Way::Encoded) || door.takes(Way::Log) {
+        return match door.second_factor {
+            true => "it asks for a code, which only a packet has, and its `via` leaves out \"packet\"",
+            false => "its `via` leaves out \"packet\", and it has no `encoded`",
+        };
+    }
     match (door.takes(Way::Mail), door.takes(Way::Guestbook)) {
         (false, false) => "its `via` leaves out \"packet\"",
         _ if door.second_factor && !(config.mails.is_empty() && config.guestbooks.is_empty()) => {

@@ -389,9 +389,11 @@ impl<F: Face> Keeper<'_, F> {
                 origin,
                 by: match by {
                     By::Sequence => OpenedBy::Sequence,
+                    By::Encoded => OpenedBy::Encoded,
                     By::Packet => OpenedBy::Packet,
                     By::Mail => OpenedBy::Mail,
                     By::Guestbook => OpenedBy::Guestbook,
+                    By::Log => OpenedBy::Log,
                     By::Hand => OpenedBy::Hand,
                     By::Adopted => OpenedBy::Adopted,
                 },

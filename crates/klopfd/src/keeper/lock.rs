@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use klopf_control::TrialNews;
 use klopf_gate::firewall::Hold;
-use klopf_gate::{By, Connection, Gate, Guarded, Known};
+use klopf_gate::{Connection, Gate, Guarded, Known};
 
 use super::guarding::Changed;
 use crate::control::ConnectionId;
@@ -191,10 +191,7 @@ impl Trial {
         let known = gate.known_connections();
         let mut news = Vec::new();
         let by_knock = |lease: &klopf_gate::Lease| {
-            let knocked = lease
-                .pass
-                .as_ref()
-                .is_some_and(|pass| matches!(pass.by, By::Sequence | By::Packet | By::Mail | By::Guestbook));
+            let knocked = lease.pass.as_ref().is_some_and(|pass| pass.by.is_knock());
             knocked && lease.opened.is_some_and(|opened| opened >= self.began) && self.prove.contains(&lease.door)
         };
         let leases: Vec<_> = gate.in_force().filter(by_knock).collect();

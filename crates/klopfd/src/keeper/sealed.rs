@@ -143,7 +143,7 @@ impl<F: Face> Keeper<'_, F> {
         let text = format!("{whose}{}", in_words(refusal));
         let (origin, via) = match refusal.source {
             Source::Packet(origin) => (Some(origin), None),
-            Source::Mail(_) | Source::Guestbooks(_) => (refusal.address, Some(via)),
+            Source::Mail(_) | Source::Guestbooks(_) | Source::Log(_) => (refusal.address, Some(via)),
         };
         self.memory.refused_via(door.as_deref().unwrap_or(NO_DOOR), origin, via, refusal.why.name(), text);
     }
@@ -152,7 +152,7 @@ impl<F: Face> Keeper<'_, F> {
     fn via(&self, source: &Source) -> String {
         match source {
             Source::Packet(origin) => origin.to_string(),
-            Source::Mail(mail) => self.source_name(*mail),
+            Source::Mail(source) | Source::Log(source) => self.source_name(*source),
             Source::Guestbooks(books) => {
                 let names: Vec<_> = books.all().iter().map(|book| self.source_name(*book)).collect();
                 names.join(", ")

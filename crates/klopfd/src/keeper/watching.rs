@@ -278,7 +278,11 @@ impl Watching {
                 let sequences = door.sequences.iter().map(|ports| Down::Sequence(ports.clone()));
                 let called = Name::new(name).filter(|_| plan.packets.is_some()).map(Down::Called);
                 let ways = called.is_some().then(|| Down::Ways(door.ways.clone()));
-                self.post([Down::Door(door.clone())].into_iter().chain(sequences).chain(called).chain(ways));
+                let encoded = plan.packets.iter().flat_map(|packets| &packets.encoded);
+                let spelled = encoded.filter(|(id, _)| *id == door.id).map(|(_, spelling)| Down::Spelling(*spelling));
+                self.post(
+                    [Down::Door(door.clone())].into_iter().chain(sequences).chain(called).chain(ways).chain(spelled),
+                );
             }
             plan.packets.iter().for_each(|packets| self.tell_packets(packets, earliest));
             self.post(plan.brief.sources.iter().filter_map(|source| {

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use klopf_config::native::{self as config, Config, Door as Native, PortRange};
 use klopf_control::DoorStatus;
-use klopf_engine::{Door, DoorId, Sealed, Source, Ways};
+use klopf_engine::{Door, DoorId, Form, Sealed, Source, Ways};
 use klopf_gate::firewall::{Guard, Hold, Network, Ports, TCP, UDP};
 use klopf_gate::{By, Command, Guarded, Order, Pass};
 use klopf_spa::ServerKey;
@@ -93,9 +93,11 @@ impl Doors {
         let native = self.by_id.get(&door)?;
         let hold = sealed.hold.lease(milliseconds(native.open_for.unwrap_or(OPEN_FOR)));
         let (by, origin) = match sealed.source {
+            Source::Packet(origin) if sealed.form == Form::Encoded => (By::Encoded, origin),
             Source::Packet(origin) => (By::Packet, origin),
             Source::Mail(_) => (By::Mail, address),
             Source::Guestbooks(_) => (By::Guestbook, address),
+            Source::Log(_) => (By::Log, address),
         };
         Some(order(native, address, (by, Some(who)), Some(origin), Some(hold)))
     }

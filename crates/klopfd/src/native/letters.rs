@@ -56,6 +56,9 @@ impl SourceIds {
     pub(super) fn ways(&mut self, config: &Config, door: &Door) -> Ways {
         let books = config.books_of(door).filter(|_| door.takes(Way::Guestbook));
         Ways {
+            sequence: door.takes(Way::Sequence),
+            encoded: door.takes(Way::Encoded),
+            log: door.takes(Way::Log) && !config.logs.is_empty(),
             packet: door.takes(Way::Packet),
             mail: door.takes(Way::Mail) && !config.mails.is_empty(),
             guestbooks: books.map(|book| SourceId(self.guestbook(&book.name))).collect(),

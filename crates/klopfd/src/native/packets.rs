@@ -10,7 +10,7 @@ use zeroize::Zeroizing;
 
 use super::doors::milliseconds;
 use crate::keeper::reason;
-use crate::plan::{Factor, Packets, Person};
+use crate::plan::{Factor, Packets, Person, Spelling};
 
 /// Reads the server's key; none if there is none and no key of anybody needs it.
 ///
@@ -32,14 +32,19 @@ pub(super) fn server_key(config_path: &Path, config: &Config) -> Result<Option<S
 
 /// How sealed knocks come, and from whom; keys are without their ids.
 pub(super) fn packets(config: &Config, server: &ServerKey, doors: &[(String, Door)]) -> Packets {
-    let people = config.keys.iter().map(|key| person(config, key, doors)).collect();
+    let people: Vec<_> = config.keys.iter().map(|key| person(config, key, doors)).collect();
     let window = milliseconds(config.packet.window);
-    Packets { server: server.clone(), way: config.packet.way(&server.public()), window, people }
+    let spelled = config.doors.iter().zip(doors).filter_map(|(native, (_, door))| {
+        let config::Encoded { template, within } = native.encoded?;
+        Some((door.id, Spelling { template, pause: milliseconds(within) }))
+    });
+    let encoded =
+        spelled.filter(|(id, _)| people.iter().any(|person: &Person| person.key.doors.contains(id))).collect();
+    Packets { server: server.clone(), way: config.packet.way(&server.public()), window, people, encoded }
 }
 
 fn person(config: &Config, key: &config::Key, doors: &[(String, Door)]) -> Person {
-    let ways = [Way::Packet, Way::Mail, Way::Guestbook];
-    let may = |door: &&config::Door| ways.iter().any(|way| config.opens_by(*way, key, door));
+    let may = |door: &&config::Door| Way::BY_KEY.into_iter().any(|way| config.opens_by(way, key, door));
     let names: Vec<&str> = config.doors.iter().filter(may).map(|door| door.name.as_str()).collect();
     let allowed = doors.iter().filter(|(name, _)| names.contains(&name.as_str())).map(|(_, door)| door.id).collect();
     let hours = |hours: &config::Hours| {

@@ -4,16 +4,18 @@ use std::collections::HashMap;
 use std::net::IpAddr;
 
 use klopf_engine::{
-    Claim, Code, Door, DoorId, Effect, Engine, Form, Key, KeyRef, Millis, Refusal, SealedRefusal, Source, SourceId,
-    Wall,
+    Claim, Code, Door, DoorId, Effect, Engine, Form, Key, KeyRef, Millis, Observation, Refusal, SealedRefusal, Source,
+    SourceId, Wall,
 };
 use klopf_spa::{Knock, Name, NotOpened, Opener, Psk, Public, Scratch, ServerKey, Shape, totp_fits};
 use klopf_sys::clock;
+use klopf_wire::{FlagMask, Proto};
 use zeroize::Zeroizing;
 
+use super::encoded::{Encoded, Medium};
 use super::tokens::Opens;
 use crate::message::Down;
-use crate::plan::Factor;
+use crate::plan::{Factor, Spelling};
 
 /// What opens sealed knocks.
 #[derive(Default)]
@@ -22,6 +24,8 @@ pub(super) struct Seals {
     /// What opens what the courier offers.
     pub(super) letters: Option<Opens>,
     factors: HashMap<KeyRef, Zeroizing<Vec<u8>>>,
+    /// What follows encoded sequences, if a door has any.
+    pub(super) encoded: Option<Encoded>,
     doors: HashMap<Name, DoorId>,
     scratch: Box<Scratch>,
 }
@@ -34,6 +38,7 @@ pub(super) struct Staged {
     earliest: u64,
     keys: Vec<Person>,
     called: HashMap<Name, DoorId>,
+    spelled: Vec<(DoorId, Spelling)>,
     sources: HashMap<SourceId, (bool, Name)>,
 }
 
@@ -49,6 +54,7 @@ impl Staged {
         let last = self.keys.last_mut();
         match (message, last) {
             (Down::Called(name), _) => self.called.extend(door.map(|door| (name, door.id))),
+            (Down::Spelling(spelling), _) => self.spelled.extend(door.map(|door| (door.id, spelling))),
             (Down::Server(key, shape, window, earliest), _) => {
                 (self.server, self.window, self.earliest) = (Some((key, shape)), window, earliest);
             }
@@ -64,8 +70,8 @@ impl Staged {
         }
     }
 
-    /// Puts it into force, in the place of what was before.
-    pub(super) fn commit(self, engine: &mut Engine, doors: &[Door], before: Seals) -> Seals {
+    /// Puts it into force, in the place of what was before. `chance` is random.
+    pub(super) fn commit(self, engine: &mut Engine, doors: &[Door], before: Seals, chance: [u8; 16]) -> Seals {
         let Some((server, shape)) = self.server else {
             engine.reload_keys(Vec::new());
             return Seals::default();
@@ -88,7 +94,12 @@ impl Staged {
         engine.set_earliest(self.earliest);
         letters.go_on(self.sources, before.letters);
         let letters = Some(letters);
-        Seals { opener: Some(opener), letters, factors, doors: self.called, scratch: Box::default() }
+        let spelled = self.spelled.iter().filter_map(|(id, spelling)| {
+            let (name, _) = self.called.iter().find(|(_, door)| *door == id)?;
+            Some((name, *id, *spelling))
+        });
+        let encoded = Some(Encoded::new(spelled, chance)).filter(|_| !self.spelled.is_empty());
+        Seals { encoded, opener: Some(opener), letters, factors, doors: self.called, scratch: Box::default() }
     }
 }
 
@@ -131,6 +142,29 @@ impl Seals {
                 engine.count_refusal(named(why));
                 refuse(named(why));
             }
+        }
+    }
+
+    /// Takes in a hit, which may be one of an encoded sequence.
+    pub(super) fn hit(
+        &mut self,
+        engine: &mut Engine,
+        now: Millis,
+        medium: Medium,
+        seen: &Observation,
+        out: &mut Vec<Effect>,
+    ) {
+        let Self { encoded: Some(encoded), letters: Some(letters), .. } = self else { return };
+        let Observation { knock, here, .. } = seen;
+        if !here || knock.port.proto == Proto::Tcp && !FlagMask::OPENING.fits(knock.flags) {
+            return;
+        }
+        for claim in encoded.hit(engine, letters, now, (medium, knock)) {
+            let wall = Wall { unix_ms: clock::wall_ms(), minute_of_week: clock::minute_of_week() };
+            engine.observe_claim(now, wall, &claim, out);
+        }
+        for _ in 0..std::mem::take(&mut encoded.untried) {
+            engine.count_refusal(Refusal::TooManyPackets);
         }
     }
 

@@ -8,8 +8,12 @@ use klopf_brief::{Offer, Verdict};
 use klopf_engine::{
     Books, Budget, Claim, Code, Door, DoorId, Engine, Form, Key, KeyRef, Millis, Refusal, Source, SourceId, Ways,
 };
+use klopf_spa::encoded;
 use klopf_spa::{KeyId, Known, Name, Own, Psk, ServerPublic, Tokens, combine, is_code_of, open_share, open_token};
+use klopf_sys::clock;
+use klopf_wire::Knock;
 
+use super::encoded::{Medium, Sought};
 use super::shares::{Of, Shares, Whole};
 
 /// Codes that are looked at at once, and a second (`docs/PROTOCOL.md`, section 9, point 18).
@@ -133,6 +137,44 @@ impl Opens {
             counter: said.counter,
             device,
             hold: u32::from(said.hold) * 60,
+            code: Code::Absent,
+        })
+    }
+
+    /// What the symbols of an encoded sequence claim, if they were sealed with the key of somebody who may open the door. Each key
+    /// that is tried is asked for before.
+    pub(super) fn sequence(
+        &self,
+        engine: &Engine,
+        sought: &Sought,
+        symbols: &[u16],
+        (medium, knock): (Medium, &Knock),
+        may_try: &mut impl FnMut() -> bool,
+    ) -> Option<Claim> {
+        let Sought { door, hash, template } = sought;
+        let (key, device, said, mark) = self.tokens.of_sequence(template, symbols).iter().find_map(|known| {
+            let (key, person) = self.person(*known).filter(|(_, person)| person.doors.contains(door) && may_try())?;
+            let (own, device) = self.own(engine, person)?;
+            let sealed_by = (&self.server, person.id, &own);
+            let (said, mark) = encoded::open(sealed_by, *hash, template, symbols, clock::wall_ms() / 1000)?;
+            Some((key, device, said, mark))
+        })?;
+        let source = match medium {
+            Medium::Packet => Source::Packet(knock.origin),
+            Medium::Log(log) => Source::Log(log),
+        };
+        // Others may write into a log, too.
+        let observed = matches!(source, Source::Packet(_)).then_some(knock.origin);
+        Some(Claim {
+            key,
+            door: Some(*door),
+            source,
+            form: Form::Encoded,
+            address: said.allow.map(|(address, _)| address).or(observed)?,
+            time: mark.time() * 1000,
+            counter: mark.0,
+            device,
+            hold: said.hold,
             code: Code::Absent,
         })
     }

@@ -13,7 +13,7 @@ pub(super) const PSK: &str = "AQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQE";
 const DOOR: &str = "[door.ssh]\nguard = [\"tcp/22\"]\n";
 
 /// A section of a key, the `n`th of three.
-fn key(name: &str, n: usize, rest: &str) -> String {
+pub(super) fn key(name: &str, n: usize, rest: &str) -> String {
     format!("[key.{name}]\npublic = \"{}\"\npsk = \"{PSK}\"\n{rest}\n", PUBLIC[n])
 }
 
@@ -225,8 +225,8 @@ fn wrong_values_of_sealed_knocks_are_told() {
         ("via = \"packet\"", "3:7: `via` must be a list, not a string"),
         ("via = []", "3:7: `via` names no way to knock"),
         ("via = [\"packets\"]", "3:8: `packets` is no way to knock"),
-        ("via = [\"log\"]", "3:8: this version cannot open doors via `log` yet"),
-        ("via = [\"sequence\", \"encoded\"]", "3:20: this version cannot open doors via `encoded` yet"),
+        ("via = [\"logs\"]", "3:8: `logs` is no way to knock"),
+        ("via = [\"sequence\", \"encrypted\"]", "3:20: `encrypted` is no way to knock"),
     ] {
         assert_eq!(faults(&format!("{DOOR}{line}\nsequence = [9, 5, 7]")), [expected]);
     }
