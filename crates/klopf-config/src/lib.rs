@@ -16,3 +16,4 @@ pub use check::{Check, check, check_files, is_native};
 pub use fault::{Fault, Faults, Level};
 pub use import::{Imported, import};
 pub use native::{client, profile};
+pub use scan::weakness;

@@ -10,7 +10,8 @@ pub(crate) const HELP: &str = "take three or more ports, far apart, that do not 
 
 /// Why a port scan could hit a sequence, if it could. A scan of TCP and one of UDP may run at once, so only the numbers
 /// are looked at.
-pub(crate) fn weakness(ports: &[Port]) -> Option<String> {
+#[must_use]
+pub fn weakness(ports: &[Port]) -> Option<String> {
     let mut reasons = Vec::new();
     if ports.len() < 3 {
         reasons.push("it has fewer than three hits".to_owned());

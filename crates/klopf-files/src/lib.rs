@@ -72,7 +72,20 @@ impl Files {
     /// # Errors
     /// `klopf.toml`, or the directory of keys, cannot be read.
     pub fn read_some(path: &Path) -> Result<(Self, Vec<Unreadable>), Unreadable> {
-        let main = File::read(path.to_owned())?;
+        Self::beside(path, File::read(path.to_owned())?)
+    }
+
+    /// As [`Files::read`], with this in the place of what is in `klopf.toml`, to see what would be. Nothing is written.
+    ///
+    /// # Errors
+    /// The first file of a key that cannot be read.
+    pub fn read_beside(path: &Path, bytes: Zeroizing<Vec<u8>>) -> Result<Self, Unreadable> {
+        let main = File { shown: path.display().to_string(), path: path.to_owned(), bytes, exposed: false };
+        let (files, unreadable) = Self::beside(path, main)?;
+        unreadable.into_iter().next().map_or(Ok(files), Err)
+    }
+
+    fn beside(path: &Path, main: File) -> Result<(Self, Vec<Unreadable>), Unreadable> {
         let beside = path.parent().unwrap_or_else(|| Path::new(""));
         let (mut keys, mut unreadable) = (Vec::new(), Vec::new());
         for read in key_files(&beside.join(KEYS_DIR))?.into_iter().map(File::read) {

@@ -14,10 +14,10 @@ use klopf_wire::Proto;
 #[cfg(target_os = "linux")]
 use crate::daemon;
 use crate::hits::{self, Hit};
-#[cfg(target_os = "linux")]
-use crate::invite;
 use crate::send::{self, Family, SendError};
 use crate::{check, complain, explain, export, import, man, person, say, sequence, token};
+#[cfg(target_os = "linux")]
+use crate::{invite, setup};
 
 const KNOCK_HELP: &str = "\
 Examples:
@@ -86,6 +86,10 @@ enum Task {
     Token(token::Task),
     #[command(flatten)]
     Explain(explain::Task),
+    /// Make a klopf.toml, by five questions
+    #[cfg(target_os = "linux")]
+    #[command(after_help = setup::HELP)]
+    Setup(Box<setup::Options>),
     #[cfg(target_os = "linux")]
     #[command(flatten)]
     Daemon(daemon::Task),
@@ -175,6 +179,8 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
         Task::Sequence(task) => sequence::run(task),
         Task::Token(task) => token::run(task),
         Task::Explain(task) => explain::run(task),
+        #[cfg(target_os = "linux")]
+        Task::Setup(options) => setup::run(&options),
         #[cfg(target_os = "linux")]
         Task::Daemon(task) => daemon::run(task),
         #[cfg(target_os = "linux")]

@@ -15,7 +15,8 @@ use std::time::Duration;
 use clap::{Args, Subcommand, ValueHint};
 use klopf_control::Request;
 
-pub(crate) use self::ask::left;
+pub(crate) use self::ask::{guards, left};
+pub(crate) use self::lock::follow;
 pub(crate) use self::place::Place;
 pub(crate) use self::service::service;
 use crate::check::NATIVE;
@@ -210,6 +211,13 @@ pub(crate) struct At {
     /// The daemon's control socket, instead of the one in its runtime-dir
     #[arg(long, value_name = "PATH", value_hint = ValueHint::FilePath)]
     socket: Option<PathBuf>,
+}
+
+impl At {
+    /// By the configuration, and a socket that is not where that says.
+    pub(crate) fn new(config: PathBuf, socket: Option<PathBuf>) -> Self {
+        Self { config, socket }
+    }
 }
 
 pub(crate) fn run(task: Task) -> ExitCode {

@@ -9,6 +9,9 @@ pub(crate) mod code {
     pub(crate) const USAGE: u8 = 64;
     /// What was given as data is broken.
     pub(crate) const DATA: u8 = 65;
+    /// Whoever asked has stopped it.
+    #[cfg(target_os = "linux")]
+    pub(crate) const STOPPED: u8 = 1;
     /// Something that was named is not there.
     pub(crate) const NO_INPUT: u8 = 66;
     /// The host is unknown.

@@ -30,6 +30,8 @@ mod proxy;
 mod scratch;
 mod send;
 mod sequence;
+#[cfg(target_os = "linux")]
+mod setup;
 mod shell;
 mod terminal;
 mod times;

@@ -12,7 +12,7 @@ use crate::face::{EXAMPLE, OPTIONS, SYNOPSIS};
 use crate::terminal::wrapped;
 
 /// Every key with its meaning; the one that is installed.
-const CONFIGURATION: &str = include_str!("../../../examples/klopf.toml");
+pub(crate) const CONFIGURATION: &str = include_str!("../../../examples/klopf.toml");
 /// The same for `client.toml`.
 const CLIENT: &str = include_str!("../../../examples/client.toml");
 

@@ -1,13 +1,25 @@
 //! Why the daemon could not be asked, and what to do.
 
 use std::process::ExitCode;
+use std::time::Duration;
 
-use klopf_control::AskError;
+use klopf_control::{AskError, Client, Guards, Reply, Request};
 use klopf_gate::Lockfile;
 use klopf_gate::firewall::Firewall;
 
 use super::{Place, service};
 use crate::cli::fail;
+
+/// How long klopfd may take to say how it stands.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// What is guarded, if klopfd runs and answers.
+pub(crate) fn guards(place: &Place) -> Option<Guards> {
+    match Client::ask(&place.socket, &Request::Status, PATIENCE).ok()?.reply(PATIENCE).ok()?? {
+        Reply::Status(status) => Some(status.guards),
+        _ => None,
+    }
+}
 
 /// The error, what it means, and what to do.
 pub(super) fn unheard(error: &AskError, place: &Place) -> ExitCode {

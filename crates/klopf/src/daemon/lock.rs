@@ -19,7 +19,7 @@ const PATIENCE: Duration = Duration::from_secs(10);
 const TICK: Duration = Duration::from_millis(200);
 
 /// Asks, and tells what comes of it.
-pub(super) fn follow(place: &Place, request: &Request) -> ExitCode {
+pub(crate) fn follow(place: &Place, request: &Request) -> ExitCode {
     // Without it Ctrl-C only says nothing.
     let signals = Signals::open().ok();
     let mut client = match Client::ask(&place.socket, request, PATIENCE) {

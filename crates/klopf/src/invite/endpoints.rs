@@ -14,7 +14,7 @@ const MOST: usize = 4;
 const LOCAL: [&str; 7] = ["localdomain", "localhost", "local", "lan", "internal", "home", "home.arpa"];
 
 /// The host's full name, or else its public addresses.
-pub(super) fn own() -> Result<Vec<String>, Failure> {
+pub(crate) fn own() -> Result<Vec<String>, Failure> {
     let uname = rustix::system::uname();
     let host = uname.nodename().to_string_lossy();
     let hosts = fs::read_to_string("/etc/hosts").unwrap_or_default();

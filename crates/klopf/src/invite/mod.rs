@@ -28,7 +28,9 @@ use klopf_sys::{Signals, clock};
 use zeroize::Zeroizing;
 
 use self::draft::{Chance, Draft};
+pub(crate) use self::endpoints::own as own_endpoints;
 use self::options::Options;
+pub(crate) use self::options::{endpoint, key_name};
 pub(crate) use self::sheet::revoke as revoke_sheet;
 use self::written::Written;
 use crate::cli::fail;
@@ -146,6 +148,22 @@ pub(crate) fn run(task: Task) -> ExitCode {
         Task::Uninvite { name, cut, at } => uninvite::run(&name, cut, &Place::find(at)),
     };
     done.unwrap_or_else(|failure| fail(format_args!("{failure}\nNothing was changed."), failure.code))
+}
+
+/// Somebody whom `klopf setup` invites, on the usual terms.
+pub(crate) struct Invited {
+    pub(crate) name: Name,
+    pub(crate) door: &'static str,
+    /// None: the host's own.
+    pub(crate) endpoints: Vec<String>,
+    /// Where mails that open doors go.
+    pub(crate) mail: Option<String>,
+}
+
+/// Invites somebody: the line is on standard output.
+pub(crate) fn one(invited: Invited, place: &Place) -> Result<(), Failure> {
+    let _core_files = CoreFiles::none();
+    invite(&Options::usual(invited), place).map(|_| ())
 }
 
 fn invite(options: &Options, place: &Place) -> Result<ExitCode, Failure> {

@@ -6,6 +6,7 @@ use std::time::Duration;
 use clap::{Args, ValueHint};
 use klopf_spa::{Name, is_mail_address};
 
+use super::Invited;
 use crate::times::duration;
 
 /// For whom, and on which terms.
@@ -77,8 +78,33 @@ pub(super) enum End {
     At(String),
 }
 
+impl Options {
+    /// Those of a command line with nothing else on it.
+    pub(super) fn usual(invited: Invited) -> Self {
+        let Invited { name, door, endpoints, mail } = invited;
+        Self {
+            name,
+            doors: Name::new(door).into_iter().collect(),
+            endpoints,
+            public: None,
+            valid: Valid::For(Duration::from_secs(86400)),
+            reusable: false,
+            expires: None,
+            max_uses: None,
+            max_open_for: None,
+            networks: Vec::new(),
+            hours: Vec::new(),
+            no_clock: false,
+            totp: false,
+            mail,
+            qr: false,
+            replace: false,
+        }
+    }
+}
+
 /// The name of a key, and of its file.
-pub(super) fn key_name(text: &str) -> Result<Name, &'static str> {
+pub(crate) fn key_name(text: &str) -> Result<Name, &'static str> {
     name(text).and_then(|name| if name.is_plain() { Ok(name) } else { Err("the name of a key begins with no . or -") })
 }
 
@@ -91,7 +117,7 @@ fn mail(text: &str) -> Result<String, &'static str> {
     is_mail_address(text).then(|| text.to_owned()).ok_or("write a mail address, as knock@example.org")
 }
 
-fn endpoint(text: &str) -> Result<String, &'static str> {
+pub(crate) fn endpoint(text: &str) -> Result<String, &'static str> {
     let inside = text.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).unwrap_or(text);
     if inside.contains(':') {
         return match inside.parse::<Ipv6Addr>() {

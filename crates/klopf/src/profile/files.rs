@@ -22,7 +22,7 @@ pub(crate) fn make_folder(path: &Path) -> io::Result<()> {
 
 /// Puts a file in place of what is there, in one step; the folder is made. On the disk when it returns.
 pub(crate) fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
-    let folder = path.parent().unwrap_or_else(|| Path::new("."));
+    let folder = folder_of(path);
     make_folder(folder)?;
     let draft = Draft::write(path, bytes)?;
     fs::rename(&draft.0, path)?;
@@ -46,12 +46,12 @@ pub(crate) fn change(path: &Path, bytes: &[u8]) -> io::Result<()> {
     fs::set_permissions(&draft.0, metadata.permissions())?;
     fs::rename(&draft.0, &path)?;
     std::mem::forget(draft);
-    File::open(path.parent().unwrap_or_else(|| Path::new(".")))?.sync_all()
+    File::open(folder_of(&path))?.sync_all()
 }
 
 /// As [`replace`], and fails where there is a file already.
 pub(crate) fn create(path: &Path, bytes: &[u8]) -> io::Result<()> {
-    make_folder(path.parent().unwrap_or_else(|| Path::new(".")))?;
+    make_folder(folder_of(path))?;
     let draft = Draft::write(path, bytes)?;
     // A link is never made over another name; where there are no links, two that join at once may meet.
     match fs::hard_link(&draft.0, path) {
@@ -63,6 +63,11 @@ pub(crate) fn create(path: &Path, bytes: &[u8]) -> io::Result<()> {
             replace(path, bytes)
         }
     }
+}
+
+/// Where a file is; the folder of a name alone is the one in which this runs.
+fn folder_of(path: &Path) -> &Path {
+    path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or_else(|| Path::new("."))
 }
 
 /// A file that is not yet what it is to be; removed when it is dropped.
