@@ -92,8 +92,8 @@ fn run(path: &Path, dry_run: bool) -> ExitCode {
         crate::say(&problem);
         return ExitCode::from(exit::CANNOT_CREATE);
     }
-    let packets = match Sockets::open() {
-        Ok(packets) => Some(packets),
+    let packets = match config.daemon.sources.packet.then(Sockets::open).transpose() {
+        Ok(packets) => packets,
         Err(error) => return cannot_listen(&error),
     };
     let user = match user(config.daemon.user.as_deref()) {

@@ -7,6 +7,7 @@ use crate::check;
 
 mod actions;
 mod encoded;
+mod logs;
 mod masked;
 mod sealed;
 mod tokens;
@@ -82,6 +83,7 @@ fn every_key_is_read() {
             seccomp_optional: true,
             share_table: true,
             courier_user: None,
+            sources: Watched::default(),
         },
         mails: Vec::new(),
         guestbooks: Vec::new(),

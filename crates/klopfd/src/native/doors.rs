@@ -52,6 +52,7 @@ impl Doors {
             ("seccomp", old.seccomp_optional != new.seccomp_optional),
             ("runtime-dir", old.runtime_dir != new.runtime_dir),
             ("share-table", old.share_table != new.share_table),
+            ("sources", old.sources.packet != new.sources.packet),
         ];
         (self.config, self.server, self.letters) = (config, server, letters);
         changes.into_iter().filter(|(_, changed)| *changed).map(|(key, _)| key).collect()

@@ -60,7 +60,7 @@ impl SourceIds {
         Ways {
             sequence: door.takes(Way::Sequence),
             encoded: door.takes(Way::Encoded),
-            log: door.takes(Way::Log) && !config.logs.is_empty(),
+            log: door.takes(Way::Log) && config.daemon.sources.log && !config.logs.is_empty(),
             packet: door.takes(Way::Packet),
             mail: door.takes(Way::Mail) && !config.mails.is_empty(),
             guestbooks: books.map(|book| SourceId(self.guestbook(&book.name))).collect(),
@@ -79,10 +79,11 @@ impl SourceIds {
                 config::LogFrom::Nflog(group) => LogFrom::Nflog(*group),
             };
             let id = SourceId(number(&mut self.logs, &mut self.next, &format!("{} {from:?}", log.name)));
-            let lines = LogLines { tokens: log.tokens, ..LogLines::default() };
+            let config::Log { preset, prefix, patterns, tokens, .. } = log.clone();
+            let lines = LogLines { preset, prefix, patterns, tokens };
             plan::Log { id, name: log.name.to_string(), from, lines }
         };
-        config.logs.iter().map(one).collect()
+        config.logs.iter().filter(|_| config.daemon.sources.log).map(one).collect()
     }
 
     /// What the courier is to do. A source whose files cannot be read is left out, and so is one by which no key opens a
