@@ -163,8 +163,7 @@ impl Gate {
     /// For whom an order opens: what its door's guard lets in, or as it says where nothing is guarded.
     pub(super) fn network(&self, Order { door, address, scope, pass, .. }: &Order) -> Network {
         let terms = self.guarded.get(door).filter(|_| pass.is_some());
-        let alone = || scope.prefix.map_or(Network::alone(*address), |prefix| Network::of(*address, prefix));
-        terms.map_or_else(alone, |terms| terms.guard.admits(*address, scope.prefix))
+        terms.map_or_else(|| scope.network(*address), |terms| terms.guard.admits(*address, scope.prefix))
     }
 
     /// Whether no further lease of a door may begin.
