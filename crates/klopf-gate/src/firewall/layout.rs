@@ -106,6 +106,14 @@ pub struct Scope {
     pub flags: u8,
 }
 
+impl Scope {
+    /// The network of an address that it names: without a prefix the address alone.
+    #[must_use]
+    pub fn network(&self, address: IpAddr) -> Network {
+        Network::of(address, self.prefix.unwrap_or_else(|| Family::of(address).bits()))
+    }
+}
+
 /// How long a guard holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Hold {

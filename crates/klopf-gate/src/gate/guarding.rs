@@ -94,11 +94,14 @@ impl Gate {
         let there = firewall.is_there()?;
         let found = firewall.found()?;
         // Leases that stand in the same place have one element, which is called after the longest.
-        let held: HashSet<(Network, Ports)> =
-            found.iter().flat_map(|one| one.ports.iter().map(|ports| (one.network, *ports))).collect();
+        let mut held: HashMap<Network, Vec<Ports>> = HashMap::new();
+        for one in &found {
+            held.entry(one.network).or_default().extend(&one.ports);
+        }
         let stands = |(door, network, port): &(String, Network, Option<u16>)| {
             let mut opened = guarded.get(door).into_iter().flat_map(|terms| terms.guard.opened(*port));
-            opened.any(|own| held.iter().any(|(other, ports)| other == network && own.meets(ports)))
+            let there = held.get(network);
+            opened.any(|own| there.is_some_and(|there| there.iter().any(|ports| own.meets(ports))))
         };
         let mut gone: HashSet<u64> = standing.iter().filter(|(key, _)| !stands(key)).map(|(_, &id)| id).collect();
         for Found { door, who, network, port, left, .. } in found {
@@ -163,11 +166,7 @@ impl Gate {
     /// For whom an order opens: what its door's guard lets in, or as it says where nothing is guarded.
     pub(super) fn network(&self, Order { door, address, scope, pass, .. }: &Order) -> Network {
         let terms = self.guarded.get(door).filter(|_| pass.is_some());
-        let alone = || match scope.prefix {
-            None => Network::alone(*address),
-            Some(prefix) => Network::of(*address, prefix),
-        };
-        terms.map_or_else(alone, |terms| terms.guard.admits(*address, scope.prefix))
+        terms.map_or_else(|| scope.network(*address), |terms| terms.guard.admits(*address, scope.prefix))
     }
 
     /// Whether no further lease of a door may begin.

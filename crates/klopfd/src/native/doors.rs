@@ -133,7 +133,7 @@ fn order(
     origin: Option<IpAddr>,
     hold: Option<u64>,
 ) -> Order {
-    let whom = scope.prefix.map_or_else(|| Network::alone(address), |prefix| Network::of(address, prefix));
+    let whom = scope.network(address);
     let hold = hold.unwrap_or_else(|| milliseconds(native.open_for.unwrap_or(OPEN_FOR)));
     let values = Values::new(&native.name, who.unwrap_or_default(), whom, scope, hold);
     // Who is never shut out is not let in, and not shut out after a while either.

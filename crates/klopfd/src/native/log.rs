@@ -5,7 +5,6 @@ use std::io::{self, Write};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use klopf_config::native::LogTarget;
-use klopf_gate::firewall::Network;
 use klopf_gate::{Action, Event as Gate, Order, Why};
 use klopf_sys::{Ended, syslog};
 use tracing::{Level, debug, error, info, warn};
@@ -139,7 +138,7 @@ pub(super) fn tell(event: &Event<'_>) {
 /// Tells what an order would lead to.
 fn would(order: &Order, who: Option<&str>) {
     let Order { door, address, scope, hold, .. } = order;
-    let whom = scope.prefix.map_or(Network::alone(*address), |prefix| Network::of(*address, prefix));
+    let whom = scope.network(*address);
     let at = scope.port.map_or_else(String::new, |port| format!(" at port {port}"));
     let (seconds, by) =
         (hold.div_ceil(1000), who.map_or_else(|| "its sequence".to_owned(), |who| format!("key {who}")));
