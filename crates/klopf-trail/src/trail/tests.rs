@@ -91,11 +91,13 @@ fn what_the_writer_wrote_last_to_the_old_file_comes_before_the_new_one() {
     let (end, beginning) = (old.clone(), new.clone());
     // Between two looks: the writer ends the old file, opens the new one and goes on there.
     let act = move || {
-        end.write("two\n");
+        end.write(&"two\n".repeat(2000));
         beginning.write("three\n");
     };
     *old.0.at_end.borrow_mut() = Some(Box::new(act));
-    assert_eq!(read(&mut trail), ["one", "two", "three"]);
+    let lines = read(&mut trail);
+    assert_eq!([lines.first(), lines.get(2000), lines.last()].map(Option::unwrap), ["one", "two", "three"]);
+    assert_eq!(lines.len(), 2002);
 }
 
 #[test]

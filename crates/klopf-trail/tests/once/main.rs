@@ -1,4 +1,8 @@
 //! Plays random lives of a log, in memory and on the disk: each line is given out once.
+#![cfg(target_os = "linux")]
+#![forbid(unsafe_code)]
+#![expect(clippy::unwrap_used, reason = "in tests a failed assumption may end the test")]
+#![expect(clippy::indexing_slicing, reason = "in tests a failed assumption may end the test")]
 
 mod disk;
 mod life;
