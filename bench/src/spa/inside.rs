@@ -6,7 +6,9 @@ use std::hint::black_box;
 use std::net::{IpAddr, Ipv4Addr};
 use std::time::Instant;
 
-use klopf_engine::{Claim, Code, Door, DoorId, Effect, Engine, Form, Key, KeyRef, Limits, Millis, Source, Wall, Ways};
+use klopf_engine::{
+    Asks, Claim, Code, Door, DoorId, Effect, Engine, Form, Key, KeyRef, Limits, MayAsk, Millis, Source, Wall, Ways,
+};
 use klopf_spa::{NotOpened, Opener, Scratch, Shape};
 
 use super::sealer::{Chance, unix_ms};
@@ -194,6 +196,7 @@ impl Judge {
             counter: knock.counter,
             device: knock.device,
             hold: knock.hold,
+            asks: Asks::default(),
             code: Code::Absent,
         };
         self.engine.observe_claim(Millis(self.now), wall, &claim, &mut self.effects);
@@ -205,8 +208,19 @@ const DOOR: DoorId = DoorId(1);
 
 fn door() -> Door {
     let (sequences, flags, target) = (Vec::new(), Default::default(), None);
-    let ways = Ways::default();
-    Door { id: DOOR, sequences, one_time: false, flags, target, within: 1, strict: false, second_factor: false, ways }
+    let (ways, may_ask) = (Ways::default(), MayAsk::default());
+    Door {
+        id: DOOR,
+        sequences,
+        one_time: false,
+        flags,
+        target,
+        within: 1,
+        strict: false,
+        second_factor: false,
+        ways,
+        may_ask,
+    }
 }
 
 fn key(number: u32, id: [u8; 8]) -> Key {

@@ -27,7 +27,7 @@ pub use network::{
 };
 pub use nflog::{Logged, Nflog, NflogError};
 pub use output::{Output, Outputs, PassOn, lock};
-pub use pair::{Pair, Received, Wait, wait};
+pub use pair::{Pair, Received, Wait, wait, wait_any};
 pub use process::{
     Background, Ended, Environment, Reaped, close_stderr, inherited, keep_descriptors, kill, reap, set_name,
     start_command, start_helper, start_program, to_background,

@@ -116,17 +116,27 @@ pub struct Wait<'a> {
 /// # Errors
 /// As poll(2), without being interrupted: that is nothing happening.
 pub fn wait<const N: usize>(fds: [Wait<'_>; N], most: Option<Duration>) -> io::Result<[bool; N]> {
-    let mut polled = fds.map(|wait| {
+    let ready = wait_any(fds, most)?;
+    Ok(std::array::from_fn(|at| ready.get(at).copied().unwrap_or_default()))
+}
+
+/// The same for any number of descriptors.
+///
+/// # Errors
+/// As [`wait`].
+pub fn wait_any<'a>(fds: impl IntoIterator<Item = Wait<'a>>, most: Option<Duration>) -> io::Result<Vec<bool>> {
+    let polled = fds.into_iter().map(|wait| {
         let flags = if wait.write { PollFlags::IN | PollFlags::OUT } else { PollFlags::IN };
         PollFd::from_borrowed_fd(wait.fd, flags)
     });
+    let mut polled: Vec<PollFd<'a>> = polled.collect();
     let most = most.map(|most| Timespec {
         tv_sec: i64::try_from(most.as_secs()).unwrap_or(i64::MAX),
         tv_nsec: i64::from(most.subsec_nanos()),
     });
     match poll(&mut polled, most.as_ref()) {
-        Ok(_) => Ok(polled.map(|fd| !fd.revents().is_empty())),
-        Err(rustix::io::Errno::INTR) => Ok([false; N]),
+        Ok(_) => Ok(polled.iter().map(|fd| !fd.revents().is_empty()).collect()),
+        Err(rustix::io::Errno::INTR) => Ok(vec![false; polled.len()]),
         Err(error) => Err(error.into()),
     }
 }
