@@ -14,6 +14,7 @@ mod packet;
 mod ports;
 mod replay;
 mod sequence;
+mod terms;
 
 use std::io::{self, Read};
 use std::path::PathBuf;
