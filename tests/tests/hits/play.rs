@@ -5,7 +5,10 @@ use std::net::IpAddr;
 use klopf_spa::encoded::{Claim, Mark, Template, Transport, seal};
 use klopf_spa::{Own, Shape};
 use klopf_tests::scene::{SSH, Scene, Status, tells, text};
-use klopf_tests::{Daemon, Person, Receiver, Result, Running, SERVER4, SERVER6, Signal, Stage, ensure, now_ms, packet};
+use klopf_tests::{
+    Daemon, Person, Receiver, Result, Running, SERVER4, SERVER6, Signal, Stage, ensure, gone, now_ms, packet,
+    process_field, send, until,
+};
 use serde_json::Value;
 
 /// The ports of most doors of these tests.
@@ -58,6 +61,25 @@ impl<'a> Play<'a> {
 
     pub(crate) fn klopfd(&mut self) -> Result<&mut Running> {
         Ok(self.klopfd.as_mut().ok_or("it does not run")?)
+    }
+
+    /// The process of the watch.
+    fn watch(&mut self) -> Result<u32> {
+        let is_watch = |pid: &u32| process_field(*pid, "Name").is_some_and(|name| name == "klopf-watch");
+        Ok(self.klopfd()?.children()?.into_iter().find(is_watch).ok_or("there is no watch")?)
+    }
+
+    /// Kills the watch, and waits until it is gone.
+    pub(crate) fn kill_watch(&mut self) -> Result {
+        let watch = self.watch()?;
+        send(watch, Signal::KILL)?;
+        until("the watch is gone", || Ok(gone(watch)))
+    }
+
+    /// What the watch has had in memory at most, in kB.
+    pub(crate) fn watch_memory(&mut self) -> Result<u64> {
+        let most = process_field(self.watch()?, "VmHWM").ok_or("nothing is told of its memory")?;
+        Ok(most.trim_end_matches("kB").trim().parse()?)
     }
 
     /// Waits until the log has a line with all these words.

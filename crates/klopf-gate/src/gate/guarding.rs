@@ -163,7 +163,10 @@ impl Gate {
     /// For whom an order opens: what its door's guard lets in, or as it says where nothing is guarded.
     pub(super) fn network(&self, Order { door, address, scope, pass, .. }: &Order) -> Network {
         let terms = self.guarded.get(door).filter(|_| pass.is_some());
-        let alone = || scope.prefix.map_or(Network::alone(*address), |prefix| Network::of(*address, prefix));
+        let alone = || match scope.prefix {
+            None => Network::alone(*address),
+            Some(prefix) => Network::of(*address, prefix),
+        };
         terms.map_or_else(alone, |terms| terms.guard.admits(*address, scope.prefix))
     }
 
