@@ -104,6 +104,36 @@ fn what_opens_nothing_is_told_why() {
 }
 
 #[test]
+fn what_key_and_door_do_not_grant_is_told() {
+    let scene = Scene::new();
+    let hits = listed(&scene.spelled("home/ssh --allow 203.0.113.7 --port 2222 --flag 1"));
+    let server = |doors: &str| format!("explain --server --config {}", scene.server(doors));
+    scene.is_told(&server(DOORS), &hits, 0, &["Now it opens nothing: the door grants less than that"]);
+    let more = DOORS.replacen("\"tcp/22\"", "\"tcp/22\", \"tcp/2222\"", 1);
+    scene.is_told(&server(&more), &hits, 0, &["It counts once."]);
+    let nobody = more.replacen("[door.ssh]", "[door.ssh]\nvia = [\"packet\"]", 1);
+    scene.is_told(&server(&nobody), &hits, 0, &["the key laptop may not open the door ssh this way"]);
+    let line = server(&more);
+    let key = scene.folder.join("server/keys.d/laptop.toml");
+    let terms = "expires = 2026-01-01T00:00:00Z\nnetworks = [\"192.0.2.0/24\"]\n";
+    fs::write(&key, fs::read_to_string(&key).unwrap() + terms).unwrap();
+    scene.is_told(&line, &hits, 0, &["has expired: 2026-01-01", "may not let in 203.0.113.7"]);
+    // Of a device that is not known yet nothing can be read.
+    let once = fs::read_to_string(&key).unwrap().replace(terms, "once = true\n");
+    fs::write(&key, once).unwrap();
+    scene.is_told(&line, &hits, 65, &["For the door ssh they spell nothing"]);
+    let own = Own::bound(&scene.psk, [7; 16]);
+    let id = scene.seed.public().id();
+    let claim = Claim { allow: Some(([203, 0, 113, 7].into(), 32)), port: None, hold: 0, flags: 0 };
+    let template = template(Whom::V4, true, Transport::Tcp);
+    let (symbols, _) = seal((&scene.server.public(), id, &own), "ssh", &template, &claim, Mark::at(now())).unwrap();
+    let ports: Vec<u16> = symbols.iter().map(|symbol| template.span.port(*symbol).unwrap()).collect();
+    let record = [&id.0[..], &[0; 20], &[1], &[7; 16], &[0; 19]].concat();
+    fs::write(scene.folder.join("server/replay"), record).unwrap();
+    scene.is_told(&line, &listed(&ports), 0, &["by the key laptop", "It counts once."]);
+}
+
+#[test]
 fn texts_are_explained() {
     let scene = Scene::new();
     let server = format!("explain --server --config {}", scene.server(DOORS));

@@ -214,11 +214,33 @@ fn known_door(config: &Config, door: &klopf_config::native::Door) -> Option<Know
 
 /// Which key belongs to which device, as the daemon has written down; none where it has not.
 fn devices(path: &Path) -> HashMap<[u8; 8], [u8; 16]> {
-    let Ok(bytes) = fs::read(path) else { return HashMap::new() };
+    devices_of(&fs::read(path).unwrap_or_default())
+}
+
+/// The device of each key, by its id, of records as the daemon writes them; the last one of a key counts.
+fn devices_of(records: &[u8]) -> HashMap<[u8; 8], [u8; 16]> {
     let device = |record: &[u8]| {
         let id = *record.first_chunk::<8>()?;
         let (bound, rest) = record.get(BOUND..)?.split_first()?;
         Some((id, *rest.first_chunk::<16>().filter(|_| *bound == 1)?))
     };
-    bytes.chunks_exact(RECORD).filter_map(device).collect()
+    records.chunks_exact(RECORD).filter_map(device).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A record: id, floor, counter, uses, whether a device is bound, which, and what is checked elsewhere.
+    fn record(id: u8, bound: u8, device: u8) -> Vec<u8> {
+        [&[id; 8][..], &[0; 20], &[bound], &[device; 16], &[0; 19]].concat()
+    }
+
+    #[test]
+    fn the_device_of_a_key_is_the_last_that_was_written_down() {
+        let file = [record(1, 1, 7), record(2, 0, 0), record(3, 1, 8), record(1, 1, 9), vec![3; 63]].concat();
+        let found = devices_of(&file);
+        assert_eq!((found.len(), found.get(&[1; 8]), found.get(&[3; 8])), (2, Some(&[9; 16]), Some(&[8; 16])));
+        assert!(devices_of(&[]).is_empty());
+    }
 }

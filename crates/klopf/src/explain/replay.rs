@@ -4,8 +4,8 @@ use std::collections::{HashMap, HashSet};
 use std::net::IpAddr;
 
 use klopf_engine::{Door, DoorId, Effect, Engine, Limits, MayAsk, Millis, Observation, Ways};
-use klopf_spa::encoded::{Queue, Transport};
 use klopf_spa::KeyId;
+use klopf_spa::encoded::{Queue, Transport};
 use klopf_wire::{FlagMask, Knock, Proto};
 
 use super::lore::{KnownDoor, Lore};

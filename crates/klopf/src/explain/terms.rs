@@ -1,6 +1,6 @@
 //! Why a sequence that is sound would open nothing all the same.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr};
 
 use klopf_config::native::moment_text;
 use klopf_engine::Asks;
@@ -43,7 +43,7 @@ pub(super) fn against(
     if let Some(may_ask) = &door.may_ask {
         let whole = |address: IpAddr| if address.is_ipv4() { 32 } else { 128 };
         let prefix = claim.allow.filter(|(address, prefix)| *prefix < whole(*address)).map(|(_, prefix)| prefix);
-        let address = claim.allow.map_or(IpAddr::from([0, 0, 0, 0]), |(address, _)| address);
+        let address = claim.allow.map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |(address, _)| address);
         let asks = Asks { port: claim.port, prefix, flags: claim.flags };
         if let Err(refusal) = may_ask.grants(address, &asks) {
             add(format!("the door grants less than that: {}", refusal.text()));
