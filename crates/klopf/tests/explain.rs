@@ -100,6 +100,7 @@ fn what_opens_nothing_is_told_why() {
     scene.is_told("explain home/ssh", "", 65, &[]);
     scene.is_told("explain other/ssh 40000 40001", "", 66, &[]);
     scene.is_told("explain home/web 40000 40001", "", 65, &["--ports"]);
+    scene.is_told(&format!("{server} --ports 40000-40255"), "", 64, &[]);
     scene.is_told("explain --server --config /nowhere/klopf.toml 40000 40001", "", 66, &[]);
 }
 
