@@ -26,7 +26,7 @@ const CURSOR: &str = "journal-";
 /// A longer cursor is none, in bytes; those of systemd have some 130.
 const LONGEST_CURSOR: usize = 512;
 /// Milliseconds between two notes of how far reading has got, and two looks at what cannot be had.
-const NOTES: u64 = 5000;
+const NOTES: u64 = 2000;
 const LOOKS: u64 = 10_000;
 /// Where journalctl may be.
 const JOURNALCTL: [&str; 2] = ["/usr/bin/journalctl", "/bin/journalctl"];

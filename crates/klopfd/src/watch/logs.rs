@@ -20,7 +20,7 @@ const AT_ONCE: usize = 256 * 1024;
 /// Messages of a group that are taken in before others have their turn.
 const MESSAGES_AT_ONCE: usize = 512;
 /// Milliseconds between two reports of how far reading has got.
-const REPORTS: u64 = 2000;
+const REPORTS: u64 = 500;
 /// Bytes for what comes from the kernel or from journalctl at once.
 const BUFFER: usize = 64 * 1024;
 /// Of the packets of a group only headers are wanted.
