@@ -5,7 +5,7 @@
 mod spelled;
 
 use std::fs;
-use std::net::UdpSocket;
+use std::net::{TcpListener, UdpSocket};
 
 use klopf_spa::encoded::{Claim, Fields, Span, Template, Transport, Whom};
 
@@ -68,6 +68,24 @@ fn hits_arrive_as_often_as_there_are_passes() {
     let heard: Vec<usize> = ears.iter().map(|ear| std::iter::from_fn(|| ear.recv(&mut [0; 8]).ok()).count()).collect();
     assert!(heard.iter().all(|count| [0, 2].contains(count)), "{heard:?}");
     assert_eq!(heard.iter().filter(|count| **count == 2).count(), length);
+}
+
+#[test]
+fn it_returns_when_the_port_answers() {
+    let scene = Scene::new();
+    // Nobody else's: other tests listen to what comes.
+    let profile = scene.folder.join("config/profiles/home.toml");
+    let text = fs::read_to_string(&profile).unwrap().replace("127.86.1.1", "127.86.1.2");
+    fs::write(&profile, text).unwrap();
+    let door = TcpListener::bind("127.86.1.2:0").unwrap();
+    let port = door.local_addr().unwrap().port();
+    for line in ["knock-encoded home/seen", "open home/ssh --via encoded --allow 203.0.113.7"] {
+        let (code, out, err) = scene.run(&format!("{line} --wait tcp/{port} --timeout 20s"));
+        assert!(code == 0 && out.contains(&format!("127.86.1.2 answers at tcp/{port}")), "{out}{err}");
+        door.accept().unwrap();
+    }
+    let opened = fs::read_to_string(scene.folder.join("state/opened.json")).unwrap();
+    assert!(opened.contains("203.0.113.7") && opened.contains("observed"), "{opened}");
 }
 
 #[test]

@@ -83,7 +83,7 @@ fn what_opens_nothing_is_told_why() {
     let is_told = |hits: &[u16], told: &[&str]| scene.is_told("explain home/ssh", &listed(hits), 65, told);
     is_told(&hits[1..], &["different hits for even places, and", "missing: 1"]);
     let mut other = hits.clone();
-    other[0] = if other.contains(&40_000) { 40_002 } else { 40_000 };
+    other[0] = (40_000..).step_by(2).find(|port| !hits.contains(port)).unwrap();
     is_told(&other, &["tag is not right", "which they are not"]);
     is_told(&[22, 80], &["none of these ports"]);
     is_told(&scene.spelled_at(now() - 200 * 86_400), &["made at another time", "200d0"]);
@@ -100,7 +100,38 @@ fn what_opens_nothing_is_told_why() {
     scene.is_told("explain home/ssh", "", 65, &[]);
     scene.is_told("explain other/ssh 40000 40001", "", 66, &[]);
     scene.is_told("explain home/web 40000 40001", "", 65, &["--ports"]);
+    scene.is_told(&format!("{server} --ports 40000-40255"), "", 64, &[]);
     scene.is_told("explain --server --config /nowhere/klopf.toml 40000 40001", "", 66, &[]);
+}
+
+#[test]
+fn what_key_and_door_do_not_grant_is_told() {
+    let scene = Scene::new();
+    let hits = listed(&scene.spelled("home/ssh --allow 203.0.113.7 --port 2222 --flag 1"));
+    let server = |doors: &str| format!("explain --server --config {}", scene.server(doors));
+    scene.is_told(&server(DOORS), &hits, 0, &["Now it opens nothing: the door grants less than that"]);
+    let more = DOORS.replacen("\"tcp/22\"", "\"tcp/22\", \"tcp/2222\"", 1);
+    scene.is_told(&server(&more), &hits, 0, &["It counts once."]);
+    let nobody = more.replacen("[door.ssh]", "[door.ssh]\nvia = [\"packet\"]", 1);
+    scene.is_told(&server(&nobody), &hits, 0, &["the key laptop may not open the door ssh this way"]);
+    let line = server(&more);
+    let key = scene.folder.join("server/keys.d/laptop.toml");
+    let terms = "expires = 2026-01-01T00:00:00Z\nnetworks = [\"192.0.2.0/24\"]\n";
+    fs::write(&key, fs::read_to_string(&key).unwrap() + terms).unwrap();
+    scene.is_told(&line, &hits, 0, &["has expired: 2026-01-01", "may not let in 203.0.113.7"]);
+    // Of a device that is not known yet nothing can be read.
+    let once = fs::read_to_string(&key).unwrap().replace(terms, "once = true\n");
+    fs::write(&key, once).unwrap();
+    scene.is_told(&line, &hits, 65, &["For the door ssh they spell nothing"]);
+    let own = Own::bound(&scene.psk, [7; 16]);
+    let id = scene.seed.public().id();
+    let claim = Claim { allow: Some(([203, 0, 113, 7].into(), 32)), port: None, hold: 0, flags: 0 };
+    let template = template(Whom::V4, true, Transport::Tcp);
+    let (symbols, _) = seal((&scene.server.public(), id, &own), "ssh", &template, &claim, Mark::at(now())).unwrap();
+    let ports: Vec<u16> = symbols.iter().map(|symbol| template.span.port(*symbol).unwrap()).collect();
+    let record = [&id.0[..], &[0; 20], &[1], &[7; 16], &[0; 19]].concat();
+    fs::write(scene.folder.join("server/replay"), record).unwrap();
+    scene.is_told(&line, &listed(&ports), 0, &["by the key laptop", "It counts once."]);
 }
 
 #[test]

@@ -4,7 +4,8 @@ use std::collections::HashMap;
 use std::fs;
 use std::path::Path;
 
-use klopf_config::native::{Config, Way};
+use klopf_config::native::{Config, Key as Terms, Way};
+use klopf_engine::MayAsk;
 use klopf_files::{Files, NoServerKey, server_key};
 use klopf_spa::encoded::{Claim, Mark, Symbols, Template, open};
 use klopf_spa::{KeyId, Known, Name, Opener, Own, ServerPublic, Shape, Tokens, door_hash};
@@ -41,8 +42,8 @@ pub(super) struct KnownKey {
     pub(super) id: KeyId,
     /// None if the key belongs to a device that is not known yet.
     pub(super) own: Option<Own>,
-    /// The doors that it may open by an encoded sequence; none where the server alone knows.
-    pub(super) opens: Option<Vec<Name>>,
+    /// Its terms, and the doors that it may open by an encoded sequence; none where the server alone knows.
+    pub(super) terms: Option<(Terms, Vec<Name>)>,
 }
 
 /// A door.
@@ -59,6 +60,8 @@ pub(super) struct KnownDoor {
     pub(super) by_log: bool,
     /// Whether hits from packets count for its sequence, and for its encoded sequence.
     pub(super) by_packet: (bool, bool),
+    /// What may be asked for; none where the server alone knows.
+    pub(super) may_ask: Option<MayAsk>,
 }
 
 impl Lore {
@@ -77,9 +80,10 @@ impl Lore {
             within: 0,
             by_log: true,
             by_packet: (true, true),
+            may_ask: None,
         });
         let own = own(folders, kept, &secrets);
-        let key = KnownKey { name: kept.name.clone(), id: secrets.id(), own: Some(own), opens: None };
+        let key = KnownKey { name: kept.name.clone(), id: secrets.id(), own: Some(own), terms: None };
         let mut books: Vec<Name> = profile.books.iter().flat_map(|books| books.of.clone()).collect();
         books.dedup();
         Ok(Self::new(profile.server, vec![key], doors.collect(), books, (profile.way.shape, None, None)))
@@ -185,7 +189,7 @@ fn known_key(config: &Config, key: &klopf_config::native::Key, devices: &HashMap
     };
     let may = config.doors.iter().filter(|door| config.opens_by(Way::Encoded, key, door));
     let opens = may.filter_map(|door| Name::new(&door.name)).collect();
-    KnownKey { name: key.name.clone(), id, own, opens: Some(opens) }
+    KnownKey { name: key.name.clone(), id, own, terms: Some((key.clone(), opens)) }
 }
 
 fn known_door(config: &Config, door: &klopf_config::native::Door) -> Option<KnownDoor> {
@@ -198,16 +202,45 @@ fn known_door(config: &Config, door: &klopf_config::native::Door) -> Option<Know
         within: ms(door.within),
         by_log: door.takes(Way::Log) && !config.logs.is_empty(),
         by_packet: (door.takes(Way::Sequence), door.takes(Way::Encoded)),
+        may_ask: Some(MayAsk {
+            ports: door.askable().iter().map(|range| (range.first, range.last)).collect(),
+            hold: door.may_ask.hold.map(ms),
+            prefix: door.may_ask.prefix,
+            prefix6: door.may_ask.prefix6,
+            flags: door.may_ask.flags,
+        }),
     })
 }
 
 /// Which key belongs to which device, as the daemon has written down; none where it has not.
 fn devices(path: &Path) -> HashMap<[u8; 8], [u8; 16]> {
-    let Ok(bytes) = fs::read(path) else { return HashMap::new() };
+    devices_of(&fs::read(path).unwrap_or_default())
+}
+
+/// The device of each key, by its id, of records as the daemon writes them; the last one of a key counts.
+fn devices_of(records: &[u8]) -> HashMap<[u8; 8], [u8; 16]> {
     let device = |record: &[u8]| {
         let id = *record.first_chunk::<8>()?;
         let (bound, rest) = record.get(BOUND..)?.split_first()?;
         Some((id, *rest.first_chunk::<16>().filter(|_| *bound == 1)?))
     };
-    bytes.chunks_exact(RECORD).filter_map(device).collect()
+    records.chunks_exact(RECORD).filter_map(device).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A record: id, floor, counter, uses, whether a device is bound, which, and what is checked elsewhere.
+    fn record(id: u8, bound: u8, device: u8) -> Vec<u8> {
+        [&[id; 8][..], &[0; 20], &[bound], &[device; 16], &[0; 19]].concat()
+    }
+
+    #[test]
+    fn the_device_of_a_key_is_the_last_that_was_written_down() {
+        let file = [record(1, 1, 7), record(2, 0, 0), record(3, 1, 8), record(1, 1, 9), vec![3; 63]].concat();
+        let found = devices_of(&file);
+        assert_eq!((found.len(), found.get(&[1; 8]), found.get(&[3; 8])), (2, Some(&[9; 16]), Some(&[8; 16])));
+        assert!(devices_of(&[]).is_empty());
+    }
 }

@@ -14,6 +14,7 @@ mod packet;
 mod ports;
 mod replay;
 mod sequence;
+mod terms;
 
 use std::io::{self, Read};
 use std::path::PathBuf;
@@ -137,6 +138,11 @@ fn named(options: &Options) -> Result<(What, &[String]), Failure> {
 /// What is known, and the door that was named.
 fn lore(options: &Options, what: What) -> Result<(Lore, Option<Name>), Failure> {
     if options.server {
+        let Template { ports, proto, fields } = &options.template;
+        if ports.is_some() || proto.is_some() || fields.is_some() {
+            let why = "with --server the configuration says what a door takes; leave out --ports, --proto and --fields";
+            return Err(Failure::new(code::USAGE, why));
+        }
         let lore = Lore::of_server(&options.config)?;
         if let Some(door) = what.door.as_ref().filter(|door| !lore.doors.iter().any(|known| known.name == **door)) {
             return Err(Failure::new(code::NO_INPUT, format_args!("there is no door {door}")));

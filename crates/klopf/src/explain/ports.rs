@@ -6,8 +6,9 @@ use std::fmt::Write;
 use klopf_spa::Name;
 use klopf_spa::encoded::{Claim, Mark, Queue, Template, shown};
 
-use super::lore::{KnownDoor, Lore, Reading};
+use super::lore::{KnownDoor, KnownKey, Lore, Reading};
 use super::sequence::{asked, heading, made, sequence};
+use super::terms::against;
 use crate::times::span;
 
 /// For how long a mark is told apart from others, in seconds: so far its time is looked for.
@@ -62,7 +63,7 @@ fn found(lore: &Lore, door: &KnownDoor, template: &Template, ports: &[u16], now:
                     index + 1
                 );
             }
-            out += &summary(lore, &door.name, (&key.name, key.opens.as_deref()), &claim, mark, now);
+            out += &summary(lore, door, key, (&claim, mark), now);
             return Some(out);
         }
     }
@@ -93,36 +94,17 @@ fn remarks(template: &Template, ports: &[u16], symbols: &[u16]) -> String {
     out
 }
 
-fn summary(
-    lore: &Lore,
-    door: &Name,
-    (key, opens): (&Name, Option<&[Name]>),
-    claim: &Claim,
-    mark: Mark,
-    now: u64,
-) -> String {
-    let mut out = format!("It asks for the door {door}, by the key {key}, {}.\n", asked(claim));
+fn summary(lore: &Lore, door: &KnownDoor, key: &KnownKey, (claim, mark): (&Claim, Mark), now: u64) -> String {
+    let mut out = format!("It asks for the door {}, by the key {}, {}.\n", door.name, key.name, asked(claim));
+    let against = against(lore, door, key, (claim, mark), now);
     let off = mark.time().abs_diff(now);
-    match lore.window {
-        Some(window) if off > window + 8 => {
-            let _ = writeln!(
-                out,
-                "Now it opens nothing: its time is {} from this clock's, and {} are allowed.",
-                span(off * 1000),
-                span(window * 1000)
-            );
-        }
-        None if off > 68 => {
-            let _ = writeln!(
-                out,
-                "It is {} from this clock's time, and servers take what is new; each counts once.",
-                span(off * 1000)
-            );
-        }
-        _ => out.push_str("It counts once.\n"),
-    }
-    if opens.is_some_and(|opens| !opens.contains(door)) {
-        let _ = writeln!(out, "The key {key} may not open the door {door} this way.");
+    if !against.is_empty() {
+        let _ = writeln!(out, "Now it opens nothing: {}.", against.join("; "));
+    } else if lore.window.is_none() && off > 68 {
+        let off = span(off * 1000);
+        let _ = writeln!(out, "It is {off} from this clock's time, and servers take what is new; each counts once.");
+    } else {
+        out.push_str("It counts once.\n");
     }
     out
 }

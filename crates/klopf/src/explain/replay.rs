@@ -4,12 +4,13 @@ use std::collections::{HashMap, HashSet};
 use std::net::IpAddr;
 
 use klopf_engine::{Door, DoorId, Effect, Engine, Limits, MayAsk, Millis, Observation, Ways};
+use klopf_spa::KeyId;
 use klopf_spa::encoded::{Queue, Transport};
-use klopf_spa::{KeyId, Name};
 use klopf_wire::{FlagMask, Knock, Proto};
 
 use super::lore::{KnownDoor, Lore};
 use super::sequence::{asked, made};
+use super::terms::against;
 
 /// More origins on a span are not kept at once.
 const MOST: usize = 1 << 16;
@@ -149,31 +150,24 @@ impl<'l> Replay<'l> {
             text += "; it was there before, and counts once: replayed";
         } else {
             self.spelled += 1;
-            text +=
-                &self.unless(door, &key.name, key.opens.as_deref(), claim.allow.is_none(), mark.time().abs_diff(time));
+            let against = against(lore, door, key, (&claim, mark), time);
+            for but in self.unless(door, claim.allow.is_none()).into_iter().chain(against) {
+                text += &format!("; but {but}");
+            }
         }
         Some(text)
     }
 
-    /// Why it would open nothing all the same.
-    fn unless(&self, door: &KnownDoor, key: &Name, opens: Option<&[Name]>, observed: bool, off: u64) -> String {
-        let mut text = String::new();
-        if self.by_log && !door.by_log {
-            text += "; but hits from logs do not open this door: it needs \"log\" in `via`, and a [log.NAME]";
-        }
-        if !self.by_log && !door.by_packet.1 {
-            text += "; but its `via` leaves out \"encoded\"";
-        }
-        if self.by_log && observed {
-            text += "; but in a log nobody says who it really comes from, so it needs a field `addr`";
-        }
-        if self.lore.window.is_some_and(|window| off > window + 8) {
-            text += "; but the clocks differ by more than is allowed";
-        }
-        if opens.is_some_and(|opens| !opens.contains(&door.name)) {
-            text += &format!("; but the key {key} may not open it");
-        }
-        text
+    /// What stands against the way that it came.
+    fn unless(&self, door: &KnownDoor, observed: bool) -> Vec<String> {
+        let log = "hits from logs do not open this door: it needs \"log\" in `via`, and a [log.NAME]";
+        let origin = "in a log nobody says for sure who it comes from, so it needs a field `addr`";
+        let against = [
+            (self.by_log && !door.by_log, log),
+            (self.by_log && observed, origin),
+            (!door.by_packet.1, "its `via` leaves out \"encoded\""),
+        ];
+        against.into_iter().filter(|(is, _)| *is).map(|(_, text)| text.to_owned()).collect()
     }
 }
 
