@@ -76,7 +76,7 @@ impl Users {
                     (program, vec!["klopf".to_owned(), "open".to_owned()])
                 }
                 Client::Fwknop(fwknop) => {
-                    let words = fwknop.client(&lab::address(user).to_string());
+                    let words = fwknop.client(&lab::address(user).to_string(), &home);
                     (words.first().map(PathBuf::from).unwrap_or_default(), words)
                 }
             };

@@ -54,24 +54,23 @@ impl Fwknop {
         Ok(Started { child: Some(child), shut, shut_prober: None, client: Client::Fwknop(self.clone()) })
     }
 
-    /// The client of the one in the middle, that asks for this address.
-    pub(crate) fn client(&self, address: &str) -> Vec<String> {
+    /// The client of the one in the middle, that asks for this address and keeps what it keeps in this directory.
+    pub(crate) fn client(&self, address: &str, home: &Path) -> Vec<String> {
         let (cipher, hmac) = keys(self.people / 2);
         let server = SERVER.to_string();
         let options = ["--no-home-dir", "--no-rc-file", "--no-save-args", "-A", "tcp/22", "-a", address, "-D", &server];
-        let keys = ["--key-base64-rijndael", &cipher, "--key-base64-hmac", &hmac];
+        let kept = home.join("arguments").display().to_string();
+        let keys = ["-E", &kept, "--key-base64-rijndael", &cipher, "--key-base64-hmac", &hmac];
         words(&[&[Self::CLIENT][..], &options, &keys].concat())
     }
 
     /// A packet that asks for the client.
     pub(crate) fn packet(&self, lab: &Lab) -> Result<Vec<u8>> {
         let file = lab.dir().join("packet");
-        let all = self.client(&lab::CLIENT.to_string());
+        let all = self.client(&lab::CLIENT.to_string(), lab.dir());
         let made = Command::new(Self::CLIENT)
             .args(all.iter().skip(1))
-            .args(["-T", "-E"])
-            .arg(lab.dir().join("arguments"))
-            .arg("-B")
+            .args(["-T", "-B"])
             .arg(&file)
             .stdin(Stdio::null())
             .output()

@@ -70,8 +70,8 @@ pub(crate) fn measure(amount: &Amount, bin: &Path, interrupt: &Interrupt) -> Res
             for (pace, samples) in PACES.iter().zip(&mut samples) {
                 for (contender, samples) in contenders.iter().zip(samples) {
                     eprintln!("flood, {}, {}, round {round}/{}: {}", aim.name(), name(*pace), amount.rounds, contender.name);
-                    // A minute of waiting, once.
-                    let later = pace.is_none() && round == amount.rounds && contender.name.starts_with("Klopf");
+                    // A minute of waiting, once, and not where all is short.
+                    let later = pace.is_none() && round == amount.rounds && !amount.small && contender.name.starts_with("Klopf");
                     one(amount, (aim, *pace, later), contender, interrupt, samples)?;
                 }
             }
