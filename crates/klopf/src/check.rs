@@ -95,7 +95,7 @@ pub(crate) fn mend(error: &io::Error, how: &str) -> String {
 
 /// What was found, files that others may read, and how many warnings were said before.
 fn report(name: &str, found: Check, exposed: &[&Path], said: usize) -> ExitCode {
-    let Check { faults, warnings, doors, keys, mails, guestbooks } = found;
+    let Check { faults, warnings, doors, keys, mails, guestbooks, .. } = found;
     for note in faults.iter().chain(&warnings) {
         // Reaches terminals in colour; anything else gets it without.
         say(format_args!("{}\n", note.coloured()));

@@ -9,7 +9,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use klopf_spa::{Knock, Name, Psk, Public, Seed, ServerKey, Shape, seal};
 
-use crate::contender::guarding;
+use crate::chance::Chance;
 use crate::error::{Error, Result};
 use crate::lab::CLIENT;
 
@@ -17,7 +17,7 @@ use crate::lab::CLIENT;
 #[derive(Clone)]
 pub(crate) struct Sealer {
     crowd: Arc<Crowd>,
-    pub(crate) people: usize,
+    people: usize,
 }
 
 struct Crowd {
@@ -53,24 +53,9 @@ impl Sealer {
         Self { people: people.min(self.people), ..self.clone() }
     }
 
-    pub(crate) fn server(&self) -> &ServerKey {
-        &self.crowd.server
-    }
-
-    /// Their keys, by number.
-    pub(crate) fn keys(&self) -> impl Iterator<Item = (u32, Public, Psk)> {
-        let people = self.crowd.people.iter().take(self.people);
-        (0..).zip(people).map(|(number, member)| (number, member.public, member.psk.clone()))
-    }
-
     /// A packet of one of them, each time of another, that asks for the client. Counters must rise.
     pub(crate) fn packet(&self, counter: u64) -> Vec<u8> {
         let place = usize::try_from(counter.wrapping_mul(0x9e37_79b1) >> 7).unwrap_or_default() % self.people.max(1);
-        self.packet_of(place, counter)
-    }
-
-    /// A packet of the one at this place.
-    pub(crate) fn packet_of(&self, place: usize, counter: u64) -> Vec<u8> {
         let (Some(member), Some(door)) = (self.crowd.people.get(place), Name::new("bench")) else { return Vec::new() };
         let time = unix_ms();
         let knock = Knock { time, counter, device: [4; 16], allow: Some(CLIENT.into()), hold: 0, code: None, door };
@@ -79,22 +64,16 @@ impl Sealer {
         seal((&self.crowd.server.public(), Shape::None), (&member.seed, &member.psk), &knock, time, &mut random)
     }
 
-    /// Writes the configuration, the server's key and all keys into a directory; the path of the configuration.
-    pub(crate) fn write(&self, dir: &Path) -> Result<String> {
-        let main = dir.join("klopf.toml");
-        write(&main, &guarding(dir, &format!("[packet]\nport = {}\n", Self::PORT)))?;
+    /// Writes the server's key and all keys into a directory.
+    pub(crate) fn write(&self, dir: &Path) -> Result<()> {
         write(&dir.join("server.key"), &self.crowd.server.text())?;
         let keys = dir.join("keys.d");
         fs::create_dir_all(&keys).map_err(Error::io(format!("make {}", keys.display())))?;
-        (0..self.people).try_for_each(|place| self.write_key(&keys, place))?;
-        Ok(main.display().to_string())
-    }
-
-    /// Writes the key of one of the crowd.
-    pub(crate) fn write_key(&self, keys: &Path, place: usize) -> Result<()> {
-        let Some(Member { public, psk, .. }) = self.crowd.people.get(place) else { return Ok(()) };
-        let text = format!("public = \"{}\"\npsk = \"{}\"\ndoors = [\"bench\"]\n", public.text(), *psk.text());
-        write(&keys.join(format!("person-{place:06}.toml")), &text)
+        for (place, Member { public, psk, .. }) in self.crowd.people.iter().take(self.people).enumerate() {
+            let text = format!("public = \"{}\"\npsk = \"{}\"\ndoors = [\"bench\"]\n", public.text(), *psk.text());
+            write(&keys.join(format!("person-{place:06}.toml")), &text)?;
+        }
+        Ok(())
     }
 }
 
@@ -105,27 +84,7 @@ fn write(path: &Path, text: &str) -> Result<()> {
 }
 
 /// Milliseconds since 1970.
-pub(crate) fn unix_ms() -> u64 {
+fn unix_ms() -> u64 {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     u64::try_from(since.as_millis()).unwrap_or_default()
-}
-
-/// Bytes that look random (SplitMix64).
-pub(crate) struct Chance(pub(crate) u64);
-
-impl Chance {
-    pub(crate) fn fill(&mut self, out: &mut [u8]) {
-        for part in out.chunks_mut(8) {
-            self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-            let mixed = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-            let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-            part.iter_mut().zip((mixed ^ (mixed >> 31)).to_le_bytes()).for_each(|(to, from)| *to = from);
-        }
-    }
-
-    fn bytes(&mut self) -> [u8; 32] {
-        let mut bytes = [0; 32];
-        self.fill(&mut bytes);
-        bytes
-    }
 }
