@@ -83,7 +83,9 @@ pub(crate) fn measure(amount: &Amount, bin: &Path, interrupt: &Interrupt) -> Res
         .flat_map(|(kind, counts)| counts.iter().filter(few).map(|count| Step::new(*kind, *count)))
         .collect();
     eprintln!("scale: making keys");
-    let crowd = Sealer::new(steps.iter().filter(|step| step.kind == Kind::Keys).map(|step| step.count as usize).max().unwrap_or(1));
+    let crowd = Sealer::new(
+        steps.iter().filter(|step| step.kind == Kind::Keys).map(|step| step.count as usize).max().unwrap_or(1),
+    );
     for round in 1..=amount.rounds {
         for step in steps.iter_mut().filter(|step| step.fault.is_none()) {
             eprintln!("scale, round {round}/{}: {} {}", amount.rounds, step.count, step.kind.name());
@@ -152,7 +154,8 @@ impl Step {
             Kind::Leases | Kind::Attempts => Junk::Syns(SEQUENCE.into_iter().take(1).collect()),
             Kind::Doors => {
                 let last = u16::try_from(self.count - 1).unwrap_or(u16::MAX);
-                let begins = (1..=last).step_by(usize::from(last / 60).max(1)).map(|door| others(door)).map(|[first, ..]| first);
+                let begins =
+                    (1..=last).step_by(usize::from(last / 60).max(1)).map(|door| others(door)).map(|[first, ..]| first);
                 Junk::Syns(SEQUENCE.into_iter().take(1).chain(begins).collect())
             }
         }
@@ -202,7 +205,8 @@ impl Kind {
 
 fn part(steps: &[Step]) -> Part {
     let mut part = Part::new("Scale", &TEXT);
-    let head = ["", "opened", "median, µs", "90 %", "99 %", "of that with one", "CPU, µs a packet", "of that with one", "MB"];
+    let head =
+        ["", "opened", "median, µs", "90 %", "99 %", "of that with one", "CPU, µs a packet", "of that with one", "MB"];
     let mut table = Table::new(head);
     for step in steps {
         let one = steps.iter().find(|one| one.kind == step.kind);

@@ -117,11 +117,11 @@ fn packet(rest: &[u8]) -> Result<Hit, Miss> {
     }
     let proto = protocol(&mut words)?;
     let number = words.next().and_then(|word| word.strip_prefix(b"SPT="));
-    number.and_then(self::number).ok_or(Miss::Port)?;
+    let from_port = Some(number.and_then(self::number).ok_or(Miss::Port)?);
     let number = words.next().and_then(|word| word.strip_prefix(b"DPT="));
     let port = Port { proto, number: number.and_then(self::number).ok_or(Miss::Port)? };
     let flags = flags(words, proto)?;
-    Ok(Hit { src, dst: Some(dst), port, flags })
+    Ok(Hit { src, dst: Some(dst), from_port, port, flags })
 }
 
 /// The words up to that which says the protocol.

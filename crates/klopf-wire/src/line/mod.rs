@@ -23,6 +23,8 @@ pub struct Hit {
     pub src: IpAddr,
     /// To whom. `None`: the line does not say.
     pub dst: Option<IpAddr>,
+    /// Source port. `None`: the line does not say.
+    pub from_port: Option<u16>,
     /// Protocol and destination port.
     pub port: Port,
     /// TCP flags, SYN alone if the line does not say; none for UDP.

@@ -142,7 +142,7 @@ fn hit(own: &Regex, line: &[u8]) -> Result<Hit, Miss> {
         Proto::Tcp => TcpFlags::SYN,
         Proto::Udp => TcpFlags::default(),
     };
-    Ok(Hit { src, dst, port: Port { proto, number }, flags })
+    Ok(Hit { src, dst, from_port: None, port: Port { proto, number }, flags })
 }
 
 /// Servers that listen for both families write `::ffff:192.0.2.7`.

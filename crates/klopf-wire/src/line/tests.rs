@@ -39,7 +39,7 @@ fn wrong(preset: Option<Preset>, prefix: Option<&str>, own: &[&str]) -> Vec<Wron
 
 fn tcp_hit() -> Hit {
     let (src, dst) = (Ipv4Addr::new(192, 0, 2, 7).into(), Ipv4Addr::new(198, 51, 100, 1).into());
-    Hit { src, dst: Some(dst), port: Port::tcp(40000), flags: TcpFlags::SYN }
+    Hit { src, dst: Some(dst), from_port: Some(1234), port: Port::tcp(40000), flags: TcpFlags::SYN }
 }
 
 #[test]
@@ -53,7 +53,8 @@ fn the_kernels_lines_are_hits_whatever_a_syslog_puts_before_and_behind_them() {
     }
     assert_eq!(nft(TCP.trim_end()), Ok(tcp_hit()));
     let address = |last| Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, 0, last).into();
-    let hit = Hit { src: address(7), dst: Some(address(1)), port: Port::udp(23000), flags: TcpFlags(0) };
+    let (port, flags) = (Port::udp(23000), TcpFlags(0));
+    let hit = Hit { src: address(7), dst: Some(address(1)), from_port: Some(53111), port, flags };
     assert_eq!(nft(UDP6), Ok(hit));
     assert_eq!(read(&patterns(Preset::Iptables, None), UDP6), Ok(hit));
 }
@@ -319,7 +320,7 @@ proptest! {
         };
         let line = format!("{SYSLOG}P IN=eth0 OUT= MAC= SRC={} DST={} LEN=1 {transport}", shown(src), shown(dst));
         let (port, flags) = if tcp { (Port::tcp(port), TcpFlags(flags)) } else { (Port::udp(port), TcpFlags(0)) };
-        let hit = Hit { src, dst: Some(dst), port, flags };
+        let hit = Hit { src, dst: Some(dst), from_port: Some(from), port, flags };
         for prefix in [None, Some("P ")] {
             prop_assert_eq!(patterns(Preset::Nft, prefix).read(line.as_bytes()), Some((0, hit)));
         }

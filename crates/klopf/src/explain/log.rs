@@ -76,8 +76,13 @@ pub(super) fn explain(lore: &Lore, path: &Path, lines: &Lines, now: u64) -> Resu
             continue;
         };
         let nobody = if hit.src.is_ipv4() { IpAddr::from(Ipv4Addr::UNSPECIFIED) } else { Ipv6Addr::UNSPECIFIED.into() };
-        let knock =
-            Knock { origin: hit.src, from_port: 0, to: hit.dst.unwrap_or(nobody), port: hit.port, flags: hit.flags };
+        let knock = Knock {
+            origin: hit.src,
+            from_port: hit.from_port.unwrap_or(0),
+            to: hit.dst.unwrap_or(nobody),
+            port: hit.port,
+            flags: hit.flags,
+        };
         let times = moment.map_or_else(|| vec![now], Moment::candidates);
         let told = replay.hit(at, &times, &knock);
         say(format_args!("{number:>6}  {} hits {}", knock.origin, knock.port));

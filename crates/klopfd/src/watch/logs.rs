@@ -294,7 +294,7 @@ impl Known {
 
 /// A hit that a line tells of, as a packet. Where it does not say to whom it went, that is an address that nobody has.
 pub(super) fn knock(hit: &Hit) -> Knock {
-    let Hit { src, dst, port, flags } = *hit;
+    let Hit { src, dst, from_port, port, flags } = *hit;
     let nobody = if src.is_ipv4() { Ipv4Addr::UNSPECIFIED.into() } else { Ipv6Addr::UNSPECIFIED.into() };
-    Knock { origin: src, from_port: 0, to: dst.unwrap_or(nobody), port, flags }
+    Knock { origin: src, from_port: from_port.unwrap_or(0), to: dst.unwrap_or(nobody), port, flags }
 }
