@@ -31,7 +31,9 @@ pub(super) fn examine(log: &Log) -> (String, bool) {
     let (place, read) = match &log.from {
         LogFrom::File(path) => (path.clone(), of_file(path)),
         LogFrom::Journal(what) => (format!("the journal of {what}"), of_journal(what)),
-        LogFrom::Nflog(group) => return (format!("log `{name}`, group {group} of NFLOG: packets, and nothing to show"), false),
+        LogFrom::Nflog(group) => {
+            return (format!("log `{name}`, group {group} of NFLOG: packets, and nothing to show"), false);
+        }
     };
     match read {
         Ok(bytes) => (format!("log `{name}`, {}: {}", escaped(&place), found(log, &bytes)), false),
@@ -155,13 +157,22 @@ fn missed(log: &Log, patterns: &Patterns, lines: &[&[u8]]) -> String {
     reasons.sort_by_key(|(_, number, _)| std::cmp::Reverse(*number));
     let mut out = String::new();
     for (miss, number, last) in reasons.into_iter().take(MOST_REASONS) {
-        let (lines, are, the) = if number == 1 { ("line looks", "is no hit", "") } else { ("lines look", "are no hits", "the last one ") };
-        let _ = write!(out, "\n  {number} {lines} like a firewall's and {are}: {}", miss.text());
+        let by_none = log.preset.is_none() && miss == Miss::Other;
+        let reason = if by_none { "no pattern matches" } else { miss.text() };
+        let (lines, are, the) = if number == 1 {
+            ("line looks", "is no hit", "it ")
+        } else {
+            ("lines look", "are no hits", "the last one ")
+        };
+        let _ = write!(out, "\n  {number} {lines} like a firewall's and {are}: {}", reason);
         let _ = write!(out, "\n    {}", shortened(last));
         if log.preset.is_none() && is_kernels(last) {
             let _ = write!(out, "\n  help: {the}is as the kernel writes them: add `preset = \"nft\"`");
         } else if miss == Miss::Prefix && log.prefix.is_some() {
-            let _ = write!(out, "\n  help: have the firewall's rule put the prefix there, with its blank at the end, or remove `prefix`");
+            let _ = write!(
+                out,
+                "\n  help: have the firewall's rule put the prefix there, with its blank at the end, or remove `prefix`"
+            );
         }
     }
     out
@@ -174,7 +185,7 @@ fn is_kernels(line: &[u8]) -> bool {
 /// The beginning of a line.
 fn shortened(line: &[u8]) -> String {
     let line = String::from_utf8_lossy(line.get(..line.len().min(4 * SHOWN)).unwrap_or_default());
-    let mut shown = escaped(&line.chars().take(SHOWN).collect::<String>());
+    let mut shown = escaped(line.chars().take(SHOWN).collect::<String>().trim_end());
     if line.chars().nth(SHOWN).is_some() {
         shown.push('…');
     }
@@ -211,7 +222,16 @@ mod tests {
             prefix = "KNOCK "
             patterns = ['^x (?<src>\S+) (?<dport>\d+)$', 'never (?<src>\S+) (?<dport>\d+)']"#);
         let lines = format!("KNOCK {LINE}\nother\nkernel: KNOCK {}\nx 192.0.2.9 7\n", LINE.replace("40000", "40001"));
-        insta::assert_snapshot!(found(&log, lines.as_bytes()), @"");
+        let last = LINE.replace("40000", "40001");
+        let expected = [
+            "its 4 lines",
+            "  preset nft, prefix \"KNOCK \": 2 lines, the last one of a hit by 192.0.2.7 at 40001/tcp",
+            &format!("    kernel: KNOCK {}", last.trim_end()),
+            r"  pattern ^x (?<src>\S+) (?<dport>\d+)$: 1 line, of a hit by 192.0.2.9 at 7/tcp",
+            "    x 192.0.2.9 7",
+            r"  pattern never (?<src>\S+) (?<dport>\d+): no line",
+        ];
+        assert_eq!(found(&log, lines.as_bytes()).lines().collect::<Vec<_>>(), expected);
     }
 
     #[test]
@@ -219,8 +239,19 @@ mod tests {
         let prefixed = log("file = \"/l\"\npreset = \"nft\"\nprefix = \"KNOCK \"");
         let sent = LINE.replace("IN=eth0 OUT= ", "IN= OUT=eth0 ");
         let lines = format!("KNOCK:{LINE}\n{LINE}\nKNOCK {sent}\nKNOCK {}\n", LINE.replace("DPT=40000", "DPT="));
-        insta::assert_snapshot!(found(&prefixed, lines.as_bytes()), @"");
-        insta::assert_snapshot!(found(&log("file = \"/l\""), LINE.as_bytes()), @"");
+        let told = found(&prefixed, lines.as_bytes());
+        let expected = [
+            "its 4 lines",
+            "  preset nft, prefix \"KNOCK \": no line",
+            "  2 lines look like a firewall's and are no hits: the prefix does not stand directly before `IN=`",
+            &format!("    {}", LINE.trim_end()),
+            "  help: have the firewall's rule put the prefix there, with its blank at the end, or remove `prefix`",
+            "  1 line looks like a firewall's and is no hit: this host sent the packet: `OUT=` is set, and `IN=` is not",
+        ];
+        assert_eq!(told.lines().take(6).collect::<Vec<_>>(), expected);
+        assert!(told.contains("no `DPT=` or `dport` in it is a port"), "{told}");
+        let unread = found(&log("file = \"/l\""), LINE.as_bytes());
+        assert!(unread.ends_with("help: it is as the kernel writes them: add `preset = \"nft\"`"), "{unread}");
     }
 
     #[test]
@@ -247,9 +278,16 @@ mod tests {
         let long = "x".repeat(999) + "\n";
         fs::write(&path, long.repeat(2000) + "in the making").unwrap();
         let bytes = of_file(path.to_str().unwrap()).unwrap();
-        assert!(bytes.len() <= 1 << 20 && bytes.len() > 1000 * 1000 && bytes.len() % 1000 == 0, "{}", bytes.len());
+        assert!(
+            bytes.len() <= 1 << 20 && bytes.len() > 1000 * 1000 && bytes.len().is_multiple_of(1000),
+            "{}",
+            bytes.len()
+        );
         let log = log(&format!("file = {path:?}"));
-        assert_eq!(examine(&log), (format!("log `l`, {}: the last 1000 lines\n  tokens: no line", path.display()), false));
+        assert_eq!(
+            examine(&log),
+            (format!("log `l`, {}: the last 1000 lines\n  tokens: no line", path.display()), false)
+        );
         fs::write(&path, "").unwrap();
         assert!(examine(&log).0.ends_with(": no line yet"));
         fs::remove_file(&path).unwrap();
@@ -261,6 +299,9 @@ mod tests {
 
     #[test]
     fn of_packets_there_is_nothing_to_show() {
-        assert_eq!(examine(&log("nflog = 5")), ("log `l`, group 5 of NFLOG: packets, and nothing to show".to_owned(), false));
+        assert_eq!(
+            examine(&log("nflog = 5")),
+            ("log `l`, group 5 of NFLOG: packets, and nothing to show".to_owned(), false)
+        );
     }
 }
