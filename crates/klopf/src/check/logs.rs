@@ -78,8 +78,14 @@ fn of_journal(what: &str) -> io::Result<Vec<u8>> {
     command.args([&unit, "--lines=1000", "--output=cat", "--no-pager", "--quiet"]);
     let mut child = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null()).spawn()?;
     let read = output(&mut child);
-    let _ = child.kill();
-    let _ = child.wait();
+    let is_over = matches!(&read, Ok(bytes) if bytes.is_empty());
+    if !is_over {
+        let _ = child.kill();
+    }
+    let status = child.wait()?;
+    if is_over && !status.success() {
+        return Err(io::Error::other("journalctl cannot read it"));
+    }
     read
 }
 
