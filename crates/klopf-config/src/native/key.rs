@@ -171,7 +171,7 @@ impl super::Config {
             Way::Mail => !self.mails.is_empty() && !door.second_factor,
             Way::Guestbook => !self.guestbooks.is_empty() && !door.second_factor,
             Way::Encoded => self.daemon.sources.packet && door.encoded.is_some() && !door.second_factor,
-            Way::Log => self.daemon.sources.log && self.logs.iter().any(|log| in_log(log)) && !door.second_factor,
+            Way::Log => self.daemon.sources.log && self.logs.iter().any(in_log) && !door.second_factor,
         };
         has && door.takes(way) && Self::may_open(key, door)
     }

@@ -112,7 +112,7 @@ fn read(name: &Key<'_>, table: &DeTable<'_>, report: &mut Report<'_>) -> Option<
             }
         }
     }
-    let tokens = tokens.unwrap_or(of_lines && preset.is_none() && patterns.is_empty());
+    let tokens = tokens.unwrap_or_else(|| of_lines && preset.is_none() && patterns.is_empty());
     let (name, prefix) = (Name::new(name.get_ref())?, prefix.map(str::to_owned));
     let log = Log { name, from: from?, preset, prefix, patterns, tokens };
     (report.faults() == before).then_some(log)

@@ -85,7 +85,7 @@ fn wrong_logs_are_told() {
         ("file = \"/l\"\npatterns = [5]", &["3:13: `patterns` must be a string, not an integer"]),
         (
             "file = \"/l\"\npatterns = ['(?<src>x)', '(?<src>.) (?<dport>.)', '(']",
-            &["3:13: a pattern has no group `dport`", "3:50: a pattern is no regular expression: unclosed group"],
+            &["3:13: a pattern has no group `dport`", "3:51: a pattern is no regular expression: unclosed group"],
         ),
         ("file = \"/l\"\ntokens = false", &["3:1: log `l` is read for neither hits nor tokens"]),
         ("file = \"/l\"\npattern = []", &["3:1: unknown key `pattern` in log `l`"]),
