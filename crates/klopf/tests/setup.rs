@@ -93,6 +93,7 @@ fn every_way_makes_a_file_that_is_fine() {
     for (number, way) in [
         "packet",
         "sequence",
+        "encoded",
         "mail --mail-imap imaps://k%40b.example@b.example/INBOX --password-file pw",
         "mail --maildir /var/mail/knock",
         "guestbook --url https://b.example/book",
@@ -131,7 +132,7 @@ fn where_nobody_can_be_asked_it_says_what_is_missing() {
         ("--yes --how dance", "invalid value 'dance'"),
         ("--yes --url http://b.example/", "--url: `url` would be read without TLS"),
         ("--yes --open-for 99d", "write `30d` or less"),
-        ("--yes --for-whom -x", "--for-whom"),
+        ("--yes --for-whom=-x", "--for-whom"),
         ("--yes --output klopf.conf", "does not end in .toml"),
     ] {
         let (code, _, stderr) = host.run(line, "");
