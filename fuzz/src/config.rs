@@ -80,7 +80,7 @@ fn sealed(config: &native::Config) {
     }
     for door in &config.doors {
         assert!(door.via.as_ref().is_none_or(|ways| !ways.is_empty()));
-        assert!(door.sequence.is_empty() || door.takes(native::Way::Sequence));
+        assert!(door.sequence.is_empty() || door.takes(native::Way::Sequence) || door.takes(native::Way::Log));
         if let Some(native::KeyList::Named(names)) = &door.keys {
             assert!(names.iter().all(|name| config.keys.iter().any(|key| key.name == *name)));
         }
@@ -94,6 +94,12 @@ fn sealed(config: &native::Config) {
 /// Holds for what each configuration without faults says of tokens.
 fn sourced(config: &native::Config) {
     assert!(config.mails.len() + config.guestbooks.len() <= 32);
+    assert!(config.logs.len() <= 16);
+    for (place, log) in config.logs.iter().enumerate() {
+        assert!(config.logs.iter().skip(place + 1).all(|other| other.name != log.name));
+        assert!(log.reader().is_some() && (log.tokens || log.tells_of_hits()));
+        assert!(!matches!(&log.from, native::LogFrom::File(path) if !path.starts_with('/')));
+    }
     for (place, mail) in config.mails.iter().enumerate() {
         assert!(config.mails.iter().skip(place + 1).all(|other| other.name != mail.name));
         let fine = |text: &str| !text.is_empty() && !text.contains(char::is_control);

@@ -122,6 +122,21 @@ fn brief() {
     replay("brief", klopf_fuzz::brief);
 }
 
+#[test]
+fn line() {
+    replay("line", klopf_fuzz::line);
+}
+
+#[test]
+fn nflog() {
+    replay("nflog", klopf_fuzz::nflog);
+}
+
+#[test]
+fn journal() {
+    replay("journal", klopf_fuzz::journal);
+}
+
 /// Whether it counts something that knocks at ports can bring.
 fn is_of_sequences(name: &str) -> bool {
     let sealed = Refusal::ALL.into_iter().filter(|why| *why != Refusal::TooManyGrants).map(Refusal::name);
@@ -148,7 +163,7 @@ fn the_seeds_reach_all_that_the_engine_counts() {
 #[test]
 fn the_seeds_get_through_every_seal_and_every_reader() {
     type Target = (&'static str, fn(&[u8]) -> bool);
-    let targets: [Target; 11] = [
+    let targets: [Target; 14] = [
         ("sealed_packet", klopf_fuzz::sealed_packet),
         ("sealed_middle", klopf_fuzz::sealed_middle),
         ("token", klopf_fuzz::token),
@@ -160,6 +175,9 @@ fn the_seeds_get_through_every_seal_and_every_reader() {
         ("mail", klopf_fuzz::mail),
         ("page", klopf_fuzz::page),
         ("brief", klopf_fuzz::brief),
+        ("line", klopf_fuzz::line),
+        ("nflog", klopf_fuzz::nflog),
+        ("journal", klopf_fuzz::journal),
     ];
     for (target, run) in targets {
         let all = inputs("seeds", target);

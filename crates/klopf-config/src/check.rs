@@ -18,6 +18,8 @@ pub struct Check {
     pub mails: usize,
     /// How many guestbooks, likewise.
     pub guestbooks: usize,
+    /// How many logs, likewise.
+    pub logs: usize,
 }
 
 /// Checks a file as the daemon does at its start.
@@ -36,7 +38,8 @@ pub fn check_files(main: Source<'_>, keys: &[Source<'_>]) -> Check {
         let (config, faults, warnings) = native::examine(main, keys);
         let (doors, keys) = (config.doors.len(), config.keys.len());
         let (mails, guestbooks) = (config.mails.len(), config.guestbooks.len());
-        return Check { faults, warnings, doors, keys, mails, guestbooks };
+        let logs = config.logs.len();
+        return Check { faults, warnings, doors, keys, mails, guestbooks, logs };
     }
     let (config, faults, warnings) = knockd::examine(text);
     let shown = |found: Vec<knockd::Fault>, level| found.iter().map(|fault| fault.shown(file_name, level)).collect();

@@ -4,6 +4,7 @@
 //! any input gives a value or a named [`Malformed`], never a panic.
 #![forbid(unsafe_code)]
 
+pub mod line;
 mod packet;
 mod port;
 mod port_set;

@@ -1,5 +1,7 @@
 //! `klopf check`: what the daemon would say about a file.
 
+mod logs;
+
 use std::fs;
 use std::io::{self, ErrorKind, Read};
 use std::path::{Path, PathBuf};
@@ -52,13 +54,20 @@ fn check(path: &Path) -> ExitCode {
                 ));
                 say("  help: put it back from a copy; `klopf invite` makes one where there are no keys yet\n");
             }
-            let sources = files.parse().map(|checked| SourceFiles::read(path, &checked.config)).unwrap_or_default();
+            let parsed = files.parse().ok();
+            let sources = parsed.as_ref().map(|checked| SourceFiles::read(path, &checked.config)).unwrap_or_default();
             for trouble in sources.troubles() {
                 say(format_args!("warning: {trouble}\n  help: {}\n", trouble.help()));
             }
+            let mut said = sources.troubles().count();
+            for log in parsed.iter().flat_map(|checked| &checked.config.logs) {
+                let (text, is_warning) = logs::examine(log);
+                say(format_args!("{text}\n"));
+                said += usize::from(is_warning);
+            }
             let exposed: Vec<_> =
                 files.exposed().into_iter().chain(sources.exposed.iter().map(PathBuf::as_path)).collect();
-            report(&name, found, &exposed, sources.troubles().count())
+            report(&name, found, &exposed, said)
         }
         Err(Unreadable { path, error }) => unreadable(&path, &error),
     }
@@ -95,7 +104,7 @@ pub(crate) fn mend(error: &io::Error, how: &str) -> String {
 
 /// What was found, files that others may read, and how many warnings were said before.
 fn report(name: &str, found: Check, exposed: &[&Path], said: usize) -> ExitCode {
-    let Check { faults, warnings, doors, keys, mails, guestbooks } = found;
+    let Check { faults, warnings, doors, keys, mails, guestbooks, logs } = found;
     for note in faults.iter().chain(&warnings) {
         // Reaches terminals in colour; anything else gets it without.
         say(format_args!("{}\n", note.coloured()));
@@ -112,6 +121,7 @@ fn report(name: &str, found: Check, exposed: &[&Path], said: usize) -> ExitCode 
         findings.extend(count(keys, "key"));
         findings.extend(count(mails, "mail"));
         findings.extend(count(guestbooks, "guestbook"));
+        findings.extend(count(logs, "log"));
     }
     findings.extend(count(warnings.len() + exposed.len() + said, "warning"));
     say(format_args!("{name}: {}", findings.join(", ")));

@@ -1,6 +1,7 @@
 //! Writes the seeds that are packets, mails and pages, and those that the test vectors are: `cargo run --manifest-path fuzz/Cargo.toml --example seeds`.
 
 mod letters;
+mod lines;
 mod vectors;
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
@@ -33,6 +34,7 @@ fn main() -> io::Result<()> {
         write("frame_to_engine", name, &records.concat())?;
     }
     letters::write_all()?;
+    lines::write_all()?;
     vectors::write_all()
 }
 

@@ -9,7 +9,7 @@ use super::report::{Report, Wrong};
 use super::sources::{self, Sources};
 use klopf_spa::encoded::Whom;
 
-use super::{Config, Door, Key, MOST_KEYS, Sections, Way, ways};
+use super::{Config, Door, Key, MOST_KEYS, Sections, Way, logs, ways};
 use crate::suggest::{listed, nearest};
 
 /// More names are not compared with one that is not known.
@@ -31,7 +31,7 @@ pub(super) fn check(doors: &[Door], read: &Sections, reports: &mut [Report<'_>])
     let sound: Option<Vec<&Key>> = keys.iter().map(|written| written.key.as_ref()).collect();
     let (Some(sound), [main, ..]) = (sound, &mut *reports) else { return };
     // What leads to a door that nothing opens is no fault of its own.
-    let (mut in_use, mut is_sure) = (Vec::new(), true);
+    let (mut in_use, mut by_hits, mut is_sure) = (Vec::new(), Vec::new(), true);
     for (index, (door, place)) in doors.iter().zip(places).enumerate() {
         if place.unsure || unknown.contains(&index) || main.is_full() {
             is_sure = false;
@@ -40,10 +40,12 @@ pub(super) fn check(doors: &[Door], read: &Sections, reports: &mut [Report<'_>])
         let opened_by_key = sound.iter().any(|key| Config::may_open(key, door));
         let access = Access { door, place, opened_by_key, sources };
         access.check(main);
+        by_hits.extend(Some(door).filter(|_| access.by_hits_in_logs()));
         in_use.extend(Some(door).filter(|_| opened_by_key || !access.by_any()));
     }
     if is_sure {
         sources::use_of(sources, &in_use, main);
+        logs::use_of(sources, &in_use, &by_hits, main);
     }
     without_code(doors, keys, reports);
 }
@@ -116,11 +118,10 @@ impl Access<'_> {
     fn by(&self, way: Way) -> bool {
         self.door.takes(way)
             && match way {
-                Way::Packet => self.opened_by_key,
-                Way::Sequence => self.place.sequence.is_some(),
-                Way::Encoded => self.place.encoded.is_some() && self.by_key_without_code(),
-                // By hits, or by a token.
-                Way::Log => self.sources.has(way) && (self.place.sequence.is_some() || self.by_key_without_code()),
+                Way::Packet => self.sources.has(way) && self.opened_by_key,
+                Way::Sequence => self.sources.has(way) && self.place.sequence.is_some(),
+                Way::Encoded => self.sources.has(way) && self.spelled(),
+                Way::Log => self.by_hits_in_logs() || self.by_tokens_in_logs(),
                 Way::Mail | Way::Guestbook => self.sources.has(way) && self.by_key_without_code(),
             }
     }
@@ -129,19 +130,52 @@ impl Access<'_> {
         self.opened_by_key && !self.door.second_factor
     }
 
+    /// Whether encoded sequences open it, wherever they are seen.
+    fn spelled(&self) -> bool {
+        self.place.encoded.is_some() && self.by_key_without_code()
+    }
+
+    fn by_hits_in_logs(&self) -> bool {
+        let by_hits = self.place.sequence.is_some() || self.spelled();
+        by_hits && self.door.takes(Way::Log) && self.sources.has_hits_in_logs()
+    }
+
+    fn by_tokens_in_logs(&self) -> bool {
+        self.by_key_without_code() && self.door.takes(Way::Log) && self.sources.has_tokens_in_logs()
+    }
+
+    fn by_sequence(&self) -> bool {
+        self.by(Way::Sequence) || self.place.sequence.is_some() && self.by_hits_in_logs()
+    }
+
+    fn by_encoded(&self) -> bool {
+        self.by(Way::Encoded) || self.spelled() && self.by_hits_in_logs()
+    }
+
     fn by_any(&self) -> bool {
         let hits = [Way::Packet, Way::Sequence, Way::Encoded, Way::Log];
         hits.into_iter().any(|way| self.by(way)) || self.by_token()
     }
 
     fn by_token(&self) -> bool {
-        self.by(Way::Mail) || self.by(Way::Guestbook)
+        self.by(Way::Mail) || self.by(Way::Guestbook) || self.by_tokens_in_logs()
+    }
+
+    /// Where hits would be seen that are not.
+    fn unseen(&self, way: Way) -> (&'static str, &'static str) {
+        if self.door.takes(way) && !self.sources.has(way) {
+            ("`sources` leaves out `packet`", "add `packet` to `sources`, or a `[log.NAME]` that tells of hits")
+        } else if self.door.takes(Way::Log) {
+            ("no log tells of hits", "add a `[log.NAME]` with `preset`, `patterns` or `nflog`")
+        } else {
+            ("`via` leaves it out", "")
+        }
     }
 
     /// Warns of a door that nothing opens, and of ways that lead nowhere or round its terms.
     fn check(&self, report: &mut Report<'_>) {
         let name = &self.door.name;
-        if ![Way::Packet, Way::Encoded, Way::Log].iter().any(|way| self.by(*way)) && !self.by_token() {
+        if !self.by(Way::Packet) && !self.by_encoded() && !self.by_token() {
             for span in &self.place.key_words {
                 let text = "a sequence has nothing to put in place of `{key}`";
                 warn(report, span, text, "use `{ip}` or `{door}`, or leave it out");
@@ -150,12 +184,14 @@ impl Access<'_> {
         if !self.by_any() {
             return self.by_nothing(report);
         }
-        let by_sequence = self.by(Way::Sequence) || self.by(Way::Log);
-        if let Some(sequence) = self.place.sequence.as_ref().filter(|_| !by_sequence) {
-            let help = "add `sequence` to `via`, or remove the sequence";
-            let text = format!("the sequence of door `{name}` opens nothing: `via` leaves it out");
-            warn(report, sequence, text, help);
+        if let Some(sequence) = self.place.sequence.as_ref().filter(|_| !self.by_sequence()) {
+            let (why, help) = match self.unseen(Way::Sequence) {
+                (why, "") => (why, "add `sequence` to `via`, or remove the sequence"),
+                unseen => unseen,
+            };
+            warn(report, sequence, format!("the sequence of door `{name}` opens nothing: {why}"), help);
         }
+        self.twice(report);
         if self.opened_by_key && !Way::BY_KEY.iter().any(|way| self.door.takes(*way)) {
             let span = self.place.keys.first().map_or(&self.place.name, |(_, span)| span);
             let help = "add `packet` to `via`, or take the door from the keys";
@@ -170,7 +206,8 @@ impl Access<'_> {
     fn by_nothing(&self, report: &mut Report<'_>) {
         let name = &self.door.name;
         let takes_tokens =
-            [Way::Mail, Way::Guestbook].iter().any(|way| self.door.takes(*way) && self.sources.has(*way));
+            [Way::Mail, Way::Guestbook].iter().any(|way| self.door.takes(*way) && self.sources.has(*way))
+                || self.door.takes(Way::Log) && self.sources.has_tokens_in_logs();
         if let Some(second_factor) = self.place.second_factor.as_ref().filter(|_| self.opened_by_key && takes_tokens) {
             let text = format!("door `{name}` asks for a code, which no token has: only `klopf grant` can open it");
             return warn(report, second_factor, text, "add `packet` to `via`, or remove the line");
@@ -179,8 +216,26 @@ impl Access<'_> {
             let help = format!("make one: klopf invite NAME --door {name}");
             return warn(report, &self.place.name, format!("there is no key yet that opens door `{name}`"), &help);
         }
-        let help = "fine if that is meant; else give it a `sequence`, or `keys`, and let `via` have that way";
+        let help = if self.sources.has(Way::Packet) {
+            "fine if that is meant; else give it a `sequence`, or `keys`, and let `via` have that way"
+        } else {
+            "fine if that is meant; else add `packet` to `sources`, or a `[log.NAME]` that tells of hits"
+        };
         warn(report, &self.place.name, format!("only `klopf grant` can open door `{name}`"), help);
+    }
+
+    /// Warns of a sequence that is seen in packets and again in logs. Encoded ones count once.
+    fn twice(&self, report: &mut Report<'_>) {
+        let seen = self.door.via.is_none() && self.by(Way::Sequence) && self.by_hits_in_logs();
+        let Some(sequence) = self.place.sequence.as_ref().filter(|_| seen) else { return };
+        let others = [Way::Packet, Way::Encoded, Way::Mail, Way::Guestbook].into_iter().filter(|way| self.by(*way));
+        let via: String = others.map(|way| format!("\"{}\", ", ways::word(way))).collect();
+        let help = format!("write `via = [{via}\"sequence\"]`, or `\"log\"` in place of `\"sequence\"`");
+        let text = format!(
+            "the sequence of door `{}` counts twice, for packets and logs both tell of its hits",
+            self.door.name
+        );
+        warn(report, sequence, text, &help);
     }
 
     /// Warns of an encoded sequence that opens nothing, or leads round the terms of the door.
@@ -195,9 +250,13 @@ impl Access<'_> {
             let help = format!("make one: klopf invite NAME --door {name}");
             return warn(report, span, format!("there is no key whose encoded sequences open door `{name}`"), &help);
         }
-        if !self.by(Way::Encoded) && !self.by(Way::Log) {
-            let text = format!("the encoded sequences of door `{name}` open nothing: `via` leaves them out");
-            return warn(report, span, text, "add `encoded` to `via`, or remove the line");
+        if !self.by_encoded() {
+            let (why, help) = match self.unseen(Way::Encoded) {
+                (_, "") => ("`via` leaves them out", "add `encoded` to `via`, or remove the line"),
+                unseen => unseen,
+            };
+            let text = format!("the encoded sequences of door `{name}` open nothing: {why}");
+            return warn(report, span, text, help);
         }
         if encoded.template.fields.whom == Whom::Observed && !self.by(Way::Encoded) {
             let text =
@@ -223,7 +282,25 @@ impl Access<'_> {
             let help = format!("name keys in its `keys`, or leave out {words}");
             warn(report, via, format!("no key may open door `{name}`, so it does not open via {words}"), &help);
         }
-        if self.door.takes(Way::Sequence) && !self.by(Way::Sequence) {
+        for way in [Way::Packet, Way::Sequence, Way::Encoded, Way::Log] {
+            let word = ways::word(way);
+            if !self.door.takes(way) || self.sources.has(way) {
+                continue;
+            }
+            if way == Way::Log && self.sources.watched.log {
+                let text = format!("door `{name}` does not open via `log`: there is no `[log.NAME]`");
+                warn(report, via, text, "add `[log.NAME]`, or leave out `log`");
+            } else {
+                let source = if way == Way::Log { "log" } else { "packet" };
+                let text = format!("door `{name}` does not open via `{word}`: `sources` leaves out `{source}`");
+                warn(report, via, text, &format!("add `{source}` to `sources`, or leave out `{word}`"));
+            }
+        }
+        if self.door.takes(Way::Log) && self.sources.has(Way::Log) && !self.by(Way::Log) {
+            let help = "give it a `sequence` and a log `preset` or `patterns`, or keys and a log `tokens = true`";
+            warn(report, via, format!("the logs tell of nothing that opens door `{name}`"), help);
+        }
+        if self.door.takes(Way::Sequence) && self.place.sequence.is_none() {
             let help = "add a `sequence`, or leave it out of `via`";
             warn(report, via, format!("door `{name}` has no sequence"), help);
         }
@@ -246,7 +323,7 @@ impl Access<'_> {
     fn round_second_factor(&self, report: &mut Report<'_>) {
         let Some(second_factor) = &self.place.second_factor else { return };
         let name = &self.door.name;
-        if self.by(Way::Sequence) {
+        if self.by_sequence() {
             let help = "add `via = [\"packet\"]`, or remove the sequence";
             let text = format!("the sequence of door `{name}` opens it without a second factor");
             warn(report, second_factor, text, help);
@@ -268,15 +345,17 @@ impl Access<'_> {
         }
         if let Some(valid_for) = self.place.valid_for.as_ref().filter(|_| !self.by_token()) {
             let text = format!("`valid-for` says nothing: door `{name}` opens by no tokens");
-            warn(report, valid_for, text, "let `via` have `mail` or `guestbook`, or remove the line");
+            warn(report, valid_for, text, "let `via` have `mail`, `guestbook` or `log`, or remove the line");
         }
         let quorum = self.place.quorum.as_ref().filter(|_| self.door.quorum > 1 && self.by(Way::Guestbook));
-        if let Some(quorum) = quorum.filter(|_| self.by(Way::Mail)) {
+        let whole = [(self.by(Way::Mail), "mail"), (self.by_tokens_in_logs(), "line of a log")];
+        let whole = whole.into_iter().find(|(opens, _)| *opens);
+        if let Some((quorum, (_, whole))) = quorum.zip(whole) {
             let others =
                 [Way::Packet, Way::Sequence, Way::Encoded, Way::Guestbook].into_iter().filter(|way| self.by(*way));
             let others: Vec<_> = others.map(|way| format!("\"{}\"", ways::word(way))).collect();
             let help = format!("write `via = [{}]`, or remove the line", others.join(", "));
-            let text = format!("one mail opens door `{name}` by a whole token, without its `quorum`");
+            let text = format!("one {whole} opens door `{name}` by a whole token, without its `quorum`");
             warn(report, quorum, text, &help);
         }
     }

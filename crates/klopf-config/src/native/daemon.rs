@@ -3,10 +3,10 @@
 use toml::de::DeTable;
 
 use super::report::{Report, Value, Wrong, in_order};
-use super::{Daemon, LogTarget, values};
-use crate::suggest::nearest;
+use super::{Daemon, LogTarget, Watched, values};
+use crate::suggest::{listed, nearest};
 
-pub(super) const KEYS: [&str; 9] = [
+pub(super) const KEYS: [&str; 10] = [
     "interfaces",
     "state-dir",
     "runtime-dir",
@@ -16,6 +16,7 @@ pub(super) const KEYS: [&str; 9] = [
     "seccomp",
     "share-table",
     "courier-user",
+    "sources",
 ];
 
 /// The longest name the kernel has for an interface, in bytes.
@@ -33,6 +34,7 @@ impl Default for Daemon {
             seccomp_optional: false,
             share_table: false,
             courier_user: None,
+            sources: Watched::default(),
         }
     }
 }
@@ -46,6 +48,7 @@ pub(super) fn read(table: &DeTable<'_>, report: &mut Report<'_>) -> Daemon {
             name @ "runtime-dir" => daemon.runtime_dir = directory(name, value, report),
             name @ "user" => daemon.user = user(name, value, report),
             name @ "courier-user" => daemon.courier_user = user(name, value, report),
+            "sources" => daemon.sources = sources(value, report).unwrap_or_default(),
             "log" => daemon.log = log(value, report),
             "service-ports" => {
                 for value in report.list("service-ports", value, r#"["tcp/443"]"#).unwrap_or_default() {
@@ -95,6 +98,37 @@ fn user(key: &str, value: &Value<'_>, report: &mut Report<'_>) -> Option<String>
         report.fault(value.span(), wrong);
     }
     Some(user.to_owned())
+}
+
+/// Nothing if there is a fault in it.
+fn sources(list: &Value<'_>, report: &mut Report<'_>) -> Option<Watched> {
+    const WORDS: [&str; 2] = ["packet", "log"];
+    let example = r#"["packet", "log"]"#;
+    let before = report.faults();
+    let elements = report.list("sources", list, example)?;
+    if elements.is_empty() {
+        let help = format!("write one or both of {}, or remove the line", listed(&WORDS));
+        report.fault(list.span(), Wrong::new("`sources` names nothing to watch", help));
+    }
+    let mut watched = Watched { packet: false, log: false };
+    for element in elements {
+        match report.string("sources", element, example) {
+            Some("packet") => watched.packet = true,
+            Some("log") => watched.log = true,
+            Some(other) => {
+                let help = match nearest(other, &WORDS) {
+                    Some(meant) => format!("did you mean `{meant}`?"),
+                    None if matches!(other, "mail" | "guestbook") => {
+                        "leave it out: mailboxes and guestbooks are read wherever there is a section of one".to_owned()
+                    }
+                    None => format!("the sources are {}", listed(&WORDS)),
+                };
+                report.fault(element.span(), Wrong::new(format!("`{other}` is no source"), help));
+            }
+            None => {}
+        }
+    }
+    (report.faults() == before).then_some(watched)
 }
 
 fn log(value: &Value<'_>, report: &mut Report<'_>) -> Option<LogTarget> {

@@ -8,7 +8,7 @@ use klopf_spa::{Name, PacketPort, Psk, Public, ServerPublic, Shape, Way as Seale
 use zeroize::Zeroizing;
 
 use super::report::Wrong;
-use super::{Door, Guestbook, Hours, Network};
+use super::{Door, Guestbook, Hours, Log, Network};
 
 const TOTP_BYTES: std::ops::RangeInclusive<usize> = 10..=64;
 
@@ -160,17 +160,18 @@ impl super::Config {
         }
     }
 
-    /// Whether the key may open the door this way, whatever its other terms say: the door's `via` has it, and there are mails or
-    /// guestbooks where it takes them. A door that asks for a second factor opens by no token, and a sequence has no key.
+    /// Whether the key may open the door this way, whatever its other terms say: the door's `via` has it, and it is
+    /// watched. A door that asks for a second factor opens by no token, and a sequence that is not encoded has no key.
     #[must_use]
     pub fn opens_by(&self, way: Way, key: &Key, door: &Door) -> bool {
+        let in_log = |log: &Log| log.tokens || log.tells_of_hits() && door.encoded.is_some();
         let has = match way {
-            Way::Packet => true,
+            Way::Packet => self.daemon.sources.packet,
             Way::Sequence => false,
             Way::Mail => !self.mails.is_empty() && !door.second_factor,
             Way::Guestbook => !self.guestbooks.is_empty() && !door.second_factor,
-            Way::Encoded => door.encoded.is_some() && !door.second_factor,
-            Way::Log => !self.logs.is_empty() && !door.second_factor,
+            Way::Encoded => self.daemon.sources.packet && door.encoded.is_some() && !door.second_factor,
+            Way::Log => self.daemon.sources.log && self.logs.iter().any(in_log) && !door.second_factor,
         };
         has && door.takes(way) && Self::may_open(key, door)
     }

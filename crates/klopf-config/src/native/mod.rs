@@ -10,6 +10,7 @@ mod guestbooks;
 mod hours;
 mod key;
 mod keys;
+mod logs;
 mod mails;
 mod moment;
 mod packet;
@@ -37,11 +38,12 @@ pub use self::encoded::Encoded;
 pub use self::hours::Hours;
 pub use self::key::{Key, KeyList, Packet, Totp, Way};
 use self::keys::Written;
+pub use self::logs::{Log, LogFrom};
 pub use self::moment::text as moment_text;
 pub use self::report::Wrong;
 use self::report::{Report, in_order};
 pub use self::sheets::with_revoked_sheet;
-pub use self::source::{Delivery, Format, Guestbook, Imap, Log, LogFrom, Mail, Mailbox, Maildir, PageUrl, Taken};
+pub use self::source::{Delivery, Format, Guestbook, Imap, Mail, Mailbox, Maildir, PageUrl, Taken};
 use self::sources::Sources;
 use crate::fault::{MAX_FAULTS, place};
 pub use crate::{Fault, Faults};
@@ -66,7 +68,7 @@ pub struct Config {
     pub mails: Vec<Mail>,
     /// `[guestbook.NAME]`, in file order.
     pub guestbooks: Vec<Guestbook>,
-    /// `[log.NAME]`, in file order.
+    /// `[log.NAME]`, in file order; at most 16. Whether they are read says [`Daemon::sources`].
     pub logs: Vec<Log>,
 }
 
@@ -91,6 +93,23 @@ pub struct Daemon {
     pub share_table: bool,
     /// Whom the courier runs as. `None`: `klopf-courier` if there is such a user, else as `user`.
     pub courier_user: Option<String>,
+    /// What is watched.
+    pub sources: Watched,
+}
+
+/// What is watched for hits and what is sealed; mails and guestbooks are, if there are any.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Watched {
+    /// Packets. Without them no packet socket is opened.
+    pub packet: bool,
+    /// Logs, if there are any.
+    pub log: bool,
+}
+
+impl Default for Watched {
+    fn default() -> Self {
+        Self { packet: true, log: true }
+    }
 }
 
 /// Where log lines go.
@@ -330,6 +349,7 @@ pub(crate) fn examine(main: Source<'_>, keys: &[Source<'_>]) -> (Config, Vec<Fau
     access::check(&config.doors, &read, &mut reports);
     config.keys = read.keys.into_iter().filter_map(|written| written.key).collect();
     config.mails = read.sources.mails.into_iter().filter_map(|written| written.sound).collect();
+    config.logs = read.sources.logs.into_iter().filter_map(|written| written.sound).collect();
     config.guestbooks = read.sources.guestbooks.into_iter().filter_map(|written| written.sound).collect();
     let (mut faults, mut warnings) = (Vec::new(), Vec::new());
     for (faulty, odd) in reports.into_iter().map(Report::finish) {
@@ -369,13 +389,14 @@ struct Sections {
 }
 
 /// The headers of `klopf.toml`.
-const HEADERS: [(&str, &str); 6] = [
+const HEADERS: [(&str, &str); 7] = [
     ("daemon", "[daemon]"),
     ("door", "[door.NAME]"),
     ("packet", "[packet]"),
     ("key", "[key.NAME]"),
     ("mail", "[mail.NAME]"),
     ("guestbook", "[guestbook.NAME]"),
+    ("log", "[log.NAME]"),
 ];
 
 fn sections(document: &DeTable<'_>, config: &mut Config, report: &mut Report<'_>) -> Sections {
@@ -387,12 +408,17 @@ fn sections(document: &DeTable<'_>, config: &mut Config, report: &mut Report<'_>
             continue;
         };
         match name {
-            "daemon" => config.daemon = daemon::read(table, report),
+            "daemon" => {
+                config.daemon = daemon::read(table, report);
+                read.sources.watched = config.daemon.sources;
+                read.sources.written = table.get_key_value("sources").map(|(key, _)| key.span());
+            }
             "door" => (config.doors, read.places) = doors::read_all(table, report),
             "packet" => config.packet = packet::read(table, report),
             "key" => read.keys = keys::read_all(table, report),
             "mail" => read.sources.mails = mails::read_all(table, report),
             "guestbook" => read.sources.guestbooks = guestbooks::read_all(table, report),
+            "log" => read.sources.logs = logs::read_all(table, report),
             _ => report.unknown_key(key, "the file", &HEADERS.map(|(name, _)| name)),
         }
     }
@@ -402,7 +428,9 @@ fn sections(document: &DeTable<'_>, config: &mut Config, report: &mut Report<'_>
 /// Tells of a value that stands before the first header, or in the place of a section.
 fn no_section(key: &report::Key<'_>, value: &report::Value<'_>, report: &mut Report<'_>) {
     let name = key.get_ref().as_ref();
-    if let Some((_, header)) = HEADERS.iter().find(|(section, _)| *section == name) {
+    // There is a `log` of `[daemon]`, too, and that is no section.
+    let header = HEADERS.iter().find(|(section, _)| *section == name && !daemon::KEYS.contains(&name));
+    if let Some((_, header)) = header {
         let wrong = Wrong::new(format!("`{name}` must be a section"), format!("write `{header}`"));
         return report.fault(value.span(), wrong);
     }
@@ -413,6 +441,7 @@ fn no_section(key: &report::Key<'_>, value: &report::Value<'_>, report: &mut Rep
         _ if keys::KEYS.contains(&name) => ("a key", "[key.NAME]"),
         _ if mails::KEYS.contains(&name) => ("a mail", "[mail.NAME]"),
         _ if guestbooks::KEYS.contains(&name) => ("a guestbook", "[guestbook.NAME]"),
+        _ if logs::KEYS.contains(&name) => ("a log", "[log.NAME]"),
         _ if sources::is_password(name) => return report.fault(key.span(), sources::password()),
         _ => return report.unknown_key(key, "the file", &HEADERS.map(|(name, _)| name)),
     };

@@ -147,25 +147,3 @@ pub enum Format {
     /// Plain text.
     Text,
 }
-
-/// `[log.NAME]`: a log that tells of hits, or in whose lines tokens come.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Log {
-    /// Its name.
-    pub name: Name,
-    /// Where it is.
-    pub from: LogFrom,
-    /// Whether its lines may hold tokens.
-    pub tokens: bool,
-}
-
-/// Where a log is.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum LogFrom {
-    /// A file, by absolute path.
-    File(String),
-    /// systemd's journal: `kernel`, or a unit.
-    Journal(String),
-    /// What a firewall rule sends to this group of NFLOG.
-    Nflog(u16),
-}

@@ -1,4 +1,4 @@
-//! Mails and guestbooks together, and what doors say of them.
+//! Mails, guestbooks and logs together, and what doors say of them.
 
 use std::collections::BTreeSet;
 use std::ops::Range;
@@ -9,13 +9,13 @@ use toml::de::DeTable;
 
 use super::doors::Place;
 use super::report::{Key, Report, Value, Wrong, in_order};
-use super::{Door, Guestbook, Mail, Mailbox, Way, mails};
+use super::{Door, Guestbook, Log, Mail, Mailbox, Watched, Way, logs, mails};
 use crate::suggest::nearest;
 
 /// More mailboxes and guestbooks together are a fault.
 const MOST: usize = 32;
 
-/// A mailbox or guestbook as it is written, which may have faults.
+/// A mailbox, guestbook or log as it is written, which may have faults.
 pub(super) struct Written<T> {
     /// As in the file; not always a name.
     pub(super) name: String,
@@ -30,6 +30,10 @@ pub(super) struct Written<T> {
 pub(super) struct Sources {
     pub(super) mails: Vec<Written<Mail>>,
     pub(super) guestbooks: Vec<Written<Guestbook>>,
+    pub(super) logs: Vec<Written<Log>>,
+    pub(super) watched: Watched,
+    /// Where that is written.
+    pub(super) written: Option<Range<usize>>,
 }
 
 impl Sources {
@@ -38,9 +42,19 @@ impl Sources {
         match way {
             Way::Mail => !self.mails.is_empty(),
             Way::Guestbook => !self.guestbooks.is_empty(),
-            Way::Log => false,
-            Way::Packet | Way::Sequence | Way::Encoded => true,
+            Way::Log => self.watched.log && !self.logs.is_empty(),
+            Way::Packet | Way::Sequence | Way::Encoded => self.watched.packet,
         }
+    }
+
+    /// Whether a log tells of hits; of one with faults it is not known, and nothing is to be said.
+    pub(super) fn has_hits_in_logs(&self) -> bool {
+        self.has(Way::Log) && self.logs.iter().any(|log| log.sound.as_ref().is_none_or(Log::tells_of_hits))
+    }
+
+    /// Whether there may be tokens in a log, likewise.
+    pub(super) fn has_tokens_in_logs(&self) -> bool {
+        self.has(Way::Log) && self.logs.iter().any(|log| log.sound.as_ref().is_none_or(|log| log.tokens))
     }
 }
 
@@ -103,6 +117,7 @@ pub(super) fn check(sources: &Sources, places: &[Place], report: &mut Report<'_>
         report.fault(first.clone(), Wrong::new(text, "remove those that no door needs"));
     }
     unknown_books(sources, places, report);
+    logs::check(sources, report);
     same(&sources.mails, same_mailbox, report, |one, other| {
         Wrong::new(format!("mails `{one}` and `{other}` are the same mailbox"), "remove one of the two")
     });
@@ -143,7 +158,7 @@ fn same_mailbox(one: &Mail, other: &Mail) -> bool {
 }
 
 /// Warns of each that is the same as one before it.
-fn same<T>(
+pub(super) fn same<T>(
     all: &[Written<T>],
     is_same: impl Fn(&T, &T) -> bool,
     report: &mut Report<'_>,

@@ -6,6 +6,7 @@ use super::*;
 use crate::check;
 
 mod encoded;
+mod logs;
 mod masked;
 mod sealed;
 mod tokens;
@@ -77,6 +78,7 @@ fn every_key_is_read() {
             seccomp_optional: true,
             share_table: true,
             courier_user: None,
+            sources: Watched::default(),
         },
         mails: Vec::new(),
         guestbooks: Vec::new(),

@@ -505,6 +505,8 @@ fn the_examples_are_fine_with_a_key() {
     }
     let all = include_str!("../../../../../examples/klopf.toml").replace("\n#", "\n").replace("\n ", "\n# ");
     let read = parse("klopf.toml", &all).unwrap();
-    assert_eq!(read.warnings.iter().map(|fault| &fault.text).collect::<Vec<_>>(), [""; 0]);
+    // With all of its lines there are packets and logs, and doors without `via`.
+    let others = read.warnings.iter().map(|fault| &fault.text).filter(|text| !text.contains("counts twice"));
+    assert_eq!(others.collect::<Vec<_>>(), [""; 0]);
     assert_eq!((read.config.mails.len(), read.config.guestbooks.len()), (2, 1));
 }

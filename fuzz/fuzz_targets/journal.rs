@@ -1,0 +1,4 @@
+#![cfg_attr(fuzzing, no_main)]
+#![doc = "See `klopf_fuzz::journal`."]
+
+klopf_fuzz::target!(journal);
