@@ -97,6 +97,10 @@ fn every_way_makes_a_file_that_is_fine() {
         "mail --mail-imap imaps://k%40b.example@b.example/INBOX --password-file pw",
         "mail --maildir /var/mail/knock",
         "guestbook --url https://b.example/book",
+        "log --preset nft --log-file /var/log/klopf-test.log",
+        "log --preset iptables --log-file journal",
+        "log --preset ufw",
+        "log --preset web --log-file /var/log/klopf-test.log",
     ]
     .into_iter()
     .enumerate()

@@ -31,7 +31,9 @@ pub(super) fn examine(log: &Log) -> (String, bool) {
     let (place, read) = match &log.from {
         LogFrom::File(path) => (path.clone(), of_file(path)),
         LogFrom::Journal(what) => (format!("the journal of {what}"), of_journal(what)),
-        LogFrom::Nflog(group) => return (format!("log `{name}`, group {group} of NFLOG: packets, and nothing to show"), false),
+        LogFrom::Nflog(group) => {
+            return (format!("log `{name}`, group {group} of NFLOG: packets, and nothing to show"), false);
+        }
     };
     match read {
         Ok(bytes) => (format!("log `{name}`, {}: {}", escaped(&place), found(log, &bytes)), false),
@@ -155,13 +157,17 @@ fn missed(log: &Log, patterns: &Patterns, lines: &[&[u8]]) -> String {
     reasons.sort_by_key(|(_, number, _)| std::cmp::Reverse(*number));
     let mut out = String::new();
     for (miss, number, last) in reasons.into_iter().take(MOST_REASONS) {
-        let (lines, are, the) = if number == 1 { ("line looks", "is no hit", "") } else { ("lines look", "are no hits", "the last one ") };
+        let (lines, are, the) =
+            if number == 1 { ("line looks", "is no hit", "") } else { ("lines look", "are no hits", "the last one ") };
         let _ = write!(out, "\n  {number} {lines} like a firewall's and {are}: {}", miss.text());
         let _ = write!(out, "\n    {}", shortened(last));
         if log.preset.is_none() && is_kernels(last) {
             let _ = write!(out, "\n  help: {the}is as the kernel writes them: add `preset = \"nft\"`");
         } else if miss == Miss::Prefix && log.prefix.is_some() {
-            let _ = write!(out, "\n  help: have the firewall's rule put the prefix there, with its blank at the end, or remove `prefix`");
+            let _ = write!(
+                out,
+                "\n  help: have the firewall's rule put the prefix there, with its blank at the end, or remove `prefix`"
+            );
         }
     }
     out
@@ -249,7 +255,10 @@ mod tests {
         let bytes = of_file(path.to_str().unwrap()).unwrap();
         assert!(bytes.len() <= 1 << 20 && bytes.len() > 1000 * 1000 && bytes.len() % 1000 == 0, "{}", bytes.len());
         let log = log(&format!("file = {path:?}"));
-        assert_eq!(examine(&log), (format!("log `l`, {}: the last 1000 lines\n  tokens: no line", path.display()), false));
+        assert_eq!(
+            examine(&log),
+            (format!("log `l`, {}: the last 1000 lines\n  tokens: no line", path.display()), false)
+        );
         fs::write(&path, "").unwrap();
         assert!(examine(&log).0.ends_with(": no line yet"));
         fs::remove_file(&path).unwrap();
@@ -261,6 +270,9 @@ mod tests {
 
     #[test]
     fn of_packets_there_is_nothing_to_show() {
-        assert_eq!(examine(&log("nflog = 5")), ("log `l`, group 5 of NFLOG: packets, and nothing to show".to_owned(), false));
+        assert_eq!(
+            examine(&log("nflog = 5")),
+            ("log `l`, group 5 of NFLOG: packets, and nothing to show".to_owned(), false)
+        );
     }
 }
