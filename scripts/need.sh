@@ -15,7 +15,7 @@ demo='ip:iproute2 ss:iproute2 sshd:openssh-server ssh:openssh-client ssh-keygen:
     python3:python3'
 tests="$demo nft:nftables iptables:iptables pkill:procps unshare:util-linux setpriv:util-linux
     nmap:nmap tcpdump:tcpdump knockd:knockd dbus-daemon:dbus-daemon faketime:faketime tshark:tshark
-    chromium:chromium node:nodejs npm:npm strace:strace
+    rsyslogd:rsyslog curl:curl chromium:chromium node:nodejs npm:npm strace:strace
     /usr/lib/python3/dist-packages/cryptography:python3-cryptography openssl:openssl nginx:nginx
     dovecot:dovecot-core /usr/lib/dovecot/imap:dovecot-imapd /usr/lib/dovecot/lmtp:dovecot-lmtpd"
 # A host has one mail server; another one is not replaced.
@@ -27,7 +27,7 @@ bench='ip:iproute2 knockd:knockd iptables:iptables nft:nftables fwknopd:fwknop-s
 # What a service's package has for the boot.
 services='openssh-server:ssh.service openssh-server:ssh.socket knockd:knockd.service
     fwknop-server:fwknop-server.service nginx:nginx.service dovecot-core:dovecot.service
-    dovecot-core:dovecot.socket postfix:postfix.service'
+    dovecot-core:dovecot.socket postfix:postfix.service rsyslog:rsyslog.service rsyslog:syslog.socket'
 
 packages=''  # what is missing
 installed='' # what has been installed here

@@ -1,4 +1,4 @@
-//! Ethernet frames with a TCP SYN or a datagram over IPv4, as the client's kernel would send them, and the answers to SYNs.
+//! Ethernet frames with a TCP segment or a datagram over IPv4, as a kernel would send them, and the answers to SYNs.
 
 use std::net::Ipv4Addr;
 
@@ -10,66 +10,119 @@ const TCP: u8 = 6;
 const UDP: u8 = 17;
 const SYN: u8 = 2;
 const SYN_ACK: u8 = 0x12;
+const ETHERNET: usize = 14;
 const IP_LEN: u16 = 20;
 const TCP_LEN: u16 = 20;
 const UDP_LEN: u16 = 8;
 
+/// An address and a port.
+pub(crate) type End = (Ipv4Addr, u16);
+
 /// One SYN from `src` to `dst`, 54 bytes, checksums filled in.
-pub(crate) fn syn(src: (Ipv4Addr, u16), dst: (Ipv4Addr, u16)) -> Vec<u8> {
-    let ip = ip(src.0, dst.0, TCP, TCP_LEN);
-    let pseudo = [&src.0.octets()[..], &dst.0.octets(), &[0, TCP], &TCP_LEN.to_be_bytes()].concat();
-    let sum = checksum(&[&pseudo[..], &tcp_header(src.1, dst.1, 0)].concat());
-    [&SERVER_MAC[..], &CLIENT_MAC, &ETHERTYPE_IPV4, &ip, &tcp_header(src.1, dst.1, sum)].concat()
+pub(crate) fn syn(src: End, dst: End) -> Vec<u8> {
+    Template::syn(dst).filled(src).to_vec()
 }
 
-/// One datagram from `src` to `dst`. It has no checksum of its own, which IPv4 allows; of its payload no more than fits.
-pub(crate) fn udp(src: (Ipv4Addr, u16), dst: (Ipv4Addr, u16), payload: &[u8]) -> Vec<u8> {
-    let room = usize::from(u16::MAX - IP_LEN - UDP_LEN);
-    let payload = payload.get(..room).unwrap_or(payload);
-    let length = UDP_LEN + u16::try_from(payload.len()).unwrap_or_default();
-    let [sport, dport, bytes] = [src.1, dst.1, length].map(u16::to_be_bytes);
-    let ip = ip(src.0, dst.0, UDP, length);
-    [&SERVER_MAC[..], &CLIENT_MAC, &ETHERTYPE_IPV4, &ip, &sport, &dport, &bytes, &[0, 0], payload].concat()
+/// One datagram from `src` to `dst`, checksums filled in; of its payload no more than fits into an Ethernet frame.
+pub(crate) fn udp(src: End, dst: End, payload: &[u8]) -> Vec<u8> {
+    Template::udp(dst, payload).filled(src).to_vec()
+}
+
+/// A frame whose source is filled in anew for each time it is sent.
+pub(crate) struct Template {
+    frame: Vec<u8>,
+    /// What all but the source adds to the sums of the network and of the transport header.
+    sums: (u32, u32),
+    /// Where the transport header's checksum stands.
+    place: usize,
+    protocol: u8,
+}
+
+impl Template {
+    /// A SYN.
+    pub(crate) fn syn(dst: End) -> Self {
+        let [port, window] = [dst.1, 1024].map(u16::to_be_bytes);
+        let header =
+            [&[0, 0][..], &port, &[0, 0, 0, 1, 0, 0, 0, 0, 5 << 4, SYN], &window, &[0, 0, 0, 0]].concat();
+        Self::new(dst.0, TCP, TCP_LEN, &header, 16)
+    }
+
+    /// A datagram.
+    pub(crate) fn udp(dst: End, payload: &[u8]) -> Self {
+        let payload = payload.get(..1472).unwrap_or(payload);
+        let length = UDP_LEN + u16::try_from(payload.len()).unwrap_or_default();
+        let [port, bytes] = [dst.1, length].map(u16::to_be_bytes);
+        Self::new(dst.0, UDP, length, &[&[0, 0][..], &port, &bytes, &[0, 0], payload].concat(), 6)
+    }
+
+    fn new(dst: Ipv4Addr, protocol: u8, length: u16, behind: &[u8], place: usize) -> Self {
+        let total = (IP_LEN + length).to_be_bytes();
+        let ip = [&[0x45, 0][..], &total, &[0, 1, 0, 0, 64, protocol, 0, 0, 0, 0, 0, 0], &dst.octets()].concat();
+        let pseudo = [&dst.octets()[..], &[0, protocol], &length.to_be_bytes()].concat();
+        let sums = (sum(&ip), sum(&pseudo) + sum(behind));
+        let frame = [&SERVER_MAC[..], &CLIENT_MAC, &ETHERTYPE_IPV4, &ip, behind].concat();
+        Self { frame, sums, place: ETHERNET + usize::from(IP_LEN) + place, protocol }
+    }
+
+    /// The frame as it comes from there.
+    pub(crate) fn filled(&mut self, src: End) -> &[u8] {
+        let (octets, port) = (src.0.octets(), src.1.to_be_bytes());
+        let network = fold(self.sums.0 + sum(&octets));
+        let transport = match fold(self.sums.1 + sum(&octets) + u32::from(src.1)) {
+            // In a datagram 0 says that there is no checksum (RFC 768).
+            0 if self.protocol == UDP => 0xffff,
+            sum => sum,
+        };
+        let header = ETHERNET + usize::from(IP_LEN);
+        self.put(ETHERNET + 10, &network.to_be_bytes());
+        self.put(ETHERNET + 12, &octets);
+        self.put(header, &port);
+        self.put(self.place, &transport.to_be_bytes());
+        &self.frame
+    }
+
+    /// The same with `filled`'s frame as it was left.
+    pub(crate) fn frame(&self) -> &[u8] {
+        &self.frame
+    }
+
+    fn put(&mut self, at: usize, bytes: &[u8]) {
+        self.frame.iter_mut().skip(at).zip(bytes).for_each(|(to, from)| *to = *from);
+    }
 }
 
 /// The ports, from and to, of a frame that is a SYN-ACK without IP options.
 pub(crate) fn syn_ack(frame: &[u8]) -> Option<(u16, u16)> {
-    let (ethernet, packet) = frame.split_at_checked(14)?;
+    let (ethernet, packet) = frame.split_at_checked(ETHERNET)?;
     let (ip, tcp) = packet.split_at_checked(IP_LEN.into())?;
     let is_ip = ethernet.ends_with(&ETHERTYPE_IPV4) && ip.first() == Some(&0x45) && ip.get(9) == Some(&TCP);
     let port = |at| tcp.get(at..)?.first_chunk().copied().map(u16::from_be_bytes);
     if is_ip && tcp.len() >= TCP_LEN.into() && tcp.get(13) == Some(&SYN_ACK) { port(0).zip(port(2)) } else { None }
 }
 
-/// Internet checksum (RFC 1071).
-fn checksum(data: &[u8]) -> u16 {
-    let sum = data.chunks(2).fold(0, |sum: u32, pair| match pair {
+/// The sum of 16-bit words that an Internet checksum is made of (RFC 1071); of 64 kB at most.
+fn sum(data: &[u8]) -> u32 {
+    data.chunks(2).fold(0, |sum, pair| match pair {
         [high, low] => sum + u32::from(u16::from_be_bytes([*high, *low])),
         [last] => sum + (u32::from(*last) << 8),
         _ => sum,
-    });
+    })
+}
+
+/// From the sum to the checksum.
+fn fold(sum: u32) -> u16 {
     let folded = (sum & 0xffff) + (sum >> 16);
     let [_, _, high, low] = (folded + (folded >> 16)).to_be_bytes();
     !u16::from_be_bytes([high, low])
 }
 
-/// The header of a packet with so many bytes behind it.
-fn ip(src: Ipv4Addr, dst: Ipv4Addr, protocol: u8, behind: u16) -> Vec<u8> {
-    let with = |sum: u16| {
-        let [len, sum] = [IP_LEN + behind, sum].map(u16::to_be_bytes);
-        [&[0x45, 0][..], &len, &[0, 1, 0, 0, 64, protocol], &sum, &src.octets(), &dst.octets()].concat()
-    };
-    with(checksum(&with(0)))
-}
-
-fn tcp_header(sport: u16, dport: u16, sum: u16) -> Vec<u8> {
-    let [sport, dport, window, sum] = [sport, dport, 1024, sum].map(u16::to_be_bytes);
-    [&sport[..], &dport, &[0, 0, 0, 1, 0, 0, 0, 0, 5 << 4, SYN], &window, &sum, &[0, 0]].concat()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn checksum(data: &[u8]) -> u16 {
+        fold(sum(data))
+    }
 
     #[test]
     fn checksum_of_a_known_header() {
@@ -96,10 +149,23 @@ mod tests {
     }
 
     #[test]
-    fn a_datagram_has_its_lengths() {
-        let frame = udp((Ipv4Addr::new(198, 18, 0, 1), 40000), (Ipv4Addr::new(10, 99, 0, 1), 53), b"payload");
+    fn a_datagram_has_its_lengths_and_checksums() {
+        let (src, dst) = (Ipv4Addr::new(198, 18, 0, 1), Ipv4Addr::new(10, 99, 0, 1));
+        let frame = udp((src, 40000), (dst, 53), b"payload");
         assert_eq!((&frame[16..18], &frame[38..40], &frame[42..]), (&[0, 35][..], &[0, 15][..], &b"payload"[..]));
-        assert_eq!((frame[23], checksum(&frame[14..34])), (UDP, 0));
+        let pseudo = [&src.octets()[..], &dst.octets(), &[0, UDP, 0, 15], &frame[34..]].concat();
+        assert_eq!((frame[23], checksum(&frame[14..34]), checksum(&pseudo)), (UDP, 0, 0));
+    }
+
+    #[test]
+    fn a_template_is_right_for_every_source() {
+        let mut template = Template::udp((Ipv4Addr::new(10, 99, 0, 1), 53), b"odd");
+        for host in 0..=255 {
+            let src = Ipv4Addr::new(10, 128, host, 255 - host);
+            let frame = template.filled((src, 1024 + u16::from(host))).to_vec();
+            let pseudo = [&src.octets()[..], &[10, 99, 0, 1, 0, UDP, 0, 11], &frame[34..]].concat();
+            assert_eq!((checksum(&frame[14..34]), checksum(&pseudo)), (0, 0), "{src}");
+        }
     }
 
     #[test]

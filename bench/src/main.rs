@@ -1,69 +1,108 @@
 //! Measures Klopf side by side with other programs, each in network namespaces of its own.
 
-mod command;
+mod chance;
 mod contender;
-mod daemon;
 mod error;
-mod flood;
 mod frame;
+mod generator;
 mod interrupt;
 mod lab;
-mod latency;
-mod opening;
+mod machine;
+mod measure;
+mod page;
+mod part;
+mod plot;
 mod prober;
-mod report;
-mod spa;
+mod samples;
+mod sealer;
 mod usage;
+mod user;
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::time::{Duration, Instant};
 
 use clap::{Parser, Subcommand};
 
-use crate::contender::{Contender, Way};
-use crate::daemon::Program;
+use crate::contender::fwknop::Fwknop;
+use crate::contender::knockd;
 use crate::error::{Error, Result};
 use crate::interrupt::Interrupt;
-use crate::report::{Table, Target};
+use crate::lab::Lab;
+use crate::machine::Machine;
+use crate::measure::{Amount, first, flood, open, rest, scale};
+use crate::part::{Kept, Part};
 
-/// Measure Klopf side by side with knockd and fwknopd. Needs root.
+/// Measure Klopf side by side with knockd, fwknopd and the kernel's own recipe. Needs root.
 ///
-/// The exit code is 0 when Klopf met its targets, 1 when it missed one, 77 without root.
+/// Each measurement is kept beside this program, and the page is made of all that are kept.
 #[derive(Parser)]
 #[command(version)]
 struct Options {
     /// Where Klopf's programs are [default: where this program is]
     #[arg(long, global = true, value_name = "DIR")]
     bin_dir: Option<PathBuf>,
-    /// The knockd to compare with
-    #[arg(long, global = true, value_name = "FILE", default_value = "/usr/sbin/knockd")]
-    peer: PathBuf,
+    /// Where the page and the plot are written [default: nowhere]
+    #[arg(long, global = true, value_name = "DIR")]
+    docs: Option<PathBuf>,
+    /// Rounds, each with all programs in turn
+    #[arg(long, global = true, default_value_t = 5, value_parser = clap::value_parser!(u16).range(1..=100))]
+    rounds: u16,
+    /// Knocks a round
+    #[arg(long, global = true, default_value_t = 40, value_parser = clap::value_parser!(u16).range(1..=1000))]
+    knocks: u16,
+    /// How often a user knocks and connects, in all rounds together
+    #[arg(long, global = true, default_value_t = 1000, value_parser = clap::value_parser!(u16).range(1..=10_000))]
+    visits: u16,
+    /// Seconds that each flood takes
+    #[arg(long, global = true, default_value_t = 10, value_parser = clap::value_parser!(u16).range(1..=60))]
+    seconds: u16,
+    /// Leave out more than 10,000 doors, keys, leases and attempts
+    #[arg(long, global = true)]
+    small: bool,
     #[command(subcommand)]
     what: What,
 }
 
-#[derive(Subcommand)]
+#[derive(Subcommand, Clone)]
 enum What {
-    /// What a flood of first knocks costs, and whether a real knock gets through it
-    Flood(flood::Options),
-    /// What sealed knocks cost with 1, 1,000 and 100,000 keys, and beside fwknopd
-    Spa(spa::Options),
-    /// How long it takes from the last packet of a knock until the port answers, and until a command starts
-    Latency(latency::Options),
+    /// All measurements
+    All,
+    /// From the last packet of a knock to the first answered probe
+    Open,
+    /// Whether the first SYN after a knock is answered
+    First,
+    /// Real users while somebody floods
+    Flood,
+    /// Many doors, keys, leases, attempts
+    Scale,
+    /// What it costs when nobody knocks
+    Rest,
+    /// The page alone, of what is kept
+    Page,
+    /// Connect to the lab's server, for so many milliseconds
+    #[command(hide = true)]
+    Connect { limit: u64 },
 }
 
-/// What a measurement has to say.
-struct Measured {
-    tables: Vec<Table>,
-    targets: Vec<Target>,
-    /// What is to be said besides.
-    notes: Vec<String>,
-}
+type Measure = fn(&Amount, &Path, &Interrupt) -> Result<Part>;
+
+/// The measurements, in the order of the page.
+const MEASURES: [(&str, Measure); 5] = [
+    ("open", open::measure),
+    ("first", first::measure),
+    ("flood", flood::measure),
+    ("scale", scale::measure),
+    ("rest", rest::measure),
+];
 
 fn main() -> ExitCode {
-    match run(&Options::parse()) {
-        Ok(true) => ExitCode::SUCCESS,
-        Ok(false) => ExitCode::FAILURE,
+    let options = Options::parse();
+    if let What::Connect { limit } = options.what {
+        return user::connect(Duration::from_millis(limit));
+    }
+    match run(&options) {
+        Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("klopf-bench: {error}");
             error.exit_code()
@@ -71,65 +110,57 @@ fn main() -> ExitCode {
     }
 }
 
-/// True when our targets are met.
-fn run(options: &Options) -> Result<bool> {
+fn run(options: &Options) -> Result<()> {
     if !nix::unistd::geteuid().is_root() {
         return Err(Error::NotRoot);
     }
     let interrupt = Interrupt::install().map_err(Error::io("handle signals"))?;
-    let bin = match &options.bin_dir {
-        Some(directory) => directory.clone(),
-        None => beside()?,
-    };
-    let programs = programs(&bin, &options.peer)?;
-    report::facts(if matches!(options.what, What::Spa(_)) { &[] } else { &programs });
-    let measured = match &options.what {
-        What::Flood(flood) => flood::measure(flood, &programs, &interrupt),
-        What::Latency(latency) => latency::measure(latency, &contenders(&bin, &options.peer)?, &programs, &interrupt),
-        What::Spa(spa) => spa::measure(spa, &bin, &interrupt),
-    }?;
-    for table in &measured.tables {
-        println!("{}", report::table(table));
+    let beside = beside()?;
+    let (bin, kept) = (options.bin_dir.clone().unwrap_or_else(|| beside.clone()), beside.join("bench"));
+    for (program, remedy) in [
+        (bin.join("klopfd"), "build it or name its directory with --bin-dir"),
+        (knockd::PROGRAM.into(), "apt-get install knockd"),
+        (Fwknop::DAEMON.into(), "apt-get install fwknop-server fwknop-client"),
+        ("/usr/sbin/nft".into(), "apt-get install nftables"),
+        ("/usr/sbin/iptables".into(), "apt-get install iptables"),
+    ] {
+        if !program.exists() {
+            return Err(Error::Missing { program: program.display().to_string(), remedy });
+        }
     }
-    let met = report::verdict(&measured.targets);
-    measured.notes.iter().for_each(|note| println!("note    {note}"));
-    Ok(met)
+    Lab::clear();
+    let Options { rounds, knocks, visits, seconds, small, .. } = *options;
+    let amount = Amount { rounds, knocks, visits, seconds, small };
+    for (name, measure) in MEASURES.iter().filter(|(name, _)| options.what.includes(name)) {
+        let machine = Machine::here(&bin, rounds);
+        let begin = Instant::now();
+        let part = measure(&amount, &bin, &interrupt)?;
+        part.print();
+        eprintln!("{name} took {:.0} s", begin.elapsed().as_secs_f64());
+        Kept { part, machine }.save(&kept, name)?;
+    }
+    match &options.docs {
+        Some(docs) => page::write(&kept, &MEASURES.map(|(name, _)| name), docs),
+        None => Ok(()),
+    }
+}
+
+impl What {
+    fn includes(&self, name: &str) -> bool {
+        match self {
+            Self::All => true,
+            Self::Open => name == "open",
+            Self::First => name == "first",
+            Self::Flood => name == "flood",
+            Self::Scale => name == "scale",
+            Self::Rest => name == "rest",
+            Self::Page | Self::Connect { .. } => false,
+        }
+    }
 }
 
 /// Where this program is.
 fn beside() -> Result<PathBuf> {
     let here = std::env::current_exe().map_err(Error::io("find this program"))?;
     Ok(here.parent().unwrap_or_else(|| Path::new(".")).to_owned())
-}
-
-/// What opens a port, ours first; the other one where it is installed.
-fn contenders(bin: &Path, peer: &Path) -> Result<Vec<Contender>> {
-    for (program, remedy) in
-        [("/usr/sbin/nft", "apt-get install nftables"), ("/usr/sbin/iptables", "apt-get install iptables")]
-    {
-        if !Path::new(program).exists() {
-            return Err(Error::Missing { program: program.into(), remedy });
-        }
-    }
-    let mut all = vec![Contender { name: "klopfd, guard", way: Way::Guard(bin.to_owned()) }];
-    if peer.is_file() {
-        all.push(Contender { name: "knockd", way: Way::Command(peer.to_owned()) });
-    }
-    all.push(Contender { name: "klopf's knockd", way: Way::Command(bin.join("knockd")) });
-    all.push(Contender { name: "nft recipe", way: Way::Kernel(bin.to_owned()) });
-    Ok(all)
-}
-
-/// Ours, and the other one where it is installed.
-fn programs(bin: &Path, peer: &Path) -> Result<Vec<Program>> {
-    let ours = bin.join("knockd");
-    let Some(ours) = Program::find("klopf", &ours)? else {
-        let program = ours.display().to_string();
-        return Err(Error::Missing { program, remedy: "build it or name its directory with --bin-dir" });
-    };
-    let theirs = Program::find("knockd", peer)?;
-    if theirs.is_none() {
-        eprintln!("note: {} is not there, so Klopf is measured without it; apt-get install knockd", peer.display());
-    }
-    Ok([Some(ours), theirs].into_iter().flatten().collect())
 }

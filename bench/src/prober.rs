@@ -5,14 +5,14 @@ use std::net::Ipv4Addr;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use crate::daemon::SEQUENCE;
+use crate::contender::SEQUENCE;
 use crate::error::Result;
 use crate::frame;
 use crate::interrupt::Interrupt;
 use crate::lab::{CLIENT, Injector, Lab};
 
 /// Between two probes.
-pub(crate) const EVERY: Duration = Duration::from_micros(50);
+const EVERY: Duration = Duration::from_micros(50);
 const KNOCK_FROM: u16 = 50000;
 /// Source ports of probes, used in turn.
 const PROBE_FROM: std::ops::Range<u16> = 10000..40000;
@@ -25,8 +25,8 @@ pub(crate) struct Prober {
 /// The first probe that was answered.
 pub(crate) struct Answered {
     pub(crate) sent: Instant,
-    /// When its answer was there.
-    pub(crate) seen: Instant,
+    /// Whether it was the first of all.
+    pub(crate) first: bool,
 }
 
 impl Prober {
@@ -34,10 +34,13 @@ impl Prober {
         Ok(Self { wire: lab.wire()?, next: PROBE_FROM.start })
     }
 
-    /// The whole sequence; the moment before the last hit was sent.
-    pub(crate) fn knock(&self) -> Result<Instant> {
+    /// The whole sequence, with a pause before the last hit; the moment before that was sent.
+    pub(crate) fn knock(&self, pause: Duration) -> Result<Instant> {
         let mut last = Instant::now();
-        for port in SEQUENCE {
+        for (place, port) in (1..).zip(SEQUENCE) {
+            if place == SEQUENCE.len() && !pause.is_zero() {
+                thread::sleep(pause);
+            }
             last = Instant::now();
             self.wire.syn((CLIENT, KNOCK_FROM), port)?;
         }
@@ -71,8 +74,9 @@ impl Prober {
                 self.next = if self.next + 1 == PROBE_FROM.end { PROBE_FROM.start } else { self.next + 1 };
                 due = (due + EVERY).max(now);
             }
-            if let Some(sent) = self.answers(port).iter().filter_map(|to| sent.get(to)).min() {
-                return Ok(Some(Answered { sent: *sent, seen: Instant::now() }));
+            if let Some(answered) = self.answers(port).iter().filter_map(|to| sent.get(to)).min() {
+                let first = sent.values().all(|other| other >= answered);
+                return Ok(Some(Answered { sent: *answered, first }));
             }
             thread::yield_now();
         }

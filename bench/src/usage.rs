@@ -1,4 +1,4 @@
-//! What a process and all its descendants have used, from /proc.
+//! What a process and all its descendants use, from /proc.
 
 use std::collections::HashSet;
 use std::fs;
@@ -12,16 +12,11 @@ use nix::unistd::{SysconfVar, sysconf};
 #[derive(Default)]
 pub(crate) struct Tree {
     pids: HashSet<u32>,
+    /// Of CPU, of children that have ended and were waited for.
     ticks: u64,
-    /// One of them is on a CPU or waits for one.
-    pub(crate) running: bool,
-}
-
-/// Peak memory in kilobytes. In `pss` a page that n processes share counts 1/n for each, in `rss` once for each.
-#[derive(Clone, Copy, Default)]
-pub(crate) struct Memory {
-    pub(crate) pss: u64,
-    pub(crate) rss: u64,
+    running: Duration,
+    /// How often one of their threads has gone to sleep by itself, and so was woken up.
+    pub(crate) wakeups: u64,
 }
 
 impl Tree {
@@ -36,70 +31,64 @@ impl Tree {
             let found = all.extract_if(.., |stat| stat.pid == root || tree.pids.contains(&stat.parent));
             let found: Vec<Stat> = found.collect();
             if found.is_empty() {
-                return Ok(tree);
+                break;
             }
             for stat in found {
                 tree.pids.insert(stat.pid);
                 tree.ticks += stat.ticks;
-                tree.running |= stat.running;
             }
         }
+        let threads = |pid: &u32| fs::read_dir(format!("/proc/{pid}/task")).into_iter().flatten().flatten();
+        let threads: Vec<PathBuf> = tree.pids.iter().flat_map(threads).map(|thread| thread.path()).collect();
+        tree.running = Duration::from_nanos(threads.iter().filter_map(running).sum());
+        tree.wakeups = threads.iter().filter_map(wakeups).sum();
+        Ok(tree)
     }
 
-    /// CPU time, user and system, of the tree and of the children it has waited for.
+    /// CPU time: to the nanosecond of all that are there now, to the hundredth of a second of children that were waited for.
     pub(crate) fn cpu(&self) -> Duration {
         let per_second = sysconf(SysconfVar::CLK_TCK).ok().flatten().and_then(|n| u64::try_from(n).ok());
-        Duration::from_millis(self.ticks * 1000 / per_second.unwrap_or(100).max(1))
+        self.running + Duration::from_millis(self.ticks * 1000 / per_second.unwrap_or(100).max(1))
     }
 
-    /// CPU time of all that are there now, to the nanosecond where the kernel tells.
-    pub(crate) fn running_time(&self) -> Duration {
-        let threads = |pid: &u32| fs::read_dir(format!("/proc/{pid}/task")).into_iter().flatten().flatten();
-        let of = |path: PathBuf| -> Option<u64> {
-            fs::read_to_string(path.join("schedstat")).ok()?.split_whitespace().next()?.parse().ok()
-        };
-        Duration::from_nanos(self.pids.iter().flat_map(threads).filter_map(|thread| of(thread.path())).sum())
-    }
-
-    pub(crate) fn memory(&self) -> Memory {
-        self.pids
-            .iter()
-            .filter_map(|pid| fs::read_to_string(format!("/proc/{pid}/smaps_rollup")).ok())
-            .map(|text| Memory::parse(&text))
-            .fold(Memory::default(), |sum, one| Memory { pss: sum.pss + one.pss, rss: sum.rss + one.rss })
+    /// Memory in megabytes (PSS): a page that n processes share counts 1/n for each.
+    pub(crate) fn megabytes(&self) -> f64 {
+        let rollups = self.pids.iter().filter_map(|pid| fs::read_to_string(format!("/proc/{pid}/smaps_rollup")).ok());
+        rollups.map(|text| pss(&text)).sum::<u64>() as f64 * 1024.0 / 1e6
     }
 }
 
-impl Memory {
-    pub(crate) fn max(self, other: Self) -> Self {
-        Self { pss: self.pss.max(other.pss), rss: self.rss.max(other.rss) }
-    }
+/// Nanoseconds that a thread was on a CPU.
+fn running(thread: &PathBuf) -> Option<u64> {
+    fs::read_to_string(thread.join("schedstat")).ok()?.split_whitespace().next()?.parse().ok()
+}
 
-    fn parse(rollup: &str) -> Self {
-        let value = |key| {
-            let line = rollup.lines().find_map(|line| line.strip_prefix(key));
-            line.and_then(|rest| rest.split_whitespace().next()?.parse().ok()).unwrap_or(0)
-        };
-        Self { pss: value("Pss:"), rss: value("Rss:") }
-    }
+fn wakeups(thread: &PathBuf) -> Option<u64> {
+    let text = fs::read_to_string(thread.join("status")).ok()?;
+    text.lines().find_map(|line| line.strip_prefix("voluntary_ctxt_switches:"))?.trim().parse().ok()
+}
+
+/// Kilobytes.
+fn pss(rollup: &str) -> u64 {
+    let line = rollup.lines().find_map(|line| line.strip_prefix("Pss:"));
+    line.and_then(|rest| rest.split_whitespace().next()?.parse().ok()).unwrap_or(0)
 }
 
 struct Stat {
     pid: u32,
     parent: u32,
-    running: bool,
+    /// Of the children it has waited for.
     ticks: u64,
 }
 
 impl Stat {
     /// One line of /proc/PID/stat, proc_pid_stat(5). The name may hold anything, so start behind its last bracket.
     fn parse(pid: u32, line: &str) -> Option<Self> {
-        let mut fields = line.rsplit_once(')')?.1.split_whitespace();
-        let running = fields.next()? == "R";
+        let mut fields = line.rsplit_once(')')?.1.split_whitespace().skip(1);
         let parent = fields.next()?.parse().ok()?;
-        // utime, stime, and both of the children it has waited for.
-        let times: Option<Vec<u64>> = fields.skip(9).take(4).map(|field| field.parse().ok()).collect();
-        times.filter(|times| times.len() == 4).map(|times| Self { pid, parent, running, ticks: times.iter().sum() })
+        // cutime and cstime.
+        let times: Option<Vec<u64>> = fields.skip(11).take(2).map(|field| field.parse().ok()).collect();
+        times.filter(|times| times.len() == 2).map(|times| Self { pid, parent, ticks: times.iter().sum() })
     }
 }
 
@@ -111,22 +100,20 @@ mod tests {
     fn stat_survives_a_name_with_brackets() {
         let line = "7 (a) R 1 (b) R 5 7 7 0 -1 4194304 1 2 3 4 10 20 300 4000 20 0 1 0 99 1 1";
         let stat = Stat::parse(7, line).unwrap();
-        assert_eq!((stat.parent, stat.running, stat.ticks), (5, true, 4330));
+        assert_eq!((stat.parent, stat.ticks), (5, 4300));
         assert!(Stat::parse(7, "7 (a) S 1 7").is_none());
     }
 
     #[test]
-    fn memory_reads_its_two_lines() {
-        let text = "55-7f ---p 0 00:00 0 [rollup]\nRss:     2048 kB\nPss:     1024 kB\nPss_Dirty:   9 kB\n";
-        let memory = Memory::parse(text);
-        assert_eq!((memory.rss, memory.pss), (2048, 1024));
+    fn memory_is_the_line_of_all_that_is_shared_out() {
+        assert_eq!(pss("55-7f ---p 0 00:00 0 [rollup]\nRss:     2048 kB\nPss:     1024 kB\nPss_Dirty:   9 kB\n"), 1024);
     }
 
     #[test]
     fn a_tree_holds_children() {
         let mut child = std::process::Command::new("cat").stdin(std::process::Stdio::piped()).spawn().unwrap();
         let tree = Tree::of(std::process::id()).unwrap();
-        assert!(tree.pids.contains(&child.id()) && tree.memory().rss > 0);
+        assert!(tree.pids.contains(&child.id()) && tree.megabytes() > 0.0 && tree.cpu() > Duration::ZERO);
         drop(child.stdin.take());
         child.wait().unwrap();
     }

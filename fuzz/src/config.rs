@@ -158,15 +158,29 @@ fn sensible(config: &native::Config) {
         assert!(!door.within.is_zero() && door.within <= Duration::from_secs(3600));
         let longest = Duration::from_secs(30 * 86400);
         assert!(door.open_for.is_none_or(|time| !time.is_zero() && time <= longest));
-        for command in [&door.on_open, &door.on_close].into_iter().flatten() {
-            assert!(command.first().is_some_and(|program| program.starts_with('/')));
+        for actions in [&door.on_open, &door.on_close] {
+            assert!(actions.len() <= 16);
+            assert!(actions.iter().all(|action| action.run.first().is_some_and(|program| program.starts_with('/'))));
+            assert!(actions.iter().all(|action| action.after <= longest));
         }
+        askable(door, longest);
         guarded(door);
         for network in &door.always_allow {
             assert!(network.contains(network.address), "no host bits");
             assert!(network.prefix <= if network.address.is_ipv4() { 32 } else { 128 });
         }
     }
+}
+
+/// Holds for what may be asked for at a door.
+fn askable(door: &native::Door, longest: Duration) {
+    let native::MayAsk { ports, hold, prefix, prefix6, flags } = &door.may_ask;
+    let ports = ports.iter().flatten();
+    let is_guarded = |range: &native::PortRange| door.guard.iter().any(|own| own.common(range) == Some(*range));
+    assert!(ports.clone().count() <= 64 && ports.clone().all(|range| range.first > 0 && range.first <= range.last));
+    assert!(door.guard.is_empty() || ports.clone().all(is_guarded));
+    assert!(hold.is_none_or(|time| !time.is_zero() && time <= longest));
+    assert!((8..=32).contains(prefix) && (32..=128).contains(prefix6) && *flags < 16);
 }
 
 /// Holds for what a door says of its guard.

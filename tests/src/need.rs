@@ -6,6 +6,7 @@ use std::sync::OnceLock;
 
 use crate::freezer::groups;
 use crate::program::{built_in, found};
+use crate::rsyslog::KernelLog;
 
 /// Something a machine may lack.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -14,6 +15,8 @@ pub enum Need {
     Cgroups,
     /// isso, a comment server, where `scripts/isso.sh` installs it.
     Isso,
+    /// A kernel that logs what firewalls of other namespaces tell it to, and lets its log be read.
+    KernelLog,
     /// Root, with the right to make network namespaces.
     Root,
     /// A program, and the Debian package it is in.
@@ -34,6 +37,9 @@ impl Need {
             Self::Cgroups if groups().is_none() => {
                 Some("needs control groups (mount -t cgroup2 cgroup2 /sys/fs/cgroup)".into())
             }
+            Self::KernelLog if !kernel_log() => {
+                Some("needs a kernel log that may be read, and of other namespaces' firewalls (/dev/kmsg)".into())
+            }
             Self::Isso if built_in("isso/bin/isso").is_err() => {
                 Some("needs isso (scripts/isso.sh target, with access to PyPI)".into())
             }
@@ -42,7 +48,8 @@ impl Need {
             }
             Self::Tun if !Path::new("/dev/net/tun").exists() => Some("needs /dev/net/tun (modprobe tun)".into()),
             Self::Vlan if !vlan() => Some("needs VLAN interfaces in the kernel (modprobe 8021q)".into()),
-            Self::Cgroups | Self::Isso | Self::Root | Self::Program(..) | Self::Tun | Self::Vlan => None,
+            Self::Cgroups | Self::Isso | Self::KernelLog | Self::Root => None,
+            Self::Program(..) | Self::Tun | Self::Vlan => None,
         }
     }
 
@@ -52,6 +59,7 @@ impl Need {
         match self {
             Self::Cgroups => "cgroups",
             Self::Isso => "isso",
+            Self::KernelLog => "kernel-log",
             Self::Root => "root",
             Self::Program(name, _) => name,
             Self::Tun => "tun",
@@ -63,6 +71,16 @@ impl Need {
 fn namespaces() -> bool {
     static ANSWER: OnceLock<bool> = OnceLock::new();
     *ANSWER.get_or_init(|| succeeds_apart("true"))
+}
+
+/// The switch comes with the module of the first rule that logs.
+fn kernel_log() -> bool {
+    static ANSWER: OnceLock<bool> = OnceLock::new();
+    let opens = |path: &str| std::fs::File::options().write(true).open(path).is_ok();
+    *ANSWER.get_or_init(|| {
+        let rule = "nft 'add table inet t; add chain inet t c; add rule inet t c log'";
+        succeeds_apart(rule) && opens(KernelLog::SWITCH) && opens("/dev/kmsg")
+    })
 }
 
 fn vlan() -> bool {

@@ -117,6 +117,9 @@ pub struct LeaseStatus {
     pub door: String,
     /// For whom: an address, or a network as `10.0.0.0/24`.
     pub address: String,
+    /// At which of the door's ports alone; none: at all.
+    #[serde(default)]
+    pub port: Option<u16>,
     /// The key, if one was used.
     pub who: Option<String>,
     /// From where the knock came.
@@ -149,7 +152,7 @@ pub struct KeyStatus {
 pub struct SourceStatus {
     /// Its name.
     pub name: String,
-    /// `imap`, `maildir` or `guestbook`.
+    /// `imap`, `maildir`, `guestbook` or `log`.
     pub kind: String,
     /// `starting`, `listening`, `waiting` or `failing`.
     pub state: String,
@@ -163,17 +166,21 @@ pub struct SourceStatus {
     pub last_good_ms_ago: Option<u64>,
     /// Time until it is looked at next; nothing if that is when something comes.
     pub next_ms: Option<u64>,
-    /// How many mails or entries were looked at.
+    /// How many mails, entries or lines were looked at.
     pub looked_at: u32,
-    /// How many tokens were taken.
+    /// How many tokens were taken; of a log how many hits and tokens were found.
     pub taken: u32,
 }
 
 impl SourceStatus {
-    /// The way that leads through it: `mail` or `guestbook`.
+    /// The way that leads through it: `mail`, `guestbook` or `log`.
     #[must_use]
     pub fn way(&self) -> &'static str {
-        if self.kind == "guestbook" { "guestbook" } else { "mail" }
+        match self.kind.as_str() {
+            "guestbook" => "guestbook",
+            "log" => "log",
+            _ => "mail",
+        }
     }
 }
 
@@ -251,6 +258,7 @@ mod tests {
         let lease = LeaseStatus {
             door: "ssh".into(),
             address: "192.0.2.0/24".into(),
+            port: Some(22),
             who: None,
             origin: Some([192, 0, 2, 7].into()),
             by: OpenedBy::Sequence,
@@ -293,7 +301,7 @@ mod tests {
                 r#"{"version":"0.1.0","pid":7,"uptime-ms":5,"guards":"trial","trial-left-ms":93000,"table":"owned","#,
                 r#""doors":[{"name":"ssh","guard":["tcp/22"],"closed":"drop","if-klopfd-dies":"stay-closed","#,
                 r#""guarded":true,"leases":1,"max-leases":null,"sequence-length":3}],"#,
-                r#""leases":[{"door":"ssh","address":"192.0.2.0/24","who":null,"origin":"192.0.2.7","by":"sequence","#,
+                r#""leases":[{"door":"ssh","address":"192.0.2.0/24","port":22,"who":null,"origin":"192.0.2.7","by":"sequence","#,
                 r#""opened-ms-ago":1000,"left-ms":29000,"connections":1}],"#,
                 r#""refusals":[],"counters":{"knocks":3},"troubles":[],"#,
                 r#""keys":[{"name":"laptop","uses":3,"joined":true}],"sources":[]}"#

@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use crate::{DoorId, Form, Hold, KeyRef, Refusal, Source};
+use crate::{Asks, DoorId, Form, Hold, KeyRef, Refusal, Source};
 
 /// A sealed knock that was opened: its key made it, whatever it says. Whether that is granted is the engine's to say.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -25,6 +25,8 @@ pub struct Claim {
     pub device: [u8; 16],
     /// For how long, in seconds; 0: as long as the door says.
     pub hold: u32,
+    /// What else it asks for.
+    pub asks: Asks,
     /// Its second factor.
     pub code: Code,
 }
@@ -55,6 +57,8 @@ pub struct Sealed {
     pub device: [u8; 16],
     /// For how long.
     pub hold: Hold,
+    /// What else it asks for.
+    pub asks: Asks,
 }
 
 /// A sealed knock that is not granted.

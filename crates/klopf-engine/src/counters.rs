@@ -92,6 +92,6 @@ mod tests {
         let names: BTreeSet<_> = named.iter().map(|(name, _)| *name).filter(|name| !name.is_empty()).collect();
         assert_eq!(names.len(), named.len());
         assert!(named.contains(&("granted", 100)) && named.contains(&("no-packet", 1)));
-        assert_eq!(named.last(), Some(&("sheet-revoked", 23)));
+        assert_eq!(named.last(), Some(&("wrong-flags", 25)));
     }
 }

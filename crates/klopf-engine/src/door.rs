@@ -4,7 +4,7 @@ use std::net::IpAddr;
 
 use klopf_wire::{FlagMask, Knock, Port, Proto};
 
-use crate::Ways;
+use crate::{MayAsk, Ways};
 
 /// Names one definition of a door. A door that is defined anew gets a new id, so that an attempt or a grant can
 /// never pass from the old definition to the new one.
@@ -34,6 +34,8 @@ pub struct Door {
     pub second_factor: bool,
     /// The ways in which sealed knocks may open it.
     pub ways: Ways,
+    /// What sealed knocks may ask for.
+    pub may_ask: MayAsk,
 }
 
 impl Door {

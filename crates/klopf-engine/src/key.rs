@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::net::IpAddr;
 
-use crate::{DoorId, Form, Mark, Refusal, Wall};
+use crate::{Asks, DoorId, Form, Mark, Refusal, Wall};
 
 /// Names one definition of a key. A key that is defined anew gets a new one, so that a knock can never be judged by
 /// terms that it was not checked for.
@@ -92,9 +92,10 @@ impl Key {
         }
     }
 
-    /// Whether it may let in an address.
-    pub(crate) fn may_let_in(&self, address: IpAddr) -> bool {
-        self.networks.is_empty() || self.networks.iter().any(|network| network.contains(address))
+    /// Whether it may let in an address, or the network that is asked for.
+    pub(crate) fn may_let_in(&self, address: IpAddr, asks: &Asks) -> bool {
+        let whole = |network: &Network| asks.prefix.is_none_or(|prefix| network.prefix <= prefix);
+        self.networks.is_empty() || self.networks.iter().any(|network| network.contains(address) && whole(network))
     }
 
     /// Whether it knocks in this form.
@@ -103,7 +104,7 @@ impl Key {
         if revoked { Err(Refusal::SheetRevoked) } else { Ok(()) }
     }
 
-    /// Whether it may open a door of its own now, in this form, for an address and on a device: all of its terms, but for the
+    /// Whether it may open a door of its own now, in this form, for an address or its network and on a device: all of its terms, but for the
     /// second factor; `begins` says whether that would be another use of it. For who does not take the engine's word for it.
     ///
     /// # Errors
@@ -111,7 +112,7 @@ impl Key {
     pub fn permits(
         &self,
         form: Form,
-        address: IpAddr,
+        (address, asks): (IpAddr, &Asks),
         device: [u8; 16],
         mark: &Mark,
         begins: bool,
@@ -120,18 +121,21 @@ impl Key {
         self.knows(form)?;
         self.invites(device, mark, wall)?;
         self.is_good(mark, begins, wall)?;
-        if self.may_let_in(address) { Ok(()) } else { Err(Refusal::WrongNetwork) }
+        if self.may_let_in(address, asks) { Ok(()) } else { Err(Refusal::WrongNetwork) }
     }
 
-    /// The same hold, or what this key gets at most: no lease is longer than the key itself.
+    /// The same hold, or what this key gets at most where so many milliseconds may be asked for: no lease is longer than the
+    /// key itself.
     #[must_use]
-    pub fn bounded(&self, hold: Hold, wall: Wall) -> Hold {
+    pub fn bounded(&self, hold: Hold, may_ask: Option<u64>, wall: Wall) -> Hold {
         let own = match (hold, self.max_open_for) {
             (Hold::AsDoor, None) => Hold::AsDoor,
             (Hold::AsDoor, Some(most)) => Hold::AtMost(most),
             (Hold::AtMost(ms), most) => Hold::AtMost(most.map_or(ms, |most| ms.min(most))),
-            (Hold::Exactly(ms), Some(most)) => Hold::Exactly(ms.min(most)),
-            (Hold::Exactly(ms), None) => Hold::AtMost(ms),
+            (Hold::Exactly(ms), _) => match self.longest(may_ask) {
+                Some(most) => Hold::Exactly(ms.min(most)),
+                None => Hold::AtMost(ms),
+            },
         };
         let Some(end) = self.expires else { return own };
         let left = end.saturating_mul(1000).saturating_sub(wall.unix_ms);
@@ -142,15 +146,21 @@ impl Key {
         }
     }
 
-    /// What it gets of the time that is asked for, in seconds; 0: the door's own.
-    pub(crate) fn hold(&self, asked: u32) -> Hold {
+    /// What it gets of the time that is asked for, in seconds; 0: the door's own. So many milliseconds may be asked for at
+    /// the door.
+    pub(crate) fn hold(&self, asked: u32, may_ask: Option<u64>) -> Hold {
         let ms = u64::from(asked) * 1000;
-        match (asked, self.max_open_for) {
-            (0, None) => Hold::AsDoor,
-            (0, Some(most)) => Hold::AtMost(most),
-            (_, Some(most)) => Hold::Exactly(ms.min(most)),
-            (_, None) => Hold::AtMost(ms),
+        match (asked, self.max_open_for, self.longest(may_ask)) {
+            (0, None, _) => Hold::AsDoor,
+            (0, Some(most), _) => Hold::AtMost(most),
+            (_, _, Some(most)) => Hold::Exactly(ms.min(most)),
+            (_, _, None) => Hold::AtMost(ms),
         }
+    }
+
+    /// The longest lease that it gets where so many milliseconds may be asked for; none: what the door says.
+    fn longest(&self, may_ask: Option<u64>) -> Option<u64> {
+        [self.max_open_for, may_ask].into_iter().flatten().min()
     }
 }
 
@@ -213,7 +223,7 @@ pub enum Hold {
     AsDoor,
     /// So many milliseconds, but no longer than the door says.
     AtMost(u64),
-    /// So many milliseconds, even if the door says less: the key may.
+    /// So many milliseconds, even if the door says less: key or door have a time of their own for what is asked for.
     Exactly(u64),
 }
 
@@ -247,7 +257,7 @@ mod tests {
         let key = |max_open_for| Key { max_open_for, ..Key::new(KeyRef(1), [1; 8]) };
         let holds = [Hold::AsDoor, Hold::AtMost(5), Hold::AtMost(900), Hold::Exactly(5), Hold::Exactly(900)];
         let wall = Wall { unix_ms: 1_000_000, minute_of_week: 0 };
-        let leases = |most, door| holds.map(|hold| key(most).bounded(hold, wall).lease(door));
+        let leases = |most, door| holds.map(|hold| key(most).bounded(hold, None, wall).lease(door));
         assert_eq!(
             leases(None, 100),
             [100, 5, 100, 5, 100],
@@ -256,12 +266,34 @@ mod tests {
         assert_eq!(leases(Some(300), 100), [100, 5, 100, 5, 300]);
         assert_eq!(leases(Some(50), 100), [50, 5, 50, 5, 50]);
         for (most, asked) in [(None, 0), (None, 7), (Some(3000), 0), (Some(3000), 2), (Some(3000), 7)] {
-            let hold = key(most).hold(asked);
-            assert_eq!(key(most).bounded(hold, wall), hold, "what the engine says is in bounds");
+            for may_ask in [None, Some(1000), Some(5000)] {
+                let hold = key(most).hold(asked, may_ask);
+                assert_eq!(key(most).bounded(hold, may_ask, wall), hold, "what the engine says is in bounds");
+            }
         }
         let expires = |most| Key { expires: Some(1003), ..key(most) };
-        assert_eq!(expires(None).bounded(Hold::AsDoor, wall).lease(60_000), 3000, "no lease outlives its key");
-        assert_eq!(expires(Some(90_000)).bounded(Hold::Exactly(80_000), wall).lease(10), 3000);
+        assert_eq!(expires(None).bounded(Hold::AsDoor, None, wall).lease(60_000), 3000, "no lease outlives its key");
+        assert_eq!(expires(Some(90_000)).bounded(Hold::Exactly(80_000), None, wall).lease(10), 3000);
+    }
+
+    #[test]
+    fn what_may_be_asked_for_may_be_longer_than_the_door_and_not_than_the_key() {
+        let key = |max_open_for| Key { max_open_for, ..Key::new(KeyRef(1), [1; 8]) };
+        let leases = |most, may_ask| [0, 5, 50, 500].map(|asked| key(most).hold(asked, may_ask).lease(30_000) / 1000);
+        assert_eq!(leases(None, None), [30, 5, 30, 30]);
+        assert_eq!(leases(None, Some(60_000)), [30, 5, 50, 60]);
+        assert_eq!(leases(None, Some(10_000)), [30, 5, 10, 10]);
+        assert_eq!(leases(Some(40_000), Some(60_000)), [30, 5, 40, 40]);
+        assert_eq!(leases(Some(90_000), Some(60_000)), [30, 5, 50, 60]);
+    }
+
+    #[test]
+    fn a_key_lets_in_no_network_wider_than_its_own() {
+        let networks = vec![Network { address: "192.0.2.0".parse().unwrap(), prefix: 24 }];
+        let (key, address) = (Key { networks, ..Key::new(KeyRef(1), [1; 8]) }, "192.0.2.0".parse().unwrap());
+        let may = [None, Some(32), Some(24), Some(23)]
+            .map(|prefix| key.may_let_in(address, &Asks { prefix, ..Asks::default() }));
+        assert_eq!(may, [true, true, true, false]);
     }
 
     #[test]

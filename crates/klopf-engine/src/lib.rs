@@ -13,6 +13,7 @@
 #![forbid(unsafe_code)]
 
 mod admission;
+mod asks;
 mod attempts;
 mod budget;
 mod claim;
@@ -35,6 +36,7 @@ mod tests;
 mod time;
 mod uses;
 
+pub use asks::{Asks, MayAsk};
 pub use budget::Budget;
 pub use claim::{Claim, Code, Sealed, SealedRefusal};
 pub use counters::Counters;

@@ -32,7 +32,7 @@ pub enum Refusal {
     WrongHour,
     /// The key has opened as often as it may.
     UsedUp,
-    /// The key may not let in this address.
+    /// The key may not let in this address, or not its network, or the door lets in no network so wide.
     WrongNetwork,
     /// The door asks for a second factor, and there is none.
     NoCode,
@@ -50,11 +50,15 @@ pub enum Refusal {
     NeedsShares,
     /// The sheet of the code was revoked.
     SheetRevoked,
+    /// The door does not open the port that is asked for by itself.
+    WrongPort,
+    /// The door does not take flags that are set.
+    WrongFlags,
 }
 
 impl Refusal {
     /// All there are, each at the place of its number.
-    pub const ALL: [Self; 23] = [
+    pub const ALL: [Self; 25] = [
         Self::NoPacket,
         Self::Replayed,
         Self::UnknownKey,
@@ -78,6 +82,8 @@ impl Refusal {
         Self::WrongWay,
         Self::NeedsShares,
         Self::SheetRevoked,
+        Self::WrongPort,
+        Self::WrongFlags,
     ];
 
     /// A stable name for logs and counters.
@@ -107,6 +113,8 @@ impl Refusal {
             Self::WrongWay => "wrong-way",
             Self::NeedsShares => "needs-shares",
             Self::SheetRevoked => "sheet-revoked",
+            Self::WrongPort => "wrong-port",
+            Self::WrongFlags => "wrong-flags",
         }
     }
 
@@ -128,7 +136,7 @@ impl Refusal {
             Self::NotYet => "the key is not valid yet",
             Self::WrongHour => "the key is not valid at this hour",
             Self::UsedUp => "the key has been used as often as it may be",
-            Self::WrongNetwork => "the key may not let in this address",
+            Self::WrongNetwork => "the key may not let in this address, or the door not such a network",
             Self::NoCode => "the door asks for a code, and none was given",
             Self::WrongCode => "the code was wrong, or too many wrong codes were given lately",
             Self::TooManyGrants => "too many doors were opened in a short time",
@@ -137,6 +145,8 @@ impl Refusal {
             Self::WrongWay => "the door does not open this way",
             Self::NeedsShares => "the door takes tokens in shares, from more guestbooks than this one",
             Self::SheetRevoked => "the sheet of this code was revoked",
+            Self::WrongPort => "the door does not open this port by itself",
+            Self::WrongFlags => "the door does not take these flags",
         }
     }
 
@@ -162,7 +172,7 @@ mod tests {
         for (number, why) in (0..).zip(Refusal::ALL) {
             assert_eq!((why.number(), Refusal::of(number)), (number, Some(why)));
         }
-        assert_eq!((Refusal::of(23), Refusal::of(u8::MAX)), (None, None));
+        assert_eq!((Refusal::of(25), Refusal::of(u8::MAX)), (None, None));
     }
 
     #[test]

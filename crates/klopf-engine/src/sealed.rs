@@ -99,8 +99,9 @@ impl Keys {
                 if key.binds() {
                     marks.bind_device(key.id, claim.device);
                 }
-                let &Claim { source, form, counter, device, .. } = claim;
-                let sealed = Some(Sealed { key: key.key, source, form, counter, device, hold: key.hold(claim.hold) });
+                let &Claim { source, form, counter, device, asks, .. } = claim;
+                let hold = key.hold(claim.hold, door.may_ask.hold);
+                let sealed = Some(Sealed { key: key.key, source, form, counter, device, hold, asks });
                 Ok(Grant { door: door.id, address: claim.address, uses_up: None, sealed })
             }
             Err(why) => Err(SealedRefusal {
@@ -145,9 +146,10 @@ fn permit<'a>(
     }
     door.ways.take(&claim.source, claim.form)?;
     key.is_good(mark, uses.begins(key.id, door.id, now), wall)?;
-    if !key.may_let_in(claim.address) {
+    if !key.may_let_in(claim.address, &claim.asks) {
         return Err(Refusal::WrongNetwork);
     }
+    door.may_ask.grants(claim.address, &claim.asks)?;
     Ok(door)
 }
 

@@ -20,6 +20,7 @@ fn door(id: u32, ports: &[u16]) -> Door {
         strict: false,
         second_factor: false,
         ways: crate::Ways::default(),
+        may_ask: crate::MayAsk::default(),
     }
 }
 

@@ -124,6 +124,8 @@ pub enum Event {
         door: String,
         /// For whom.
         network: Network,
+        /// At which of the door's ports alone; none: all.
+        port: Option<u16>,
         /// Milliseconds that it lasts.
         hold: u64,
     },

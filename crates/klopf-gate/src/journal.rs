@@ -1,7 +1,7 @@
 //! What is open and how it is closed, on disk, so that it is closed after a kill, too.
 //!
-//! A text file to which lines are added: `+` a lease with its closing command, `g` that it lets somebody through a guard,
-//! `o` that it was opened, `=` its new end, `-` its end. Lines are not synced to the disk one by one: a killed daemon loses none of them, and against a power cut
+//! A text file to which lines are added: `+` a lease with its closing command, `c` one of several closing commands, `s` that it is
+//! for a part of its door or for a network, `g` that it lets somebody through a guard, `o` that it was opened, `=` its new end, `-` its end. Lines are not synced to the disk one by one: a killed daemon loses none of them, and against a power cut
 //! it is the commands' effects that are gone.
 
 use std::collections::BTreeMap;
@@ -15,7 +15,7 @@ use std::path::{Path, PathBuf};
 
 use klopf_sys::clock;
 
-use crate::{By, Command, Pass};
+use crate::{Action, By, Command, Pass, Scope};
 
 /// Up to this size the file only grows; then it is written anew whenever it has become twice as long.
 const SMALL: u64 = 1 << 20;
@@ -31,11 +31,12 @@ pub(crate) struct Pending {
     pub(crate) id: u64,
     pub(crate) door: String,
     pub(crate) address: IpAddr,
+    pub(crate) scope: Scope,
     /// Milliseconds since boot.
     pub(crate) due: u64,
     /// Milliseconds it may last at most, from now.
     pub(crate) hold: u64,
-    pub(crate) close: Option<Command>,
+    pub(crate) close: Vec<Action>,
     /// Set if it lets the address through a guard.
     pub(crate) pass: Option<Pass>,
     /// Whether its opening command has done well, in this boot.
@@ -238,22 +239,31 @@ impl Journal {
     }
 
     fn line(&self, pending: &Pending) -> String {
-        let Pending { id, door, address, due, hold, close, pass, opened, .. } = pending;
+        let Pending { id, door, address, scope, due, hold, close, pass, opened, .. } = pending;
         let wall = clock::wall_ms().saturating_add(due.saturating_sub(clock::boot_ms()));
-        let (kind, words): (_, Vec<&OsStr>) = match close {
-            None => ("none", Vec::new()),
-            Some(Command::Shell(line)) => ("shell", vec![line]),
-            Some(Command::Vector(argv)) => ("vector", argv.iter().map(OsString::as_os_str).collect()),
+        let (only, several) = match close.as_slice() {
+            [Action { run, after: 0 }] => (command(run), String::new()),
+            all => {
+                let one = |Action { run, after }: &Action| format!("c\t{id}\t{after}\t{}\n", command(run));
+                ("none".to_owned(), all.iter().map(one).collect())
+            }
         };
-        let words: String = words.into_iter().map(|word| format!("\t{}", escape(word.as_bytes()))).collect();
         let (boot, door) = (&self.boot, escape(door.as_bytes()));
+        let scope = if *scope == Scope::default() {
+            String::new()
+        } else {
+            let number = |number: Option<u16>| number.map_or_else(|| "-".to_owned(), |number| number.to_string());
+            let Scope { port, prefix, flags } = *scope;
+            format!("s\t{id}\t{}\t{}\t{flags}\n", number(port), number(prefix.map(u16::from)))
+        };
         let opened = if *opened { format!("o\t{id}\n") } else { String::new() };
         let pass = pass.as_ref().map_or_else(String::new, |Pass { who, origin, by }| {
             let origin = origin.map_or_else(|| "-".to_owned(), |origin| origin.to_string());
             let who = who.iter().map(|who| format!("\t{}", escape(who.as_bytes()))).collect::<String>();
             format!("g\t{id}\t{}\t{origin}{who}\n", by.name())
         });
-        format!("+\t{id}\t{boot}\t{due}\t{hold}\t{wall}\t{door}\t{address}\t{kind}{words}\n{pass}{opened}")
+        let lease = format!("+\t{id}\t{boot}\t{due}\t{hold}\t{wall}\t{door}\t{address}\t{only}\n");
+        [lease, several, scope, pass, opened].concat()
     }
 
     /// Takes in one line; none if it makes no sense.
@@ -267,18 +277,23 @@ impl Journal {
                 let [due, hold, wall] = numbers(&mut fields)?;
                 let door = String::from_utf8(unescape(fields.next()?)?).ok()?;
                 let address = fields.next()?.parse().ok()?;
-                let kind = fields.next()?;
-                let words = fields.map(|word| unescape(word).map(OsString::from_vec)).collect::<Option<Vec<_>>>()?;
-                let close = match (kind, words.as_slice()) {
-                    ("none", []) => None,
-                    ("shell", [line]) => Some(Command::Shell(line.clone())),
-                    ("vector", [_, ..]) => Some(Command::Vector(words)),
-                    _ => return None,
-                };
+                let close = read_command(&mut fields)?.map(Action::at_once).into_iter().collect();
                 let this_boot = boot == self.boot;
                 let due = if this_boot { due } else { after_reboot(hold, wall) };
-                let pending = Pending { id, door, address, due, hold, close, pass: None, opened: false, this_boot };
+                let (scope, pass, opened) = (Scope::default(), None, false);
+                let pending = Pending { id, door, address, scope, due, hold, close, pass, opened, this_boot };
                 self.open.insert(id, pending);
+            }
+            "c" => {
+                let after = fields.next()?.parse().ok()?;
+                let run = read_command(&mut fields)??;
+                self.open.get_mut(&id)?.close.push(Action { run, after });
+            }
+            "s" => {
+                let port = unless_absent(fields.next()?)?;
+                let prefix = unless_absent(fields.next()?)?;
+                let flags = fields.next()?.parse().ok()?;
+                self.open.get_mut(&id)?.scope = Scope { port, prefix, flags };
             }
             "g" => {
                 let by = By::named(fields.next()?)?;
@@ -306,6 +321,34 @@ impl Journal {
         }
         Some(())
     }
+}
+
+/// A command in a line.
+fn command(command: &Command) -> String {
+    let (kind, words): (_, Vec<&OsStr>) = match command {
+        Command::Shell(line) => ("shell", vec![line]),
+        Command::Vector(argv) => ("vector", argv.iter().map(OsString::as_os_str).collect()),
+    };
+    words.into_iter().fold(kind.to_owned(), |line, word| line + "\t" + &escape(word.as_bytes()))
+}
+
+/// The rest of a line as a command, or that there is none.
+#[expect(clippy::option_option)]
+fn read_command<'a>(fields: &mut impl Iterator<Item = &'a str>) -> Option<Option<Command>> {
+    let kind = fields.next()?;
+    let words = fields.map(|word| unescape(word).map(OsString::from_vec)).collect::<Option<Vec<_>>>()?;
+    match (kind, words.as_slice()) {
+        ("none", []) => Some(None),
+        ("shell", [line]) => Some(Some(Command::Shell(line.clone()))),
+        ("vector", [_, ..]) => Some(Some(Command::Vector(words))),
+        _ => None,
+    }
+}
+
+/// A number, or `-`.
+#[expect(clippy::option_option)]
+fn unless_absent<T: std::str::FromStr>(text: &str) -> Option<Option<T>> {
+    if text == "-" { Some(None) } else { text.parse().ok().map(Some) }
 }
 
 fn create(path: &Path) -> io::Result<File> {

@@ -14,6 +14,7 @@ mod journal;
 mod lockfile;
 mod order;
 mod runner;
+mod steps;
 #[cfg(test)]
 mod tests;
 
@@ -21,7 +22,7 @@ pub use command::Command;
 pub use connections::{Connection, Connections, List, Listing, Progress};
 pub use event::{Event, Refusal, Why};
 pub use firewall::{PID_FILE, UnlockError, Unlocked, unlock};
-pub use gate::{Gate, Known};
+pub use gate::{Gate, Known, Uses};
 pub use journal::{Journal, JournalError};
 pub use lockfile::Lockfile;
-pub use order::{By, Guarded, Lease, Order, Pass};
+pub use order::{Action, By, Guarded, Lease, Order, Pass, Scope};

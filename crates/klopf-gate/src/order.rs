@@ -4,26 +4,47 @@ use std::net::IpAddr;
 
 use crate::Command;
 use crate::firewall::Guard;
+pub use crate::firewall::Scope;
 
 /// Everything about one opening, filled in and ready.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Order {
     /// The door's name.
     pub door: String,
-    /// For whom it opens.
+    /// For whom it opens; of a network any address.
     pub address: IpAddr,
-    /// What is run when it opens.
-    pub open: Option<Command>,
-    /// What is run when it closes. Without it there is nothing to remember, unless there is a lease.
-    pub close: Option<Command>,
+    /// How much of it opens.
+    pub scope: Scope,
+    /// What is run when it opens, one after the other. What has not begun when it closes is left out.
+    pub open: Vec<Action>,
+    /// What is run when it closes, one after the other. Without any there is nothing to remember, unless there is a lease.
+    pub close: Vec<Action>,
     /// Milliseconds from opening to closing.
     pub hold: u64,
-    /// Whether the time counts from the end of the opening command (`knockd.conf`) or from the grant.
+    /// Whether the time counts from the end of the last opening command (`knockd.conf`) or from the grant.
     pub from_end: bool,
-    /// Whether a further order for the same door and address only makes the lease longer.
+    /// Whether a further order for the same door, address and scope only makes the lease longer.
     pub renews: bool,
     /// Set if the lease lets the address through the door's guard.
     pub pass: Option<Pass>,
+}
+
+/// A command at its time.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Action {
+    /// What is run.
+    pub run: Command,
+    /// Milliseconds from the grant, or from the closing, before which it does not begin; nor before those in front of it have
+    /// ended.
+    pub after: u64,
+}
+
+impl Action {
+    /// A command that is run at once.
+    #[must_use]
+    pub const fn at_once(run: Command) -> Self {
+        Self { run, after: 0 }
+    }
 }
 
 /// Who is let through a guard, and why.
@@ -111,6 +132,8 @@ pub struct Lease {
     pub door: String,
     /// For whom: an address, or with a prefix a network.
     pub address: crate::firewall::Network,
+    /// For which of the door's ports alone; none: all.
+    pub port: Option<u16>,
     /// Set if it lets the address through the door's guard.
     pub pass: Option<Pass>,
     /// When it was last granted, in milliseconds since boot; not known of one from before a restart.

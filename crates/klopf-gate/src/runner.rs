@@ -16,8 +16,9 @@ const MOST_LEFT_BEHIND: usize = 256;
 pub(crate) struct Running {
     pub(crate) door: String,
     pub(crate) address: IpAddr,
-    pub(crate) lease: Option<u64>,
     pub(crate) opens: bool,
+    /// Of which steps it is one.
+    pub(crate) steps: u64,
 }
 
 /// Starts commands and keeps what they print.

@@ -1,6 +1,7 @@
 //! The gate with real commands, in virtual time.
 
-use std::ffi::OsString;
+mod lists;
+
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 
@@ -9,7 +10,7 @@ use klopf_sys::{Ended, Pair, Reaped, Wait, wait};
 use proptest::prelude::{ProptestConfig, prop};
 use proptest::{prop_assert, proptest};
 
-use crate::{By, Command, Event, Gate, Journal, JournalError, Order};
+use crate::{Action, By, Command, Event, Gate, Journal, JournalError, Order, Scope};
 
 /// A directory of the test's own, removed when the test ends.
 struct Scratch(PathBuf);
@@ -36,8 +37,12 @@ fn address() -> IpAddr {
     IpAddr::from([192, 0, 2, 7])
 }
 
-fn shell(line: String) -> Option<Command> {
-    Some(Command::Shell(line.into()))
+fn shell(line: String) -> Vec<Action> {
+    vec![Action::at_once(Command::Shell(line.into()))]
+}
+
+fn vector(program: &str) -> Vec<Action> {
+    vec![Action::at_once(Command::Vector(vec![program.into()]))]
 }
 
 fn order(log: &Path) -> Order {
@@ -45,6 +50,7 @@ fn order(log: &Path) -> Order {
     Order {
         door: "ssh".into(),
         address: address(),
+        scope: Scope::default(),
         open: shell(format!("echo open $KLOPF_DOOR $KLOPF_IP >> {log}")),
         close: shell(format!("echo close >> {log}")),
         hold: 1000,
@@ -155,7 +161,8 @@ fn the_time_may_count_from_the_end_of_the_opening_command() {
 fn a_failing_command_tells_its_status_and_output() {
     let _serial = serial();
     let mut gate = gate(None);
-    let fails = |line: &str| Order { open: shell(line.into()), close: None, renews: false, ..order(Path::new("-")) };
+    let fails =
+        |line: &str| Order { open: shell(line.into()), close: Vec::new(), renews: false, ..order(Path::new("-")) };
     for (line, expected) in
         [("echo one; echo two >&2; exit 3", (Ended::Status(3), "one\ntwo\n")), ("kill -9 $$", (Ended::Signal(9), ""))]
     {
@@ -167,7 +174,7 @@ fn a_failing_command_tells_its_status_and_output() {
         });
         assert_eq!(ended, Some((expected.0, expected.1.to_owned())));
     }
-    gate.grant(3, Order { open: Some(Command::Vector(vec!["/nonexistent/program".into()])), ..fails("") });
+    gate.grant(3, Order { open: vector("/nonexistent/program"), ..fails("") });
     assert!(gate.events().iter().any(|event| matches!(event, Event::NotStarted { .. })));
 }
 
@@ -175,8 +182,7 @@ fn a_failing_command_tells_its_status_and_output() {
 fn native_commands_get_a_clean_environment() {
     let (_serial, scratch) = (serial(), Scratch::new("environment"));
     let mut gate = gate(None);
-    let argv: Vec<OsString> = vec!["/usr/bin/env".into()];
-    gate.grant(1, Order { open: Some(Command::Vector(argv)), close: None, ..order(&scratch.file("log")) });
+    gate.grant(1, Order { open: vector("/usr/bin/env"), close: Vec::new(), ..order(&scratch.file("log")) });
     settle(&mut gate, 2);
     let output = gate.events().into_iter().find_map(|event| match event {
         Event::Ended { output, .. } => Some(String::from_utf8(output).unwrap()),
@@ -270,7 +276,7 @@ fn a_damaged_journal_is_set_aside_and_written_anew() {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(64))]
     #[test]
-    fn any_bytes_are_read_as_a_journal(lines in prop::collection::vec("[-+=go]\t[0-9]{1,3}(\t[ -~]{0,12}){0,9}|[^\n]{0,40}", 0..20)) {
+    fn any_bytes_are_read_as_a_journal(lines in prop::collection::vec("[-+=gocs]\t[0-9]{1,3}(\t[ -~]{0,12}){0,9}|[^\n]{0,40}", 0..20)) {
         let scratch = Scratch::new("any");
         let path = scratch.file("journal");
         std::fs::write(&path, lines.join("\n")).unwrap();
@@ -295,7 +301,7 @@ fn more_doors_than_commands_may_run_are_all_closed_at_the_end() {
     let (log, mut gate) = (scratch.file("log"), gate(None));
     for number in 0..400u16 {
         let [high, low] = number.to_be_bytes();
-        gate.grant(100, Order { open: None, address: IpAddr::from([10, 0, high, low]), ..order(&log) });
+        gate.grant(100, Order { open: Vec::new(), address: IpAddr::from([10, 0, high, low]), ..order(&log) });
     }
     gate.close_all(200);
     settle(&mut gate, 201);
@@ -306,11 +312,12 @@ fn more_doors_than_commands_may_run_are_all_closed_at_the_end() {
 fn hanging_openings_do_not_keep_other_doors_from_closing() {
     let (_serial, scratch) = (serial(), Scratch::new("share"));
     let (log, go, mut gate) = (scratch.file("log"), scratch.file("go"), gate(None));
-    gate.grant(100, Order { open: None, ..order(&log) });
+    gate.grant(100, Order { open: Vec::new(), ..order(&log) });
     let hangs = format!("for n in $(seq 999); do test -e {} && exit; sleep 0.01; done", go.display());
     for last in 0..70 {
         let address = IpAddr::from([10, 0, 0, last]);
-        let order = Order { door: "other".into(), address, open: shell(hangs.clone()), close: None, ..order(&log) };
+        let order =
+            Order { door: "other".into(), address, open: shell(hangs.clone()), close: Vec::new(), ..order(&log) };
         gate.grant(200, order);
     }
     assert_eq!(gate.running(), super::gate::MOST_OPENING_OF_A_DOOR);
@@ -341,7 +348,7 @@ fn an_opening_of_which_nothing_is_left_is_done_again() {
     for (status, expected) in [("exit 0", "x\n"), ("exit 1", "x\nx\nx\n")] {
         let order = || Order {
             open: shell(format!("echo x >> {}; {status}", log.display())),
-            close: Some(Command::Vector(vec!["/bin/true".into()])),
+            close: vector("/bin/true"),
             hold: 60_000,
             ..order(&log)
         };
@@ -376,14 +383,14 @@ fn a_journal_takes_over_another_and_stays_small() {
     let now = klopf_sys::clock::boot_ms();
     for path in [&one, &two] {
         let mut killed = gate(Some(Journal::open(path).unwrap()));
-        killed.grant(now, Order { open: None, ..order(&log) });
+        killed.grant(now, Order { open: Vec::new(), ..order(&log) });
     }
     let mut journal = Journal::open(&one).unwrap();
     journal.adopt(Journal::open(&two).unwrap()).unwrap();
     assert!(journal.len() == 2 && !two.exists());
     let mut gate = gate(Some(journal));
     for ms in 0..40_000 {
-        gate.grant(now + ms, Order { open: None, hold: 1 << 40, ..order(&log) });
+        gate.grant(now + ms, Order { open: Vec::new(), hold: 1 << 40, ..order(&log) });
     }
     assert!(std::fs::metadata(&one).unwrap().len() < 3 << 20);
     gate.close_all(now);
@@ -398,7 +405,7 @@ fn commands_may_print_what_they_like_and_leave_behind_what_they_like() {
     let (log, mut gate) = (scratch.file("log"), gate(None));
     let left = format!("(set -e; sleep 0.1; head -c 100000 /dev/zero; echo x; echo done > {}) &", log.display());
     let line = format!("head -c 9000000 /dev/zero; {left} echo last; exit 1");
-    gate.grant(1, Order { open: shell(line), close: None, renews: false, ..order(&log) });
+    gate.grant(1, Order { open: shell(line), close: Vec::new(), renews: false, ..order(&log) });
     settle(&mut gate, 2);
     let output = gate.events().into_iter().find_map(|event| match event {
         Event::Ended { output, .. } => Some(output),

@@ -1,5 +1,6 @@
 //! Encoded sequences: a sealed knock spelled in port numbers, where every bit costs (`docs/PROTOCOL.md`, section 10).
 
+mod anatomy;
 mod bits;
 mod fields;
 mod hold;
@@ -12,6 +13,7 @@ use aws_lc_rs::constant_time::verify_slices_are_equal;
 use aws_lc_rs::hmac::{Context, HMAC_SHA256, Key, sign};
 use zeroize::Zeroizing;
 
+pub use self::anatomy::{Anatomy, anatomy, shown};
 pub use self::fields::{Claim, Mark};
 pub use self::hold::{is_hold, round_hold};
 pub use self::queue::{Queue, READINGS, Symbols};

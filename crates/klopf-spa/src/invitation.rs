@@ -1,5 +1,6 @@
 //! The line that a person gets: all that a client must know of a server.
 
+mod encoded_door;
 mod shared_door;
 
 use std::fmt;
@@ -7,6 +8,7 @@ use std::fmt;
 use data_encoding::BASE64URL_NOPAD;
 use zeroize::Zeroizing;
 
+pub use self::encoded_door::EncodedDoor;
 pub use self::shared_door::SharedDoor;
 use crate::keys::hash;
 use crate::{KeyId, Name, PacketPort, Psk, Seed, ServerPublic, Shape, Way};
@@ -14,8 +16,8 @@ use crate::{KeyId, Name, PacketPort, Psk, Seed, ServerPublic, Shape, Way};
 const PREFIX: &str = "klopf:";
 const VERSION: u8 = 1;
 /// Characters of a text that is looked at: some more than the longest that is written.
-const LONGEST: usize = 29_000;
-/// Endpoints, doors, doors that ask for a code, and doors that take shares, at most.
+const LONGEST: usize = 32_000;
+/// Endpoints, and doors of each kind, at most.
 const MOST: usize = 32;
 
 /// An invitation.
@@ -47,6 +49,8 @@ pub struct Invitation {
     pub mail: Option<String>,
     /// Doors that take shares. Of `doors`, each once.
     pub shared_doors: Vec<SharedDoor>,
+    /// Doors that take encoded sequences. Of `doors`, each once.
+    pub encoded_doors: Vec<EncodedDoor>,
 }
 
 /// Whose key an invitation is for.
@@ -126,6 +130,7 @@ impl Invitation {
         }
         self.mail.iter().for_each(|mail| field(129, mail.as_bytes()));
         self.shared_doors.iter().for_each(|shared| field(130, shared.text().as_bytes()));
+        self.encoded_doors.iter().for_each(|encoded| field(131, &encoded.bytes()));
         let check = hash::<4>(&[&bytes]);
         bytes.extend(check);
         let text = Zeroizing::new(BASE64URL_NOPAD.encode(&bytes));
@@ -176,6 +181,7 @@ struct Fields {
     bound: bool,
     mail: Option<String>,
     shared_doors: Vec<SharedDoor>,
+    encoded_doors: Vec<EncodedDoor>,
 }
 
 impl Fields {
@@ -218,7 +224,8 @@ impl Fields {
             128 => self.bound = value.is_empty().then_some(true)?,
             129 => self.mail = Some(mail_address(value)?),
             130 if self.shared_doors.len() < MOST => self.shared_doors.push(SharedDoor::read(value)?),
-            131.. => {}
+            131 if self.encoded_doors.len() < MOST => self.encoded_doors.push(EncodedDoor::read(value)?),
+            132.. => {}
             _ => return None,
         }
         Some(())
@@ -232,10 +239,13 @@ impl Fields {
         if !self.code_doors.iter().all(|door| self.doors.contains(door)) {
             return Err(InvitationError::Field(12));
         }
-        let mut shared = self.shared_doors.iter().map(SharedDoor::door).enumerate();
-        let again = |at| self.shared_doors.iter().take(at).map(SharedDoor::door);
-        if !shared.all(|(at, door)| self.doors.contains(door) && !again(at).any(|other| other == door)) {
-            return Err(InvitationError::Field(130));
+        let shared = self.shared_doors.iter().map(SharedDoor::door);
+        let encoded = self.encoded_doors.iter().map(|encoded| &encoded.door);
+        for (tag, of) in [(130, shared.collect::<Vec<_>>()), (131, encoded.collect())] {
+            let again = |at, door| of.iter().take(at).any(|other: &&Name| *other == door);
+            if !of.iter().enumerate().all(|(at, door)| self.doors.contains(door) && !again(at, *door)) {
+                return Err(InvitationError::Field(tag));
+            }
         }
         if self.endpoints.is_empty() {
             return Err(Missing("where the server is"));
@@ -257,6 +267,7 @@ impl Fields {
             bound: self.bound,
             mail: self.mail,
             shared_doors: self.shared_doors,
+            encoded_doors: self.encoded_doors,
         })
     }
 }
@@ -286,6 +297,7 @@ fn mail_address(value: &[u8]) -> Option<String> {
 mod tests {
     use super::*;
     use crate::ServerKey;
+    use crate::encoded::{Fields as Said, Span, Template, Transport, Whom};
 
     fn name(text: &str) -> Name {
         Name::new(text).unwrap()
@@ -306,7 +318,14 @@ mod tests {
             bound: false,
             mail: None,
             shared_doors: vec![],
+            encoded_doors: vec![],
         }
+    }
+
+    fn encoded(door: &str, whom: Whom) -> EncodedDoor {
+        let fields = Said { whom, port: true, hold: true, flags: false };
+        let span = Span::new(40_000, 40_255).unwrap();
+        EncodedDoor { door: name(door), template: Template { span, transport: Transport::Tcp, fields } }
     }
 
     /// The same with all that may be absent.
@@ -316,6 +335,7 @@ mod tests {
             bound: true,
             mail: Some("knocks+ssh@mail.example".into()),
             shared_doors: vec![shared("web", ["a", "b", "c"]), shared("ssh", ["c", "a", "b"])],
+            encoded_doors: vec![encoded("web", Whom::V6), encoded("ssh", Whom::V4)],
             ..invitation()
         }
     }
@@ -375,7 +395,15 @@ mod tests {
 
     #[test]
     fn what_is_said_of_mail_guestbooks_and_device_is_refused_where_it_is_wrong() {
-        let good = [(128, ""), (129, "a@b"), (130, "ssh 2 a b"), (130, "web 2 b a"), (131, "later"), (131, "")];
+        let good = [
+            (128, ""),
+            (129, "a@b"),
+            (130, "ssh 2 a b"),
+            (130, "web 2 b a"),
+            (131, "\u{1}\u{6}\u{1}\u{1}\u{8}ssh"),
+            (132, "later"),
+            (132, ""),
+        ];
         assert!(and(&good).is_ok_and(|read| read.bound && read.mail.is_some() && read.shared_doors.len() == 2));
         for wrong in [
             &[(128, "x")][..],
@@ -393,6 +421,11 @@ mod tests {
             &[(130, "other 2 a b")],
             &[(130, "ssh 2 a b"), (130, "ssh 2 a b")],
             &[(130, "ssh 2 a b"), (129, "a@b")],
+            &[(131, "")],
+            &[(131, "\u{1}\u{6}\u{1}\u{1}\u{8}")],
+            &[(131, "\u{1}\u{6}\u{1}\u{1}\u{8}other")],
+            &[(131, "\u{1}\u{6}\u{1}\u{1}\u{7}ssh")],
+            &[(131, "\u{1}\u{6}\u{1}\u{1}\u{8}ssh"), (131, "\u{1}\u{6}\u{1}\u{1}\u{8}ssh")],
         ] {
             let last = wrong.last().unwrap().0;
             assert_eq!(and(wrong), Err(InvitationError::Field(last)), "{wrong:?}");
@@ -411,6 +444,7 @@ mod tests {
             endpoints: all(32, 253),
             code_doors: doors.clone(),
             shared_doors: doors.iter().map(shared).collect(),
+            encoded_doors: doors.iter().map(|door| encoded(door, Whom::V6Net)).collect(),
             mail: Some(format!("a@{}", "b".repeat(252))),
             doors,
             ..full()

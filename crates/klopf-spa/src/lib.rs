@@ -23,12 +23,12 @@ mod totp;
 mod vectors;
 
 pub use code::{CodePlace, ReadCode, is_code_of, make_code, read_code};
-pub use invitation::{Invitation, InvitationError, InvitedKey, SharedDoor, is_mail_address};
+pub use invitation::{EncodedDoor, Invitation, InvitationError, InvitedKey, SharedDoor, is_mail_address};
 pub use keys::{KeyError, KeyId, Psk, Public, Seed, ServerKey, ServerPublic};
 pub use knock::{Knock, PacketPort, Way, usable};
 pub use name::Name;
 pub use own::Own;
-pub use packet::{Checked, LONGEST, NotOpened, Opener, Random, Scratch, seal};
+pub use packet::{Checked, LONGEST, NotOpened, Opener, Random, Scratch, outer_id, seal};
 pub use page::{PageHead, PageKey};
 pub use port::HOP_STEP;
 pub use shape::{Dress, Lengths, Shape, Undressed};

@@ -151,6 +151,31 @@ pub struct Checked<'a> {
     sealed: Option<&'a [u8]>,
 }
 
+/// Which key a packet to this server says it is by, as anybody who was invited can see; none if it is no such packet.
+#[must_use]
+pub fn outer_id(server: &ServerPublic, shape: Shape, datagram: &[u8]) -> Option<KeyId> {
+    unwrapped(&outer(server)?, shape, datagram, &mut Scratch::default()).map(|checked| checked.id)
+}
+
+/// Opens the outer seal.
+fn unwrapped<'a>(outer: &LessSafeKey, shape: Shape, datagram: &[u8], scratch: &'a mut Scratch) -> Option<Checked<'a>> {
+    let parts = shape.undress(datagram)?;
+    let (nonce, sealed) = parts.sealed.split_first_chunk::<NONCE>()?;
+    let (before, after) = (parts.before.len(), parts.after.len());
+    let dress = scratch.dress.get_mut(..before + after)?;
+    dress.get_mut(..before)?.copy_from_slice(parts.before);
+    dress.get_mut(before..)?.copy_from_slice(parts.after);
+    let middle = scratch.middle.get_mut(..sealed.len())?;
+    middle.copy_from_slice(sealed);
+    let opened = outer.open_in_place(Nonce::assume_unique_for_key(*nonce), Aad::from(&*dress), middle).ok()?;
+    let (id, rest) = opened.split_first_chunk::<8>()?;
+    let (enc, rest) = rest.split_first_chunk::<32>()?;
+    let (length, rest) = rest.split_first_chunk::<2>()?;
+    let parts = rest.split_at_checked(u16::from_be_bytes(*length).into());
+    let padded = parts.filter(|(_, padding)| padding.iter().all(|byte| *byte == 0));
+    Some(Checked { nonce: *nonce, id: KeyId(*id), enc: *enc, sealed: padded.map(|(sealed, _)| sealed) })
+}
+
 /// Opens packets: the server's key, and those of all people.
 pub struct Opener {
     private: PrivateKey,
@@ -196,22 +221,7 @@ impl Opener {
     }
 
     fn checked<'a>(&self, datagram: &[u8], scratch: &'a mut Scratch) -> Option<Checked<'a>> {
-        let parts = self.shape.undress(datagram)?;
-        let (nonce, sealed) = parts.sealed.split_first_chunk::<NONCE>()?;
-        let (before, after) = (parts.before.len(), parts.after.len());
-        let dress = scratch.dress.get_mut(..before + after)?;
-        dress.get_mut(..before)?.copy_from_slice(parts.before);
-        dress.get_mut(before..)?.copy_from_slice(parts.after);
-        let middle = scratch.middle.get_mut(..sealed.len())?;
-        middle.copy_from_slice(sealed);
-        let key = self.outer.as_ref()?;
-        let opened = key.open_in_place(Nonce::assume_unique_for_key(*nonce), Aad::from(&*dress), middle).ok()?;
-        let (id, rest) = opened.split_first_chunk::<8>()?;
-        let (enc, rest) = rest.split_first_chunk::<32>()?;
-        let (length, rest) = rest.split_first_chunk::<2>()?;
-        let parts = rest.split_at_checked(u16::from_be_bytes(*length).into());
-        let padded = parts.filter(|(_, padding)| padding.iter().all(|byte| *byte == 0));
-        Some(Checked { nonce: *nonce, id: KeyId(*id), enc: *enc, sealed: padded.map(|(sealed, _)| sealed) })
+        unwrapped(self.outer.as_ref()?, self.shape, datagram, scratch)
     }
 
     /// The number of a key; none if it is not known.

@@ -7,9 +7,9 @@ use serde_json::Value;
 
 use crate::packet::{Chance, seal_with};
 use crate::{
-    Claim, CodePlace, Dress, Invitation, InvitedKey, KeyId, Knock, Known, Name, Opener, Own, PacketPort, Psk, Public,
-    Scratch, Seed, ServerKey, ServerPublic, Shape, Share, SharedDoor, Tokens, combine, door_hash, is_code_of,
-    make_code, open_share, open_token, read_code, seal_shares, seal_token, share, totp_code,
+    Claim, CodePlace, Dress, EncodedDoor, Invitation, InvitedKey, KeyId, Knock, Known, Name, Opener, Own, PacketPort,
+    Psk, Public, Scratch, Seed, ServerKey, ServerPublic, Shape, Share, SharedDoor, Tokens, combine, door_hash,
+    is_code_of, make_code, open_share, open_token, read_code, seal_shares, seal_token, share, totp_code,
 };
 
 /// One vector, whose fields are all there.
@@ -308,6 +308,8 @@ fn invitations_are_read_and_written_as_in_the_vectors() {
             SharedDoor::new(Name::new(it.text("door")).unwrap(), it.small("k"), it.names("books")).unwrap()
         };
         assert_eq!(read.shared_doors, vector.list("shared_doors").iter().map(shared).collect::<Vec<_>>());
+        let encoded = |it: &Vector| EncodedDoor { door: Name::new(it.text("door")).unwrap(), template: it.template() };
+        assert_eq!(read.encoded_doors, vector.list("encoded_doors").iter().map(encoded).collect::<Vec<_>>());
         // What is left out, or aside, is not written again.
         let whole = ["port", "shape"].iter().all(|field| vector.has(field));
         if whole && vector.0["left_aside"].as_array().is_none_or(Vec::is_empty) {

@@ -523,6 +523,7 @@ def invitation(name, told={}):
         "bound": False,
         "mail": None,
         "shared_doors": [],
+        "encoded_doors": [],
         "left_aside": [],
     }
     return {"name": name} | usual | told
@@ -530,6 +531,10 @@ def invitation(name, told={}):
 
 def shared_door(door, k, books):
     return {"door": door, "k": k, "books": list(books)}
+
+
+def encoded_door(door, fields, first=40000, size=256, transport="tcp"):
+    return {"door": door, "template": {"first": first, "size": size, "transport": transport, "fields": fields}}
 
 
 def invitations():
@@ -568,6 +573,18 @@ def invitations():
             "longest names of guestbooks",
             {"doors": [DOOR_64], "shared_doors": [shared_door(DOOR_64, 3, ["x" * 62, "y" * 62, "z" * 61])]},
         ),
+        invitation("door that takes encoded sequences", {"encoded_doors": [encoded_door("ssh", ["addr4"])]}),
+        invitation(
+            "three doors that take encoded sequences",
+            {
+                "doors": ["ssh", "web", DOOR_64],
+                "encoded_doors": [
+                    encoded_door("web", ["addr6", "net6", "port", "for", "flag"], 32768, 32768, "udp"),
+                    encoded_door(DOOR_64, ["addr4", "net4", "for"], 65024, 512),
+                    encoded_door("ssh", [], 1),
+                ],
+            },
+        ),
         invitation(
             "all that may be there",
             {
@@ -577,18 +594,19 @@ def invitations():
                 "bound": True,
                 "mail": "knocks@mail.example.org",
                 "shared_doors": [shared_door("ssh", 2, "abc")],
+                "encoded_doors": [encoded_door("ssh", ["addr4", "port", "for"])],
             },
         ),
-        invitation("unknown tag 131", {"left_aside": [{"tag": 131, "bytes": b"later"}]}),
+        invitation("unknown tag 132", {"left_aside": [{"tag": 132, "bytes": b"later"}]}),
         invitation(
-            "unknown tags 131, twice, and 255, after the known ones",
+            "unknown tags 132, twice, and 255, after the known ones",
             {
                 "code_doors": ["ssh"],
                 "bound": True,
                 "shared_doors": [shared_door("ssh", 2, "ab")],
                 "left_aside": [
-                    {"tag": 131, "bytes": b""},
-                    {"tag": 131, "bytes": b"\0" * 255},
+                    {"tag": 132, "bytes": b""},
+                    {"tag": 132, "bytes": b"\0" * 255},
                     {"tag": 255, "bytes": b"x"},
                 ],
             },
@@ -655,6 +673,15 @@ def refused_invitations():
         "two spaces between guestbooks": (130, b"ssh 2 a  b"),
         "space behind the guestbooks": (130, b"ssh 2 a b "),
         "line's end behind the guestbooks": (130, b"ssh 2 a b\n"),
+        "door that takes encoded sequences, without a name": (131, bytes.fromhex("01069c4008")),
+        "door that takes encoded sequences, not among the doors": (131, bytes.fromhex("01069c4008") + b"web"),
+        "encoded sequences with fields that are none": (131, bytes.fromhex("05069c4008") + b"ssh"),
+        "encoded sequences with a field of bit 6": (131, bytes.fromhex("41069c4008") + b"ssh"),
+        "encoded sequences by ICMP": (131, bytes.fromhex("01019c4008") + b"ssh"),
+        "encoded sequences on 128 ports": (131, bytes.fromhex("01069c4007") + b"ssh"),
+        "encoded sequences on 65,536 ports": (131, bytes.fromhex("0106000110") + b"ssh"),
+        "encoded sequences from port 0 on": (131, bytes.fromhex("0106000008") + b"ssh"),
+        "encoded sequences up to port 65,536": (131, bytes.fromhex("0106ff0108") + b"ssh"),
     }
     data = protocol.from_text(right[6:])
     cut = data[1:-5]  # the last field has lost its last byte

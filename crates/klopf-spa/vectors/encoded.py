@@ -87,6 +87,17 @@ def template_bytes(template):
     return bytes([kind, TRANSPORTS[template["transport"]], *template["first"].to_bytes(2, "big"), exponent(template)])
 
 
+def read_template(data):
+    """What `template_bytes` has made."""
+    kind, transport, first, s = data[0], data[1], int.from_bytes(data[2:4], "big"), data[4]
+    addresses = {kind: list(fields) for fields, kind in ADDRESSES.items()}
+    transports = {number: name for name, number in TRANSPORTS.items()}
+    need(kind < 64 and kind % 8 in addresses and transport in transports, "bad-field")
+    need(8 <= s <= 15 and 1 <= first <= 65536 - 2**s, "bad-field")
+    fields = addresses[kind % 8] + [field for field, bit in OTHERS.items() if kind & bit]
+    return {"first": first, "size": 2**s, "transport": transports[transport], "fields": fields}
+
+
 # --- claim
 
 

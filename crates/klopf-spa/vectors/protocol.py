@@ -442,7 +442,7 @@ def open_code(code, pkS, known, doors):
 
 # --- 7. Invitation
 
-REPEATED = {6, 7, 12, 130}
+REPEATED = {6, 7, 12, 130, 131}
 MAIL = re.compile(r"(?!@)[!-~]*@[!-~]*(?<!@)")
 SHARED_DOOR = re.compile(r"[A-Za-z0-9_.-]{1,64} [2-8]( [A-Za-z0-9_.-]{1,64}){2,8}")
 
@@ -462,6 +462,7 @@ def fields_of(invitation):
     told += [(129, invitation["mail"].encode())] if invitation["mail"] else []
     for shared in invitation["shared_doors"]:
         told.append((130, " ".join([shared["door"], str(shared["k"]), *shared["books"]]).encode()))
+    told += [(131, encoded_door(encoded)) for encoded in invitation["encoded_doors"]]
     return told + [(left["tag"], left["bytes"]) for left in invitation["left_aside"]]
 
 
@@ -491,13 +492,13 @@ def split_fields(data):
         except Refused as why:
             raise Refused("truncated") from why
     for (tag, _), (following, _) in zip(fields, fields[1:]):
-        again = tag == following and (tag in REPEATED or tag >= 131)
+        again = tag == following and (tag in REPEATED or tag >= 132)
         need(tag < following or again, "bad-order")
     return fields
 
 
 def read_fields(fields):
-    known = {*range(1, 13), 128, 129, 130}
+    known = {*range(1, 13), 128, 129, 130, 131}
     need(all(tag in known or tag >= 128 for tag, _ in fields), "unknown-field")
     found = {tag: [value for other, value in fields if other == tag] for tag in known}
 
@@ -534,11 +535,13 @@ def read_fields(fields):
         "bound": one(128, 0) is not None,
         "mail": texts(129, MAIL)[0] if found[129] else None,
         "shared_doors": [read_shared_door(text) for text in texts(130, SHARED_DOOR)],
-        "left_aside": [{"tag": tag, "bytes": value} for tag, value in fields if tag >= 131],
+        "encoded_doors": [read_encoded_door(value) for value in found[131]],
+        "left_aside": [{"tag": tag, "bytes": value} for tag, value in fields if tag >= 132],
     }
     need(invitation["mail"] is None or 3 <= len(invitation["mail"]) <= 254, "bad-field")
-    shared = [shared["door"] for shared in invitation["shared_doors"]]
-    need(len(set(shared)) == len(shared) and set(shared) <= set(invitation["doors"]), "bad-field")
+    for kind in ("shared_doors", "encoded_doors"):
+        doors = [of["door"] for of in invitation[kind]]
+        need(len(set(doors)) == len(doors) and set(doors) <= set(invitation["doors"]), "bad-field")
     need(invitation["shape"] in (None, 0, 1, 2, 3), "bad-field")
     need(set(invitation["code_doors"]) <= set(invitation["doors"]), "bad-field")
     return invitation
@@ -548,3 +551,17 @@ def read_shared_door(text):
     door, k, *books = text.split(" ")
     need(int(k) <= len(books) and len(set(books)) == len(books), "bad-field")
     return {"door": door, "k": int(k), "books": books}
+
+
+def encoded_door(told):
+    from encoded import template_bytes  # which needs what is here
+
+    return template_bytes(told["template"]) + told["door"].encode()
+
+
+def read_encoded_door(value):
+    from encoded import read_template
+
+    door = value[5:].decode("latin-1")
+    need(NAME.fullmatch(door), "bad-field")
+    return {"door": door, "template": read_template(value[:5])}

@@ -6,8 +6,10 @@
 
 pub mod clock;
 mod filter;
+mod inotify;
 mod names;
 mod network;
+mod nflog;
 mod output;
 mod pair;
 mod process;
@@ -17,13 +19,15 @@ mod signals;
 pub mod syslog;
 
 pub use filter::Interest;
+pub use inotify::{Event, Inotify, WatchId};
 pub use names::name_of;
 pub use network::{
     Changes, Interface, end_tcp, established_tcp, force_receive_buffer, force_send_buffer, interfaces, listeners,
     netlink_fd, services, vrfs,
 };
+pub use nflog::{Logged, Nflog, NflogError};
 pub use output::{Output, Outputs, PassOn, lock};
-pub use pair::{Pair, Received, Wait, wait};
+pub use pair::{Pair, Received, Wait, wait, wait_any};
 pub use process::{
     Background, Ended, Environment, Reaped, close_stderr, inherited, keep_descriptors, kill, reap, set_name,
     start_command, start_helper, start_program, to_background,

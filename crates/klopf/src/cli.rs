@@ -15,7 +15,7 @@ use klopf_wire::Proto;
 use crate::daemon;
 use crate::hits::{self, Hit};
 use crate::send::{self, Family, SendError};
-use crate::{check, complain, export, import, man, person, say, token};
+use crate::{check, complain, explain, export, import, man, person, say, sequence, token};
 #[cfg(target_os = "linux")]
 use crate::{invite, setup};
 
@@ -81,7 +81,11 @@ enum Task {
     #[command(flatten)]
     Person(person::Task),
     #[command(flatten)]
+    Sequence(sequence::Task),
+    #[command(flatten)]
     Token(token::Task),
+    #[command(flatten)]
+    Explain(explain::Task),
     /// Make a klopf.toml, by five questions
     #[cfg(target_os = "linux")]
     #[command(after_help = setup::HELP)]
@@ -172,7 +176,9 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
         Task::Import(options) => import::run(&options),
         Task::Check { file } => check::run(file.as_deref()),
         Task::Person(task) => person::run(task),
+        Task::Sequence(task) => sequence::run(task),
         Task::Token(task) => token::run(task),
+        Task::Explain(task) => explain::run(task),
         #[cfg(target_os = "linux")]
         Task::Setup(options) => setup::run(&options),
         #[cfg(target_os = "linux")]
@@ -221,7 +227,8 @@ fn completions(shell: Shell) -> ExitCode {
     }
 }
 
-fn delay(text: &str) -> Result<Duration, &'static str> {
+/// A pause, as `50`, `50ms` or `2s`.
+pub(crate) fn delay(text: &str) -> Result<Duration, &'static str> {
     let (number, unit_ms) = match (text.strip_suffix("ms"), text.strip_suffix('s')) {
         (Some(number), _) => (number, 1),
         (None, Some(number)) => (number, 1000),

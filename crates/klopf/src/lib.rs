@@ -11,6 +11,7 @@ mod connect;
 mod daemon;
 #[cfg(target_os = "linux")]
 mod doctor;
+mod explain;
 mod export;
 mod face;
 mod failure;
@@ -28,6 +29,7 @@ mod proxy;
 #[cfg(test)]
 mod scratch;
 mod send;
+mod sequence;
 #[cfg(target_os = "linux")]
 mod setup;
 mod shell;

@@ -54,6 +54,7 @@ impl Scene {
             bound: false,
             mail: None,
             shared_doors: Vec::new(),
+            encoded_doors: Vec::new(),
         }
     }
 

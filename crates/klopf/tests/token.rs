@@ -48,6 +48,7 @@ impl Scene {
             bound,
             mail: Some("knock@example.org".into()),
             shared_doors: vec![SharedDoor::new(name("vault"), 2, books).unwrap()],
+            encoded_doors: Vec::new(),
         };
         let joined = scene.klopf().arg("join").write_stdin(invitation.text().to_string()).output().unwrap();
         assert!(joined.status.success());

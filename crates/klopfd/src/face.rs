@@ -33,6 +33,8 @@ pub(crate) enum Event<'a> {
     TimedOut { door: &'a str, origin: IpAddr, stage: u8 },
     /// A wrong hit has ended an attempt.
     Broken { door: &'a str, origin: IpAddr, stage: u8, at: Port },
+    /// In a dry run: this would be carried out, by somebody's key if it was one's.
+    Would { order: &'a Order, who: Option<&'a str> },
     /// A door is opened.
     Granted { door: &'a str, address: IpAddr },
     /// A completed sequence was refused.

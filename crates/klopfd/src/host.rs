@@ -107,6 +107,7 @@ mod tests {
             strict,
             second_factor: false,
             ways: klopf_engine::Ways::default(),
+            may_ask: klopf_engine::MayAsk::default(),
         };
         let interfaces = interfaces.map(|names| names.iter().map(ToString::to_string).collect());
         let (doors, services) = (vec![("ssh".into(), door)], PortSet::default());
@@ -119,6 +120,7 @@ mod tests {
             share_table: false,
             packets: None,
             brief: Brief::default(),
+            logs: Vec::new(),
         }
     }
 

@@ -3,9 +3,11 @@
 
 mod answers;
 mod courier;
+mod dry_run;
 mod guarding;
 mod hearing;
 mod lock;
+mod logs;
 mod rehearsal;
 mod replay;
 mod sealed;
@@ -26,6 +28,7 @@ use self::answers::Memory;
 use self::courier::Courier;
 use self::lock::State;
 pub(crate) use self::lock::TRIAL;
+use self::logs::Logs;
 use self::rehearsal::Rehearsal;
 use self::replay::Replay;
 use self::sealed::Granted;
@@ -45,8 +48,8 @@ const LONGEST_NAP: u64 = 60_000;
 
 /// What the keeper works with.
 pub(crate) struct Means {
-    /// The packet socket.
-    pub(crate) packets: Sockets,
+    /// The packet sockets; none where packets are not looked at.
+    pub(crate) packets: Option<Sockets>,
     /// What is open is written down here, in the first file that nobody else uses.
     pub(crate) journals: Vec<PathBuf>,
     /// Whom the watch becomes.
@@ -67,6 +70,8 @@ pub(crate) struct Means {
     pub(crate) pid_file: Option<PathBuf>,
     /// What only a face needs that guards ports.
     pub(crate) guarding: Option<Guarding>,
+    /// Set if nothing is to be done, but told what would be: where it is written what was accepted before.
+    pub(crate) dry_run: Option<PathBuf>,
 }
 
 /// What guarding takes.
@@ -98,8 +103,9 @@ pub(crate) enum Finished {
 
 /// Keeps watch until told to end.
 pub(crate) fn run(face: &mut impl Face, means: Means) -> Finished {
-    let journal = match open_journal(face, &means.journals) {
-        Ok(journal) => Some(journal),
+    let opened = if means.dry_run.is_some() { None } else { Some(open_journal(face, &means.journals)) };
+    let journal = match opened.transpose() {
+        Ok(journal) => journal,
         Err(JournalError::Locked) if !means.share_journals => return Finished::InUse,
         Err(error) => {
             // A full disk must not lock anybody out.
@@ -122,11 +128,12 @@ pub(crate) fn run(face: &mut impl Face, means: Means) -> Finished {
 struct Keeper<'a, F: Face> {
     face: &'a mut F,
     plan: Plan,
-    packets: Sockets,
+    packets: Option<Sockets>,
     signals: Signals,
     changes: Changes,
     watching: Watching,
     courier: Courier,
+    logs: Logs,
     gate: Gate,
     /// Interfaces that could not be used when last looked, and why.
     unusable: Vec<(String, &'static str)>,
@@ -151,6 +158,8 @@ struct Keeper<'a, F: Face> {
     runtime_dir: Option<PathBuf>,
     /// Milliseconds.
     trial_ms: u64,
+    /// Set if nothing is done, but told what would be.
+    dry_run: Option<PathBuf>,
     control: Option<Server>,
     memory: Memory,
     rehearsal: Option<Rehearsal>,
@@ -181,7 +190,7 @@ impl<'a, F: Face> Keeper<'a, F> {
         let changes = Changes::watch()?;
         let watching = Watching::new(means.user, means.seccomp_optional, means.debug);
         let gate = Gate::new(journal, means.pass_on_outputs)?;
-        let plan = face.plan();
+        let plan = dry_run::planned(face, means.dry_run.is_some());
         let guarding = means.guarding;
         let trial = guarding.as_ref().map_or(TRIAL, |guarding| guarding.trial);
         let state_dir = guarding.as_ref().map(|guarding| guarding.state_dir.clone()).unwrap_or_default();
@@ -196,6 +205,7 @@ impl<'a, F: Face> Keeper<'a, F> {
             changes,
             watching,
             courier: Courier::new(means.courier_user)?,
+            logs: Logs::default(),
             gate,
             unusable: Vec::new(),
             services_read: 0,
@@ -212,6 +222,7 @@ impl<'a, F: Face> Keeper<'a, F> {
             state_dir,
             runtime_dir,
             trial_ms: milliseconds(trial),
+            dry_run: means.dry_run,
             control: None,
             memory: Memory::default(),
             rehearsal: None,
@@ -273,6 +284,7 @@ impl<'a, F: Face> Keeper<'a, F> {
             }
             self.hear_courier();
             self.start_courier(now);
+            self.tend_logs(now);
             self.watching.kill_overdue(now);
             if self.watching.due(now) {
                 self.start_watch_again();
@@ -300,7 +312,7 @@ impl<'a, F: Face> Keeper<'a, F> {
         let services = self.services_stale.then(|| self.services_read + SERVICES_PAUSE);
         let watchdog = self.watchdog.map(|_| self.next_watchdog);
         let (watch, courier) = (self.watching.next(), self.courier.next());
-        let others = [self.face.next(), watch, courier, services, watchdog, self.next_hop];
+        let others = [self.face.next(), watch, courier, self.logs.next(), services, watchdog, self.next_hop];
         let monotonic = others.into_iter().flatten().min();
         // Leases end by a clock that goes on while the host sleeps, which waiting does not: look up in between.
         let gate = [self.gate.next_due(), self.state.next(), self.memory.next()].into_iter().flatten().min();
@@ -313,6 +325,7 @@ impl<'a, F: Face> Keeper<'a, F> {
             Wait { fd: self.watching.fd().unwrap_or(fallback), write: self.watching.unsent() },
             Wait { fd: self.face.waits_for().unwrap_or(fallback), write: false },
             Wait { fd: self.courier.fd().unwrap_or(fallback), write: false },
+            Wait { fd: self.logs.fd().unwrap_or(fallback), write: false },
             Wait { fd: self.gate.fd(), write: false },
             Wait { fd: self.gate.news().unwrap_or(fallback), write: false },
             Wait { fd: self.gate.looking().unwrap_or(fallback), write: false },
@@ -327,6 +340,7 @@ impl<'a, F: Face> Keeper<'a, F> {
             match reaped {
                 Reaped::Ended(pid, how) if self.watching.reaped(pid) => self.watch_ended(how),
                 Reaped::Ended(pid, how) if self.courier.is(pid) => self.courier_ended(how),
+                Reaped::Ended(pid, _) if self.journal_ended(pid) => {}
                 Reaped::Ended(pid, how) => self.gate.ended(clock::boot_ms(), pid, how),
                 Reaped::Stopped(pid) if self.watching.is(pid) => {
                     self.trouble("the watch was stopped; it is started again");
@@ -351,7 +365,7 @@ impl<'a, F: Face> Keeper<'a, F> {
 
     /// A new watch gets a new socket: it would not know how far the ring of the old one had been read.
     fn start_watch_again(&mut self) {
-        match Sockets::open() {
+        match self.packets.as_ref().map(|_| Sockets::open()).transpose() {
             Ok(packets) => self.packets = packets,
             Err(error) => {
                 self.watching.later(clock::monotonic_ms());
@@ -362,10 +376,11 @@ impl<'a, F: Face> Keeper<'a, F> {
     }
 
     fn start_watch(&mut self) {
-        let (packets, letters) = (&self.packets, self.courier.letters());
+        let (packets, letters) = (self.packets.as_ref(), self.courier.letters());
         if let Err(error) = self.watching.start(packets, letters, clock::monotonic_ms()) {
             self.face.tell(&Event::Trouble(&format!("cannot start the watch: {error}")));
         }
+        self.logs.hand_over_anew();
         self.apply_anew();
     }
 
@@ -374,7 +389,8 @@ impl<'a, F: Face> Keeper<'a, F> {
         self.face.tell(&Event::Reloading);
         let read = self.face.reload();
         if read {
-            let before = std::mem::replace(&mut self.plan, self.face.plan());
+            let plan = self.new_plan();
+            let before = std::mem::replace(&mut self.plan, plan);
             let begins = self.take_reload(&before);
             self.apply();
             if begins {
@@ -387,7 +403,7 @@ impl<'a, F: Face> Keeper<'a, F> {
 
     /// Puts the face's plan into force.
     fn apply_anew(&mut self) {
-        self.plan = self.face.plan();
+        self.plan = self.new_plan();
         self.apply();
     }
 
@@ -406,6 +422,7 @@ impl<'a, F: Face> Keeper<'a, F> {
             self.engage_courier();
         }
         self.look_anew();
+        self.engage_logs();
     }
 
     /// Says that something is wrong, and remembers it for who asks.
@@ -455,9 +472,11 @@ impl<'a, F: Face> Keeper<'a, F> {
         self.next_hop = self.next_hop(unix_ms);
         let view = host::view(&self.plan, &found, services.as_ref(), unix_ms);
         // The filter goes first: what it lets through before the watch has heard of it, the watch leaves alone.
-        let headers = self.packets.headers.listen(&view.interest, view.outgoing);
-        if let Err(error) = headers.and_then(|()| self.packets.whole.listen(&view.datagrams, false)) {
-            self.face.tell(&Event::Trouble(&format!("cannot set the packet filter: {error}")));
+        if let Some(Sockets { headers, whole }) = &self.packets {
+            let set = headers.listen(&view.interest, view.outgoing);
+            if let Err(error) = set.and_then(|()| whole.listen(&view.datagrams, false)) {
+                self.face.tell(&Event::Trouble(&format!("cannot set the packet filter: {error}")));
+            }
         }
         let doors_changed = std::mem::take(&mut self.doors_stale);
         // Without a file nobody knows what was accepted before this daemon.

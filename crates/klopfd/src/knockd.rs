@@ -70,7 +70,7 @@ fn run(cli: Cli) -> Result<ExitCode, ()> {
     let log = Log::open(log_file, config.use_syslog, cli.verbose, cli.lookup.then_some(user));
 
     let packets = match Sockets::open() {
-        Ok(packets) => packets,
+        Ok(packets) => Some(packets),
         Err(error) => {
             crate::say(&format!("could not open {interface}: {}", reason(&error)));
             if error.kind() == std::io::ErrorKind::PermissionDenied {
@@ -98,6 +98,7 @@ fn run(cli: Cli) -> Result<ExitCode, ()> {
         pid_file: pid_file.filter(|_| cli.daemon),
         background,
         guarding: None,
+        dry_run: None,
     };
     let mut face = Knockd { cli, path, directory, interface, log, doors };
     Ok(ExitCode::from(match keeper::run(&mut face, means) {
@@ -200,6 +201,7 @@ impl Face for Knockd {
             guards: Vec::new(),
             share_table: false,
             packets: None,
+            logs: Vec::new(),
             brief: Brief::default(),
         }
     }
@@ -232,8 +234,8 @@ impl Face for Knockd {
             }
             // Its doors are not strict.
             Event::Reloaded | Event::Broken { .. } => {}
-            // It has no sealed knocks.
-            Event::SealedGranted { .. } | Event::SealedRefused { .. } | Event::Source { .. } => {}
+            // It has no sealed knocks, and no dry run.
+            Event::Would { .. } | Event::SealedGranted { .. } | Event::SealedRefused { .. } | Event::Source { .. } => {}
             Event::Warning(what) | Event::Notice(what) => log.write(&Line::text(what.to_owned())),
             Event::WatchEnded(how) => {
                 log.write(&Line::text(format!("the watch has ended ({}) and is started again", Ending(how))));

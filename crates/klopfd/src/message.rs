@@ -3,19 +3,25 @@
 //! The keeper tells the watch what to look for ([`Down`]); the watch tells the keeper what it saw ([`Up`]). Nothing
 //! the watch can say names more than a door, a key, addresses and numbers.
 
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+mod bytes;
+#[cfg(test)]
+mod tests;
+
+use std::net::IpAddr;
 
 use klopf_brief::Verdict;
 use klopf_engine::{
-    Books, Door, DoorId, Form, Hold, Hours, Key, KeyRef, Mark, Network, Refusal, Sealed, SealedRefusal, Source,
-    SourceId, Ways,
+    Door, DoorId, Form, Hold, Hours, Key, KeyRef, Mark, MayAsk, Network, Refusal, Sealed, SealedRefusal, SourceId, Ways,
 };
 use klopf_spa::encoded::Template;
 use klopf_spa::{Name, Psk, Public, ServerKey, Shape};
+use klopf_trail::Place;
+use klopf_wire::line::Preset;
 use klopf_wire::{FlagMask, Knock, Port, Proto, TcpFlags};
 use zeroize::Zeroizing;
 
-use crate::plan::{Factor, Spelling};
+use self::bytes::{Reader, Writer};
+use crate::plan::{Factor, LogLines, Spelling};
 
 /// Bytes of a message to the watch.
 pub(crate) const DOWN_SIZE: usize = 128;
@@ -26,8 +32,12 @@ const RECENT_AT_ONCE: usize = 11;
 /// Bytes of a second factor's secret at most.
 const LONGEST_SECRET: usize = 64;
 
+/// Formats of logs, by their numbers from 1 on.
+const PRESETS: [Preset; 3] = [Preset::Iptables, Preset::Nft, Preset::Ufw];
 /// Guestbooks of a door at most.
 const MOST_BOOKS: usize = 32;
+/// Ranges of ports in one message.
+const PORTS_AT_ONCE: usize = 31;
 /// Ports of a sequence at most.
 const MOST_PORTS: usize = 32;
 
@@ -36,10 +46,14 @@ const MOST_PORTS: usize = 32;
 pub(crate) enum Down {
     /// Forget what was collected and is not in force.
     Begin,
-    /// A door, without its sequences and ways.
+    /// A door, without its sequences and ways, and what may be asked for.
     Door(Door),
     /// How sealed knocks may open the door before.
     Ways(Ways),
+    /// What sealed knocks may ask for at the door before, but for ports.
+    MayAsk(MayAsk),
+    /// Ports that they may ask for there, as many as [`PORTS_AT_ONCE`].
+    AskPorts(Vec<(u16, u16)>),
     /// A sequence of the door before.
     Sequence(Vec<Port>),
     /// What sealed knocks call the door before.
@@ -83,6 +97,22 @@ pub(crate) enum Down {
     Count,
     /// Say this number back, to show that all is well.
     Ping(u64),
+    /// A log; what is looked for in its lines comes in pieces, see [`Down::log`].
+    Log(SourceId, Option<Preset>, bool),
+    /// Some bytes of a text.
+    Text(Piece),
+    /// The text so far is the prefix of the log before.
+    LogPrefix,
+    /// The text so far is a pattern of the log before.
+    LogPattern,
+    /// With a descriptor: whenever there is something to read from it, files of logs have changed.
+    LogChanges,
+    /// With a descriptor: the newest file of a log, and where reading is to go on.
+    LogFile(SourceId, Place),
+    /// With a descriptor: a group of NFLOG.
+    LogPackets(SourceId),
+    /// With a descriptor: what journalctl prints.
+    LogJournal(SourceId),
     /// What became of what was offered under this number and was told by [`Up::Sealed`].
     Judged(u32, Verdict),
 }
@@ -118,9 +148,49 @@ pub(crate) enum Up {
     Packet(Knock),
     /// The number of the last [`Down::Ping`].
     Pong(u64),
+    /// Where reading has got in one of the files of a log, the oldest first; whether it is the last one.
+    Place(SourceId, Place, bool),
+    /// Bytes of where reading has got in the journal; whether they are the last ones.
+    Cursor(SourceId, Piece, bool),
+    /// How many lines of a log were read, and hits and tokens were found in them, by this watch.
+    LogCounts(SourceId, [u64; 3]),
+}
+
+/// Some bytes of something longer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Piece {
+    bytes: [u8; Self::MOST],
+    length: u8,
+}
+
+impl Piece {
+    /// Bytes of one piece at most.
+    const MOST: usize = 80;
+
+    /// All of something in pieces; one empty piece of nothing.
+    pub(crate) fn all(bytes: &[u8]) -> Vec<Self> {
+        let piece = |part: &[u8]| {
+            let mut piece = Self { bytes: [0; Self::MOST], length: u8::try_from(part.len()).unwrap_or(0) };
+            piece.bytes.iter_mut().zip(part).for_each(|(to, from)| *to = *from);
+            piece
+        };
+        let all: Vec<_> = bytes.chunks(Self::MOST).map(piece).collect();
+        if all.is_empty() { vec![piece(&[])] } else { all }
+    }
+
+    pub(crate) fn bytes(&self) -> &[u8] {
+        self.bytes.get(..self.length.into()).unwrap_or_default()
+    }
 }
 
 impl Down {
+    /// What may be asked for at a door, in as many messages as it takes.
+    pub(crate) fn may_ask(may_ask: &MayAsk) -> Vec<Self> {
+        let rest = MayAsk { ports: Vec::new(), ..may_ask.clone() };
+        let ports = may_ask.ports.chunks(PORTS_AT_ONCE).map(|ports| Self::AskPorts(ports.to_vec()));
+        [Self::MayAsk(rest)].into_iter().chain(ports).collect()
+    }
+
     /// All of a mark, in as many messages as it takes.
     pub(crate) fn marks(id: [u8; 8], mark: &Mark) -> Vec<Self> {
         let part = |recent: &[u64]| {
@@ -128,6 +198,19 @@ impl Down {
         };
         let parts = mark.recent().chunks(RECENT_AT_ONCE).map(part);
         if mark.recent().is_empty() { vec![part(&[])] } else { parts.collect() }
+    }
+
+    /// A log and all that is looked for in it.
+    pub(crate) fn log(id: SourceId, lines: &LogLines) -> Vec<Self> {
+        let LogLines { preset, prefix, patterns, tokens } = lines;
+        let mut all = vec![Self::Log(id, *preset, *tokens)];
+        let mut text = |text: &str, is: Self| {
+            all.extend(Piece::all(text.as_bytes()).into_iter().map(Self::Text));
+            all.push(is);
+        };
+        prefix.iter().for_each(|prefix| text(prefix, Self::LogPrefix));
+        patterns.iter().for_each(|pattern| text(pattern, Self::LogPattern));
+        all
     }
 
     /// Its bytes, which may hold secrets.
@@ -159,6 +242,16 @@ impl Down {
                 out.u8(u8::try_from(recent.len()).unwrap_or(0));
                 for counter in recent {
                     out.u64(*counter);
+                }
+            }
+            Self::MayAsk(MayAsk { hold, prefix, prefix6, flags, .. }) => {
+                out.u8(30).maybe_u64(*hold).u8(*prefix).u8(*prefix6).u8(*flags);
+            }
+            Self::AskPorts(ports) => {
+                let ports = ports.get(..PORTS_AT_ONCE).unwrap_or(ports);
+                out.u8(31).u8(u8::try_from(ports.len()).unwrap_or(0));
+                for (first, last) in ports {
+                    out.u16(*first).u16(*last);
                 }
             }
             Self::Sequence(ports) => {
@@ -199,6 +292,17 @@ impl Down {
             Self::Sheet(sheet) => drop(out.u8(22).u16(*sheet)),
             Self::Source(id, book, name) => drop(out.u8(23).u16(id.0).bool(*book).text(name.as_bytes())),
             Self::Spelling(Spelling { template, pause }) => drop(out.u8(25).put(&template.bytes()).u64(*pause)),
+            Self::Log(id, preset, tokens) => {
+                let preset = PRESETS.iter().position(|known| Some(known) == preset.as_ref());
+                out.u8(40).u16(id.0).u8(preset.map_or(0, |place| u8::try_from(place + 1).unwrap_or(0))).bool(*tokens);
+            }
+            Self::Text(piece) => drop(out.u8(41).text(piece.bytes())),
+            Self::LogPrefix => drop(out.u8(42)),
+            Self::LogPattern => drop(out.u8(43)),
+            Self::LogChanges => drop(out.u8(44)),
+            Self::LogFile(id, place) => drop(out.u8(45).u16(id.0).place(place)),
+            Self::LogPackets(id) => drop(out.u8(46).u16(id.0)),
+            Self::LogJournal(id) => drop(out.u8(47).u16(id.0)),
             Self::Judged(offer, verdict) => drop(out.u8(24).u32(*offer).u8(verdict.number())),
         }
         Zeroizing::new(out.bytes)
@@ -212,7 +316,19 @@ impl Down {
                 let flags = FlagMask { set: from.u8()?, clear: from.u8()? };
                 let (strict, one_time, second_factor) = (from.bool()?, from.bool()?, from.bool()?);
                 let (target, sequences, ways) = (from.maybe_address()?, Vec::new(), Ways::default());
-                Self::Door(Door { id, sequences, one_time, flags, target, within, strict, second_factor, ways })
+                let may_ask = MayAsk::default();
+                Self::Door(Door {
+                    id,
+                    sequences,
+                    one_time,
+                    flags,
+                    target,
+                    within,
+                    strict,
+                    second_factor,
+                    ways,
+                    may_ask,
+                })
             }
             2 => {
                 let count = usize::from(from.u8()?);
@@ -265,9 +381,32 @@ impl Down {
                 let guestbooks = books.collect::<Option<Vec<_>>>().filter(|_| count <= MOST_BOOKS)?;
                 Self::Ways(Ways { sequence, encoded, log, packet, mail, guestbooks, quorum, share_within, valid_for })
             }
+            30 => {
+                let (hold, prefix, prefix6, flags) = (from.maybe_u64()?, from.u8()?, from.u8()?, from.u8()?);
+                Self::MayAsk(MayAsk { ports: Vec::new(), hold, prefix, prefix6, flags })
+            }
+            31 => {
+                let count = usize::from(from.u8()?);
+                Self::AskPorts((0..count).map(|_| Some((from.u16()?, from.u16()?))).collect::<Option<_>>()?)
+            }
             22 => Self::Sheet(from.u16()?),
             23 => Self::Source(SourceId(from.u16()?), from.bool()?, from.name()?),
             25 => Self::Spelling(Spelling { template: Template::read(from.take()?)?, pause: from.u64()? }),
+            40 => {
+                let (id, preset, tokens) = (SourceId(from.u16()?), from.u8()?, from.bool()?);
+                let preset = match usize::from(preset).checked_sub(1) {
+                    Some(place) => Some(*PRESETS.get(place)?),
+                    None => None,
+                };
+                Self::Log(id, preset, tokens)
+            }
+            41 => Self::Text(from.piece()?),
+            42 => Self::LogPrefix,
+            43 => Self::LogPattern,
+            44 => Self::LogChanges,
+            45 => Self::LogFile(SourceId(from.u16()?), from.place()?),
+            46 => Self::LogPackets(SourceId(from.u16()?)),
+            47 => Self::LogJournal(SourceId(from.u16()?)),
             24 => Self::Judged(from.u32()?, Verdict::of(from.u8()?)?),
             _ => return None,
         })
@@ -297,7 +436,7 @@ impl Up {
             }
             Self::Pong(number) => drop(out.u8(11).u64(number)),
             Self::Sealed { door, address, sealed, offer } => {
-                let Sealed { key, source, form, counter, device, hold } = sealed;
+                let Sealed { key, source, form, counter, device, hold, asks } = sealed;
                 out.u8(12).u32(door.0).address(address).source(&source).form(form);
                 out.u32(key.0).u64(counter).put(&device);
                 let (kind, ms) = match hold {
@@ -305,7 +444,7 @@ impl Up {
                     Hold::AtMost(ms) => (1, ms),
                     Hold::Exactly(ms) => (2, ms),
                 };
-                out.u8(kind).u64(ms).bool(offer.is_some()).u32(offer.unwrap_or(0));
+                out.u8(kind).u64(ms).bool(offer.is_some()).u32(offer.unwrap_or(0)).asks(asks);
             }
             Self::SealedRefused(SealedRefusal { key, door, source, form, address, why, clock_ahead, burnt }) => {
                 out.u8(13).maybe_u64(key.map(|key| key.0.into())).maybe_u64(door.map(|door| door.0.into()));
@@ -313,6 +452,14 @@ impl Up {
                 out.maybe_u64(clock_ahead.map(i64::cast_unsigned)).maybe_u64(burnt);
             }
             Self::Burnt { key, form, counter } => drop(out.u8(14).u32(key.0).form(form).u64(counter)),
+            Self::Place(id, place, last) => drop(out.u8(15).u16(id.0).place(&place).bool(last)),
+            Self::Cursor(id, piece, last) => drop(out.u8(16).u16(id.0).bool(last).text(piece.bytes())),
+            Self::LogCounts(id, counts) => {
+                out.u8(17).u16(id.0);
+                for count in counts {
+                    out.u64(count);
+                }
+            }
         }
         out.bytes
     }
@@ -351,7 +498,7 @@ impl Up {
                     _ => return None,
                 };
                 let (offered, offer) = (from.bool()?, from.u32()?);
-                let sealed = Sealed { key, source, form, counter, device, hold };
+                let sealed = Sealed { key, source, form, counter, device, hold, asks: from.asks()? };
                 Self::Sealed { door, address, sealed, offer: Some(offer).filter(|_| offered) }
             }
             13 => {
@@ -367,338 +514,14 @@ impl Up {
                     burnt: from.maybe_u64()?,
                 })
             }
+            15 => Self::Place(SourceId(from.u16()?), from.place()?, from.bool()?),
+            16 => {
+                let (id, last) = (SourceId(from.u16()?), from.bool()?);
+                Self::Cursor(id, from.piece()?, last)
+            }
+            17 => Self::LogCounts(SourceId(from.u16()?), [from.u64()?, from.u64()?, from.u64()?]),
             14 => Self::Burnt { key: KeyRef(from.u32()?), form: from.form()?, counter: from.u64()? },
             _ => return None,
         })
-    }
-}
-
-/// Fills a message from its start; the rest stays zero. What does not fit is left out: no message here is so long.
-struct Writer<const N: usize> {
-    bytes: [u8; N],
-    at: usize,
-}
-
-impl<const N: usize> Writer<N> {
-    fn new() -> Self {
-        Self { bytes: [0; N], at: 0 }
-    }
-
-    fn put(&mut self, more: &[u8]) -> &mut Self {
-        if let Some(place) = self.bytes.get_mut(self.at..self.at + more.len()) {
-            place.copy_from_slice(more);
-            self.at += more.len();
-        }
-        self
-    }
-
-    fn u8(&mut self, value: u8) -> &mut Self {
-        self.put(&[value])
-    }
-
-    fn u16(&mut self, value: u16) -> &mut Self {
-        self.put(&value.to_le_bytes())
-    }
-
-    fn u32(&mut self, value: u32) -> &mut Self {
-        self.put(&value.to_le_bytes())
-    }
-
-    fn u64(&mut self, value: u64) -> &mut Self {
-        self.put(&value.to_le_bytes())
-    }
-
-    fn bool(&mut self, value: bool) -> &mut Self {
-        self.u8(value.into())
-    }
-
-    fn maybe_u64(&mut self, value: Option<u64>) -> &mut Self {
-        self.bool(value.is_some()).u64(value.unwrap_or(0))
-    }
-
-    fn maybe_address(&mut self, value: Option<IpAddr>) -> &mut Self {
-        self.bool(value.is_some()).address(value.unwrap_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED)))
-    }
-
-    /// At most 127 bytes.
-    fn text(&mut self, text: &[u8]) -> &mut Self {
-        self.u8(u8::try_from(text.len()).unwrap_or(0)).put(text)
-    }
-
-    fn source(&mut self, source: &Source) -> &mut Self {
-        match source {
-            Source::Packet(origin) => self.u8(0).address(*origin),
-            Source::Mail(mail) => self.u8(1).u16(mail.0).put(&[0; 15]),
-            Source::Guestbooks(books) => {
-                self.u8(2).u8(u8::try_from(books.all().len()).unwrap_or(0));
-                for place in 0..Books::MOST {
-                    self.u16(books.all().get(place).map_or(0, |book| book.0));
-                }
-                self
-            }
-            Source::Log(log) => self.u8(3).u16(log.0).put(&[0; 15]),
-        }
-    }
-
-    fn form(&mut self, form: Form) -> &mut Self {
-        match form {
-            Form::Packet => self.u8(0).u16(0),
-            Form::Token => self.u8(1).u16(0),
-            Form::Shares(count) => self.u8(2).u16(count.into()),
-            Form::Code(sheet) => self.u8(3).u16(sheet),
-            Form::Encoded => self.u8(4).u16(0),
-        }
-    }
-
-    fn port(&mut self, port: Port) -> &mut Self {
-        self.u8(u8::from(port.proto == Proto::Udp)).u16(port.number)
-    }
-
-    fn address(&mut self, address: IpAddr) -> &mut Self {
-        match address {
-            IpAddr::V4(v4) => self.u8(4).put(&v4.octets()).put(&[0; 12]),
-            IpAddr::V6(v6) => self.u8(6).put(&v6.octets()),
-        }
-    }
-}
-
-/// Takes a message apart from its start.
-struct Reader<'a>(&'a [u8]);
-
-impl<'a> Reader<'a> {
-    /// A message must have exactly its size.
-    fn of<const N: usize>(bytes: &'a [u8]) -> Option<Self> {
-        (bytes.len() == N).then_some(Self(bytes))
-    }
-
-    fn take<const N: usize>(&mut self) -> Option<[u8; N]> {
-        let (&taken, rest) = self.0.split_first_chunk()?;
-        self.0 = rest;
-        Some(taken)
-    }
-
-    fn u8(&mut self) -> Option<u8> {
-        self.take().map(u8::from_le_bytes)
-    }
-
-    fn u16(&mut self) -> Option<u16> {
-        self.take().map(u16::from_le_bytes)
-    }
-
-    fn u32(&mut self) -> Option<u32> {
-        self.take().map(u32::from_le_bytes)
-    }
-
-    fn u64(&mut self) -> Option<u64> {
-        self.take().map(u64::from_le_bytes)
-    }
-
-    fn bool(&mut self) -> Option<bool> {
-        self.u8().filter(|&value| value < 2).map(|value| value == 1)
-    }
-
-    fn maybe_u64(&mut self) -> Option<Option<u64>> {
-        let there = self.bool()?;
-        self.u64().map(|value| Some(value).filter(|_| there))
-    }
-
-    fn maybe_address(&mut self) -> Option<Option<IpAddr>> {
-        let there = self.bool()?;
-        self.address().map(|address| Some(address).filter(|_| there))
-    }
-
-    fn text(&mut self, most: usize) -> Option<&'a [u8]> {
-        let length = usize::from(self.u8()?);
-        let (text, rest) = self.0.split_at_checked(length)?;
-        self.0 = rest;
-        (length <= most).then_some(text)
-    }
-
-    fn name(&mut self) -> Option<Name> {
-        Name::new(std::str::from_utf8(self.text(64)?).ok()?)
-    }
-
-    fn source(&mut self) -> Option<Source> {
-        match self.u8()? {
-            0 => Some(Source::Packet(self.address()?)),
-            1 => {
-                let mail = SourceId(self.u16()?);
-                self.take::<15>().map(|_| Source::Mail(mail))
-            }
-            2 => {
-                let count = usize::from(self.u8()?);
-                let books: Vec<_> = (0..Books::MOST).map(|_| self.u16().map(SourceId)).collect::<Option<_>>()?;
-                Some(Source::Guestbooks(Books::new(books.get(..count)?.iter().copied())))
-            }
-            3 => {
-                let log = SourceId(self.u16()?);
-                self.take::<15>().map(|_| Source::Log(log))
-            }
-            _ => None,
-        }
-    }
-
-    fn form(&mut self) -> Option<Form> {
-        match (self.u8()?, self.u16()?) {
-            (0, 0) => Some(Form::Packet),
-            (1, 0) => Some(Form::Token),
-            (2, count) => u8::try_from(count).ok().map(Form::Shares),
-            (3, sheet) => Some(Form::Code(sheet)),
-            (4, 0) => Some(Form::Encoded),
-            _ => None,
-        }
-    }
-
-    fn port(&mut self) -> Option<Port> {
-        let proto = if self.bool()? { Proto::Udp } else { Proto::Tcp };
-        Some(Port { proto, number: self.u16()? })
-    }
-
-    fn address(&mut self) -> Option<IpAddr> {
-        let (family, bytes) = (self.u8()?, self.take::<16>()?);
-        match (family, bytes.first_chunk::<4>()) {
-            (4, Some(&v4)) => Some(Ipv4Addr::from(v4).into()),
-            (6, _) => Some(Ipv6Addr::from(bytes).into()),
-            _ => None,
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use proptest::prelude::*;
-
-    use super::*;
-
-    fn door(target: Option<IpAddr>) -> Door {
-        let flags = FlagMask { set: 2, clear: 16 };
-        let (id, second_factor) = (DoorId(7), true);
-        let ways = Ways::default();
-        Door { id, sequences: vec![], one_time: true, flags, target, within: 5000, strict: true, second_factor, ways }
-    }
-
-    fn key() -> Key {
-        Key {
-            not_before: Some(0),
-            expires: Some(u64::MAX),
-            max_uses: Some(u32::MAX),
-            no_clock: true,
-            once: true,
-            ..Key::new(KeyRef(u32::MAX), [4; 8])
-        }
-    }
-
-    fn sealed(hold: Hold) -> Sealed {
-        let source = Source::Packet(IpAddr::from([9_u16; 8]));
-        Sealed { key: KeyRef(7), source, form: Form::Packet, counter: u64::MAX, device: [6; 16], hold }
-    }
-
-    /// With all that may be there, or nothing.
-    fn refused(some: Option<u32>) -> SealedRefusal {
-        let origin = IpAddr::from([192, 0, 2, 7]);
-        SealedRefusal {
-            key: some.map(KeyRef),
-            door: some.map(DoorId),
-            source: Source::Mail(SourceId(7)),
-            form: Form::Code(2047),
-            address: some.map(|_| origin),
-            why: Refusal::WrongClock,
-            clock_ahead: some.map(|_| -5),
-            burnt: some.map(u64::from),
-        }
-    }
-
-    #[test]
-    fn every_message_to_the_watch_comes_through() {
-        let v6 = IpAddr::from([1u16, 2, 3, 4, 5, 6, 7, 8]);
-        for down in [
-            Down::Door(door(None)),
-            Down::Door(door(Some(v6))),
-            Down::Sequence((0..32).map(|n| if n % 2 == 0 { Port::tcp(n) } else { Port::udp(65535 - n) }).collect()),
-            Down::CommitDoors,
-            Down::Local(3, v6),
-            Down::Loopback(1),
-            Down::Interface(70_000),
-            Down::Begin,
-            Down::Service(Proto::Udp, 1, 65535),
-            Down::CommitSight(true),
-            Down::Count,
-            Down::Ping(u64::MAX - 1),
-            Down::Called(Name::new(&"x".repeat(64)).unwrap()),
-            Down::Server(ServerKey::new([8; 32]), Shape::Quic, 120_000, u64::MAX),
-            Down::Key(key()),
-            Down::Secrets(klopf_spa::Seed::new([7; 32]).public(), Psk::new([9; 32])),
-            Down::KeyDoor(DoorId(3)),
-            Down::Hours(Hours { days: 127, from: 1439, to: 1440 }),
-            Down::Network(Network { address: v6, prefix: 128 }),
-            Down::Factor(Factor(Zeroizing::new(vec![1; LONGEST_SECRET]))),
-            Down::Mark([5; 8], Mark::new(9, 10..21, 3, Some([7; 16]))),
-            Down::Mark([5; 8], Mark::new(0, [], 0, None)),
-            Down::Ways(Ways { sequence: false, encoded: true, log: true, ..Ways::default() }),
-            Down::Ways(Ways { mail: true, guestbooks: (0..32).map(SourceId).collect(), quorum: 8, ..Ways::default() }),
-            Down::Sheet(2047),
-            Down::Spelling(Spelling { template: Template::read([0x3c, 17, 128, 0, 15]).unwrap(), pause: 60_000 }),
-            Down::Source(SourceId(u16::MAX), true, Name::new(&"x".repeat(64)).unwrap()),
-            Down::Judged(u32::MAX, Verdict::Later),
-        ] {
-            assert_eq!(Down::decode(&*down.encode()), Some(down));
-        }
-    }
-
-    #[test]
-    fn every_message_to_the_keeper_comes_through() {
-        let (door, origin) = (DoorId(9), IpAddr::from([192, 0, 2, 7]));
-        let v6 = IpAddr::from([1u16, 2, 3, 4, 5, 6, 7, 8]);
-        let books = Source::Guestbooks(Books::new((0..8).map(|number| SourceId(u16::MAX - number))));
-        let knock = Knock { origin, from_port: 1, to: origin, port: Port::udp(53), flags: TcpFlags(0) };
-        for up in [
-            Up::Ready { landlock: true, seccomp: false },
-            Up::Stage { door, origin, stage: 3 },
-            Up::TimedOut { door, origin, stage: 31 },
-            Up::Grant { door, address: origin, uses_up: None },
-            Up::Grant { door, address: origin, uses_up: Some(0) },
-            Up::Refused { door, origin },
-            Up::Silenced(u64::MAX),
-            Up::Strange,
-            Up::Count(4, 1 << 40),
-            Up::Packet(knock),
-            Up::Broken { door, origin, stage: 2, at: Port::udp(65535) },
-            Up::Pong(1 << 63),
-            Up::Sealed { door, address: v6, sealed: sealed(Hold::Exactly(u64::MAX)), offer: None },
-            Up::Sealed { door, address: origin, sealed: sealed(Hold::AsDoor), offer: Some(u32::MAX) },
-            Up::Sealed {
-                door,
-                address: v6,
-                sealed: Sealed { source: books, form: Form::Shares(8), ..sealed(Hold::AsDoor) },
-                offer: Some(0),
-            },
-            Up::SealedRefused(refused(None)),
-            Up::SealedRefused(refused(Some(1))),
-            Up::Burnt { key: KeyRef(5), form: Form::Token, counter: u64::MAX },
-            Up::Sealed {
-                door,
-                address: v6,
-                sealed: Sealed { source: Source::Log(SourceId(9)), form: Form::Encoded, ..sealed(Hold::AsDoor) },
-                offer: None,
-            },
-        ] {
-            assert_eq!(Up::decode(&up.encode()), Some(up));
-        }
-    }
-
-    proptest! {
-        #[test]
-        fn any_bytes_are_decoded_without_panic(bytes in prop::collection::vec(any::<u8>(), 0..140)) {
-            let _ = (Up::decode(&bytes), Down::decode(&bytes));
-        }
-
-        #[test]
-        fn any_message_of_the_right_size_is_decoded_without_panic(tag in 0u8..28, rest: [u8; 32]) {
-            let fill = |size| [tag].into_iter().chain(rest.into_iter().cycle()).take(size).collect::<Vec<u8>>();
-            if let Some(up) = Up::decode(&fill(UP_SIZE)) {
-                prop_assert_eq!(Up::decode(&up.encode()), Some(up));
-            }
-            let _ = Down::decode(&fill(DOWN_SIZE));
-        }
     }
 }

@@ -5,6 +5,7 @@ mod doors;
 mod letters;
 mod log;
 mod packets;
+mod placeholders;
 mod start;
 
 use std::net::IpAddr;
@@ -12,7 +13,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
 
-use klopf_config::native::{Checked, Config};
+use klopf_config::native::{Checked, Config, LogTarget};
 use klopf_engine::{DoorId, Sealed};
 use klopf_files::{Files, SourceFiles, Unreadable};
 use klopf_gate::Order;
@@ -33,7 +34,7 @@ use crate::role::Sockets;
 /// Runs `klopfd`.
 pub(crate) fn main() -> ExitCode {
     match cli::parse() {
-        Ok(cli::Wish::Run { config }) => run(&config),
+        Ok(cli::Wish::Run { config, dry_run }) => run(&config, dry_run),
         Ok(cli::Wish::Check { config }) => check(&config),
         Ok(cli::Wish::Man { directory }) => cli::write_man_pages(&directory),
         Err(code) => code,
@@ -67,7 +68,7 @@ fn check(path: &Path) -> ExitCode {
     }
 }
 
-fn run(path: &Path) -> ExitCode {
+fn run(path: &Path, dry_run: bool) -> ExitCode {
     let (config, warnings, left_out) = match start::read(path) {
         Ok(read) => read,
         Err((code, faults)) => {
@@ -86,11 +87,12 @@ fn run(path: &Path) -> ExitCode {
     let problems: Vec<String> = left_out.into_iter().chain(problem).chain(unread).collect();
     problems.iter().for_each(|problem| crate::say(&format!("error: {problem}")));
     let problem = Some(problems.join("; ")).filter(|all| !all.is_empty());
-    if let Err(problem) = log::start(config.daemon.log.as_ref()) {
+    let log = if dry_run { Some(&LogTarget::Stderr) } else { config.daemon.log.as_ref() };
+    if let Err(problem) = log::start(log) {
         crate::say(&problem);
         return ExitCode::from(exit::CANNOT_CREATE);
     }
-    let packets = match Sockets::open() {
+    let packets = match config.daemon.sources.packet.then(Sockets::open).transpose() {
         Ok(packets) => packets,
         Err(error) => return cannot_listen(&error),
     };
@@ -114,7 +116,7 @@ fn run(path: &Path) -> ExitCode {
              useradd --system --user-group --shell /usr/sbin/nologin klopf-courier"
         );
     }
-    let guards = config.doors.iter().any(|door| !door.guard.is_empty());
+    let guards = !dry_run && config.doors.iter().any(|door| !door.guard.is_empty());
     let firewall = match guards.then(|| Firewall::open(config.daemon.share_table)).transpose() {
         Ok(firewall) => firewall,
         Err(error) => return cannot_guard(&error),
@@ -127,8 +129,13 @@ fn run(path: &Path) -> ExitCode {
     }
     let state_dir = PathBuf::from(&config.daemon.state_dir);
     let journal = state_dir.join("doors.journal");
-    let guarding =
-        Guarding { firewall, state_dir, runtime_dir: PathBuf::from(&config.daemon.runtime_dir), trial: trial_length() };
+    let runtime_dir = PathBuf::from(&config.daemon.runtime_dir);
+    let (guarding, dry_run) = if dry_run {
+        tracing::info!("dry run: no port is guarded, no command is run, and nothing is written down");
+        (None, Some(state_dir))
+    } else {
+        (Some(Guarding { firewall, state_dir, runtime_dir, trial: trial_length() }), None)
+    };
     let means = Means {
         packets,
         journals: vec![journal],
@@ -140,7 +147,8 @@ fn run(path: &Path) -> ExitCode {
         pass_on_outputs: false,
         background: None,
         pid_file: None,
-        guarding: Some(guarding),
+        guarding,
+        dry_run,
     };
     let mut native =
         Native { path: path.to_owned(), doors: Doors::new((config, server, letters)), before: None, problem };

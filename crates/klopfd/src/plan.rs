@@ -1,12 +1,14 @@
 //! What a face wants the daemon to do: the doors as the engine knows them, and where to look.
 
 use std::collections::HashMap;
+use std::path::PathBuf;
 
 use klopf_brief::Brief;
-use klopf_engine::{Door, DoorId, Key, KeyRef};
+use klopf_engine::{Door, DoorId, Key, KeyRef, SourceId};
 use klopf_gate::Guarded;
 use klopf_spa::encoded::{Template, Transport};
 use klopf_spa::{HOP_STEP, PacketPort, Psk, Public, ServerKey, Way};
+use klopf_wire::line::Preset;
 use klopf_wire::{Port, PortSet, Proto};
 use zeroize::Zeroizing;
 
@@ -29,6 +31,36 @@ pub(crate) struct Plan {
     pub(crate) packets: Option<Packets>,
     /// What the courier is to do; nothing without sealed knocks.
     pub(crate) brief: Brief,
+    /// The logs that are read.
+    pub(crate) logs: Vec<Log>,
+}
+
+/// A log that is read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Log {
+    pub(crate) id: SourceId,
+    pub(crate) name: String,
+    pub(crate) from: LogFrom,
+    pub(crate) lines: LogLines,
+}
+
+/// Where a log is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum LogFrom {
+    File(PathBuf),
+    /// systemd's journal: `kernel`, or a unit.
+    Journal(String),
+    /// A group of NFLOG.
+    Nflog(u16),
+}
+
+/// What is looked for in the lines of a log.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct LogLines {
+    pub(crate) preset: Option<Preset>,
+    pub(crate) prefix: Option<String>,
+    pub(crate) patterns: Vec<String>,
+    pub(crate) tokens: bool,
 }
 
 /// How sealed knocks come, and from whom.
@@ -175,6 +207,7 @@ mod tests {
             strict: false,
             second_factor: false,
             ways: klopf_engine::Ways::default(),
+            may_ask: klopf_engine::MayAsk::default(),
         };
         (name.to_owned(), door)
     }

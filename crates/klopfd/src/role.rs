@@ -36,9 +36,9 @@ fn start(role: &str, arguments: &[&str]) -> Option<ExitCode> {
     if role == names::ROLE {
         return Some(names::main(&messages, user));
     }
-    let packets = PacketSocket::inherited(descriptors.next()??, Depth::Headers);
-    let datagrams = PacketSocket::inherited(descriptors.next()??, Depth::Whole);
     let letters = Pair::from(descriptors.next()??);
+    let mut socket = |depth| Some(PacketSocket::inherited(descriptors.next()??, depth));
+    let (packets, datagrams) = (socket(Depth::Headers), socket(Depth::Whole));
     let [seccomp_optional, debug] = flags;
     Some(watch::main(watch::Handed { messages, packets, datagrams, letters, user, seccomp_optional, debug }))
 }
@@ -64,7 +64,7 @@ impl Sockets {
 
 /// Starts the watch; its process id and the pair to speak with it. `letters` is its end of the pair that goes to the courier.
 pub(crate) fn start_watch(
-    packets: &Sockets,
+    packets: Option<&Sockets>,
     letters: &Pair,
     user: User,
     seccomp_optional: bool,
@@ -73,7 +73,8 @@ pub(crate) fn start_watch(
     let (mine, theirs) = Pair::new()?;
     let settings = encode(user, [seccomp_optional, debug]);
     let arguments = [OsStr::new(watch::ROLE), OsStr::new(&settings)];
-    let descriptors = [theirs.as_fd(), packets.headers.as_fd(), packets.whole.as_fd(), letters.as_fd()];
+    let sockets = packets.into_iter().flat_map(|sockets| [sockets.headers.as_fd(), sockets.whole.as_fd()]);
+    let descriptors: Vec<_> = [theirs.as_fd(), letters.as_fd()].into_iter().chain(sockets).collect();
     let pid = klopf_sys::start_helper("klopf: watch".as_ref(), &arguments, &descriptors)?;
     Ok((pid, mine))
 }

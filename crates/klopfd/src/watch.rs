@@ -2,6 +2,7 @@
 
 mod encoded;
 mod letters;
+mod logs;
 mod sealed;
 mod shares;
 mod sight;
@@ -15,11 +16,12 @@ use std::time::Duration;
 
 use klopf_brief::{Offer, Verdict};
 use klopf_engine::{Claim, Door, DoorId, Effect, Engine, Grant, Limits, Millis, Refusal, SealedRefusal, Source, Wall};
-use klopf_sys::{PacketSocket, Pair, Received, Ring, SandboxError, User, Wait, clock, wait};
+use klopf_sys::{PacketSocket, Pair, Received, Ring, SandboxError, User, Wait, clock, wait_any};
 use klopf_wire::{Malformed, parse_datagram, parse_packet};
 
 use self::encoded::{Encoded, Medium};
 use self::letters::Letters;
+use self::logs::{Found, Logs};
 use self::sealed::{Seals, Staged};
 use self::sight::Sight;
 use self::telling::Telling;
@@ -27,6 +29,7 @@ use crate::message::{DOWN_SIZE, Down, UP_SIZE, Up};
 
 /// The first argument by which the program knows that it is to be the watch.
 pub(crate) const ROLE: &str = "@watch";
+pub(crate) use self::logs::NFLOG_RANGE;
 
 /// Packets that are taken in before the keeper is heard again.
 const PACKETS_AT_ONCE: usize = 512;
@@ -44,9 +47,10 @@ const STRANGE_PAUSE: u64 = 1000;
 /// What the keeper hands over at the start.
 pub(crate) struct Handed {
     pub(crate) messages: Pair,
-    pub(crate) packets: PacketSocket,
+    /// None where packets are not looked at.
+    pub(crate) packets: Option<PacketSocket>,
     /// For sealed knocks.
-    pub(crate) datagrams: PacketSocket,
+    pub(crate) datagrams: Option<PacketSocket>,
     /// The way to the courier.
     pub(crate) letters: Pair,
     pub(crate) user: User,
@@ -74,12 +78,15 @@ pub(crate) fn main(handed: Handed) -> ExitCode {
 }
 
 fn prepare(handed: Handed) -> Result<Watch, Box<dyn std::error::Error>> {
-    let (ring, datagrams) = (Ring::map(handed.packets)?, Ring::map(handed.datagrams)?);
+    let [ring, datagrams] = [handed.packets, handed.datagrams].map(|socket| socket.map(Ring::map).transpose());
+    let (ring, datagrams) = (ring?, datagrams?);
     let chance = clock::random()?;
     let engine = Engine::new(Limits::default(), chance);
     let mut watch = Watch {
         messages: handed.messages,
         letters: Letters::new(handed.letters),
+        logs: Logs::default(),
+        staged_logs: logs::Staged::default(),
         ring,
         datagrams,
         engine,
@@ -111,8 +118,10 @@ fn prepare(handed: Handed) -> Result<Watch, Box<dyn std::error::Error>> {
 struct Watch {
     messages: Pair,
     letters: Letters,
-    ring: Ring,
-    datagrams: Ring,
+    logs: Logs,
+    staged_logs: logs::Staged,
+    ring: Option<Ring>,
+    datagrams: Option<Ring>,
     engine: Engine,
     sight: Sight,
     staged_sight: Sight,
@@ -151,14 +160,7 @@ struct Strange {
 impl Watch {
     fn run(&mut self) {
         loop {
-            let [packets, datagrams, messages, letters] = {
-                let write = !self.outbox.is_empty();
-                let letters = Wait { fd: self.letters.as_fd(), write: self.letters.unsent() };
-                let [ring, datagrams] =
-                    [&self.ring, &self.datagrams].map(|ring| Wait { fd: ring.as_fd(), write: false });
-                let fds = [ring, datagrams, Wait { fd: self.messages.as_fd(), write }, letters];
-                wait(fds, self.until_next()).unwrap_or([true; 4])
-            };
+            let [messages, letters, logs, packets, datagrams] = self.wait_for_something();
             if messages && !self.listen() {
                 return;
             }
@@ -174,16 +176,41 @@ impl Watch {
             if letters {
                 self.look_at_letters(now);
             }
+            if logs {
+                self.look_at_logs(now);
+            }
             self.tell(now);
             self.flush();
         }
     }
 
+    /// Waits; what is ready of messages, letters, logs, packets and datagrams.
+    fn wait_for_something(&self) -> [bool; 5] {
+        let write = !self.outbox.is_empty();
+        let own = [
+            Wait { fd: self.messages.as_fd(), write },
+            Wait { fd: self.letters.as_fd(), write: self.letters.unsent() },
+        ];
+        let rings = [&self.ring, &self.datagrams];
+        let of_rings = rings.into_iter().flatten().map(|ring| Wait { fd: ring.as_fd(), write: false });
+        let waits = own.into_iter().chain(of_rings).chain(self.logs.waits());
+        let Ok(ready) = wait_any(waits, self.until_next()) else { return [true; 5] };
+        let mut ready = ready.into_iter();
+        let mut next = || ready.next().unwrap_or_default();
+        let [messages, letters] = [next(), next()];
+        let [packets, datagrams] = rings.map(|ring| ring.is_some() && next());
+        let logs = ready.any(|ready| ready) || self.logs.due();
+        [messages, letters, logs, packets, datagrams]
+    }
+
     /// How long there is nothing to do but to wait; for ever if nobody knocks.
     fn until_next(&self) -> Option<Duration> {
+        if self.logs.due() {
+            return Some(Duration::ZERO);
+        }
         let timeout = self.engine.next_timeout().map(|Millis(at)| at);
         let encoded = self.seals.encoded.as_ref().and_then(Encoded::next);
-        let next = [timeout, encoded, self.telling.next()].into_iter().flatten().min()?;
+        let next = [timeout, encoded, self.logs.next(), self.telling.next()].into_iter().flatten().min()?;
         Some(Duration::from_millis(next.saturating_sub(clock::monotonic_ms())))
     }
 
@@ -191,6 +218,7 @@ impl Watch {
     fn look(&mut self, now: u64) {
         let Self { ring, engine, sight, effects, counts, outbox, seals, .. } = self;
         let debug = self.debug;
+        let Some(ring) = ring else { return };
         ring.drain(PACKETS_AT_ONCE, |frame| {
             counts.packets += 1;
             match parse_packet(frame.packet) {
@@ -215,12 +243,40 @@ impl Watch {
     /// Takes in what may be sealed knocks, a bounded number of them.
     fn look_at_datagrams(&mut self, now: u64) {
         let Self { datagrams, engine, sight, effects, seals, .. } = self;
+        let Some(datagrams) = datagrams else { return };
         datagrams.drain(DATAGRAMS_AT_ONCE, |frame| {
             // What is broken was counted where its headers were seen, or is none of ours.
             let Ok((knock, payload)) = parse_datagram(frame.packet) else { return };
             if sight.observation(&frame, knock).is_some_and(|seen| seen.here) {
                 seals.take_in(engine, Millis(now), knock.origin, payload, effects);
             }
+        });
+    }
+
+    /// Takes in what logs tell, a bounded part of it.
+    fn look_at_logs(&mut self, now: u64) {
+        let Self { logs, engine, sight, effects, seals, .. } = self;
+        let (millis, first) = (Millis(now), effects.len());
+        logs.read(now, |id, found| {
+            let (knock, old) = match found {
+                Found::Token(body) => return seals.token(engine, millis, id, body, effects),
+                Found::Packet(knock) => (knock, false),
+                Found::Hit { hit, old } => (logs::knock(&hit), old),
+            };
+            let seen = sight.told(knock);
+            // A plain sequence does not say when it was: one of last week must not open today.
+            if !old {
+                engine.observe_logged(millis, &seen, effects);
+            }
+            seals.hit(engine, millis, Medium::Log(id), &seen, effects);
+        });
+        // A browser says the same address several times, and a log that is read again says all again.
+        let mut at = 0;
+        effects.retain(|effect| {
+            let is_again = matches!(effect, Effect::RefuseSealed(refusal)
+                if matches!(refusal.why, Refusal::Replayed | Refusal::TooOld));
+            at += 1;
+            at <= first || !is_again
         });
     }
 
@@ -319,6 +375,7 @@ impl Watch {
             }
         }
         self.effects = effects;
+        self.logs.reports(now).into_iter().for_each(|report| self.post(report));
         if let Some(count) = self.telling.silenced(now) {
             self.post(Up::Silenced(count));
         }
@@ -351,15 +408,14 @@ impl Watch {
     fn listen(&mut self) -> bool {
         let mut bytes = [0; DOWN_SIZE];
         for _ in 0..MESSAGES_AT_ONCE {
-            match self.messages.receive(&mut bytes) {
-                Received::Nothing => return true,
-                Received::Closed => return false,
-                Received::Message(length) => {
-                    let message = bytes.get(..length).and_then(Down::decode);
-                    if let Some(message) = message {
-                        self.obey(message);
-                    }
-                }
+            match self.messages.receive_with(&mut bytes) {
+                (Received::Nothing, _) => return true,
+                (Received::Closed, _) => return false,
+                (Received::Message(length), fd) => match (bytes.get(..length).and_then(Down::decode), fd) {
+                    (Some(message), None) => self.obey(message),
+                    (Some(message), Some(fd)) => self.logs.take(&message, fd),
+                    (None, _) => {}
+                },
             }
         }
         true
@@ -373,6 +429,16 @@ impl Watch {
                     door.ways = ways;
                 }
             }
+            Down::MayAsk(may_ask) => {
+                if let Some(door) = self.staged_doors.last_mut() {
+                    door.may_ask = may_ask;
+                }
+            }
+            Down::AskPorts(ports) => {
+                if let Some(door) = self.staged_doors.last_mut() {
+                    door.may_ask.ports.extend(ports);
+                }
+            }
             Down::Sequence(ports) => {
                 if let Some(door) = self.staged_doors.last_mut() {
                     door.sequences.push(ports);
@@ -384,6 +450,7 @@ impl Watch {
                 let before = std::mem::take(&mut self.seals);
                 self.seals = staged.commit(&mut self.engine, &doors, before, self.chance);
                 self.engine.reload(doors);
+                self.logs.commit(std::mem::take(&mut self.staged_logs));
                 self.letters.again();
                 self.ready.take().into_iter().for_each(|ready| self.post(ready));
             }
@@ -398,6 +465,9 @@ impl Watch {
             | Down::Factor(_)
             | Down::Sheet(_)
             | Down::Source(..) => self.staged_seals.add(message, self.staged_doors.last()),
+            Down::Log(..) | Down::Text(_) | Down::LogPrefix | Down::LogPattern => self.staged_logs.add(&message),
+            // These come with a descriptor, or are of no use.
+            Down::LogChanges | Down::LogFile(..) | Down::LogPackets(_) | Down::LogJournal(_) => {}
             Down::Mark(id, mark) => self.engine.restore(id, &mark),
             Down::CommitSight(services_known) => {
                 self.sight = std::mem::take(&mut self.staged_sight);
@@ -409,6 +479,7 @@ impl Watch {
             Down::Begin => {
                 self.staged_doors.clear();
                 self.staged_seals = Staged::default();
+                self.staged_logs = logs::Staged::default();
                 self.staged_sight = Sight::default();
             }
             Down::Judged(offer, verdict) => self.letters.answer(offer, verdict),

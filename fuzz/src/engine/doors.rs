@@ -68,6 +68,7 @@ fn templates() -> [Door; 11] {
         strict: false,
         second_factor: false,
         ways: klopf_engine::Ways::default(),
+        may_ask: klopf_engine::MayAsk::default(),
     };
     let strict = |sequence: &[Port]| Door { strict: true, flags: FlagMask::OPENING, ..lax(sequence) };
     let [one, two, three] = [7000, 8000, 9000].map(Port::tcp);

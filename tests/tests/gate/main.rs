@@ -10,6 +10,7 @@ mod host;
 mod leases;
 mod load;
 mod others;
+mod parts;
 mod paths;
 mod rejects;
 mod restart;
@@ -34,6 +35,7 @@ fn main() -> ExitCode {
     cases.extend(leases::cases());
     cases.extend(load::cases());
     cases.extend(others::cases());
+    cases.extend(parts::cases());
     cases.extend(paths::cases());
     cases.extend(rejects::cases());
     cases.extend(restart::cases());

@@ -8,11 +8,13 @@ use klopf_wire::Port;
 use toml::de::DeTable;
 
 use super::report::{Entry, Key, Report, Value, Wrong, in_order};
-use super::{Closed, Door, IfKlopfdDies, Way, encoded, guard, tokens, values, ways};
+use super::{
+    Closed, Door, IfKlopfdDies, MayAsk, PortRange, Way, actions, encoded, guard, may_ask, tokens, values, ways,
+};
 use crate::scan;
 use crate::suggest::nearest;
 
-pub(super) const KEYS: [&str; 23] = [
+pub(super) const KEYS: [&str; 24] = [
     "sequence",
     "encoded",
     "within",
@@ -30,6 +32,7 @@ pub(super) const KEYS: [&str; 23] = [
     "start",
     "on-open",
     "on-close",
+    "may-ask",
     "keys",
     "second-factor",
     "via",
@@ -42,9 +45,8 @@ const WITHIN: Duration = Duration::from_secs(5);
 const SHARE_WITHIN: Duration = Duration::from_secs(3600);
 const VALID_FOR: Duration = Duration::from_secs(86400);
 const LONGEST_WITHIN: Duration = Duration::from_secs(3600);
-const LONGEST_OPEN: Duration = Duration::from_secs(30 * 86400);
+pub(super) const LONGEST_OPEN: Duration = Duration::from_secs(30 * 86400);
 const MOST_PORTS: usize = 32;
-const PLACEHOLDERS: [&str; 4] = ["ip", "door", "key", "port"];
 
 /// Where in the file a door and its keys are written.
 #[derive(Default)]
@@ -64,6 +66,12 @@ pub(super) struct Place {
     pub(super) keys: Vec<(Name, Range<usize>)>,
     /// Arguments with `{key}`.
     pub(super) key_words: Vec<Range<usize>>,
+    /// Other placeholders, and the arguments that have them.
+    pub(super) words: Vec<(&'static str, Range<usize>)>,
+    /// When opening commands are run that wait.
+    pub(super) late: Vec<(Range<usize>, Duration)>,
+    /// Ports that may be asked for.
+    pub(super) askable: Vec<(PortRange, Range<usize>)>,
     /// Whether there is a fault in what says who may open it.
     pub(super) unsure: bool,
 }
@@ -123,8 +131,9 @@ fn read(name: &Key<'_>, table: &DeTable<'_>, report: &mut Report<'_>) -> (Door, 
                 door.share_within = within.unwrap_or(SHARE_WITHIN);
             }
             "open-for" => door.open_for = duration("open-for", value, LONGEST_OPEN, report),
-            word @ "on-open" => door.on_open = command(word, value, &mut place, report),
-            word @ "on-close" => door.on_close = command(word, value, &mut place, report),
+            word @ "on-open" => door.on_open = actions::read(word, value, &mut place, report),
+            word @ "on-close" => door.on_close = actions::read(word, value, &mut place, report),
+            "may-ask" => door.may_ask = may_ask::read(value, &mut place, report),
             "always-allow" => {
                 for value in report.list("always-allow", value, r#"["192.0.2.0/24"]"#).unwrap_or_default() {
                     let text = report.string("always-allow", value, r#"["192.0.2.0/24"]"#);
@@ -165,6 +174,8 @@ fn read(name: &Key<'_>, table: &DeTable<'_>, report: &mut Report<'_>) -> (Door, 
         Some(_) => guard::check_forward(&entries, &door, report),
         None => without_guard(name, &entries, report),
     }
+    actions::check(&door, &place, report);
+    may_ask::check(&door, &place, report);
     if !terms_known {
         door.guard.clear();
     }
@@ -188,8 +199,9 @@ fn unwritten(name: String) -> Door {
         valid_for: VALID_FOR,
         guestbooks: None,
         quorum: 1,
-        on_open: None,
-        on_close: None,
+        on_open: Vec::new(),
+        on_close: Vec::new(),
+        may_ask: MayAsk::default(),
         open_for: None,
         always_allow: Vec::new(),
         guard: Vec::new(),
@@ -260,53 +272,4 @@ fn sequence(door: &str, list: &Value<'_>, report: &mut Report<'_>) -> Option<Vec
 fn duration(key: &str, value: &Value<'_>, most: Duration, report: &mut Report<'_>) -> Option<Duration> {
     let text = report.string(key, value, r#""30s""#)?;
     report.checked(value.span(), values::duration(text, most))
-}
-
-fn command(key: &str, list: &Value<'_>, place: &mut Place, report: &mut Report<'_>) -> Option<Vec<String>> {
-    let example = r#"["/usr/bin/logger", "open for {ip}"]"#;
-    if list.get_ref().as_str().is_some() {
-        let text = format!("`{key}` must be a list, for no shell takes it apart");
-        report.fault(list.span(), Wrong::new(text, format!("write it like `{key} = {example}`")));
-        return None;
-    }
-    let elements = report.list(key, list, example)?;
-    let Some(program) = elements.first() else {
-        let wrong = Wrong::new(format!("`{key}` names no program"), format!("write it like `{key} = {example}`"));
-        report.fault(list.span(), wrong);
-        return None;
-    };
-    if program.get_ref().as_str().is_some_and(|path| !path.starts_with('/')) {
-        let text = "the program must be an absolute path";
-        report.fault(program.span(), Wrong::new(text, "begin it with `/`, e.g. `/usr/bin/logger`"));
-    }
-    let mut arguments = Vec::new();
-    for element in elements {
-        let Some(text) = report.string(key, element, example) else { continue };
-        check_placeholders(text, element, place, report);
-        arguments.push(text.to_owned());
-    }
-    Some(arguments)
-}
-
-/// Warns of `{...}` that is nearly a placeholder, or one that nothing fills in, and of what knockd takes for one.
-fn check_placeholders(text: &str, element: &Value<'_>, place: &mut Place, report: &mut Report<'_>) {
-    if text.to_ascii_lowercase().contains("%ip%") {
-        report.warn(element.span(), Wrong::new("`%IP%` is left as it is", "did you mean `{ip}`?"));
-    }
-    for piece in text.split('{').skip(1) {
-        let Some((word, _)) = piece.split_once('}') else { continue };
-        let meant = PLACEHOLDERS.iter().find(|known| known.eq_ignore_ascii_case(word)).copied();
-        match meant.or_else(|| nearest(word, &PLACEHOLDERS)) {
-            Some("key") if meant == Some(word) => place.key_words.push(element.span()),
-            Some("port") if meant == Some(word) => {
-                let text = "a sequence has nothing to put in place of `{port}`";
-                report.warn(element.span(), Wrong::new(text, "use `{ip}` or `{door}`, or leave it out"));
-            }
-            Some(meant) if meant != word => {
-                let text = format!("`{{{word}}}` is left as it is");
-                report.warn(element.span(), Wrong::new(text, format!("did you mean `{{{meant}}}`?")));
-            }
-            Some(_) | None => {}
-        }
-    }
 }

@@ -2,7 +2,7 @@
 
 mod door;
 
-use klopf_spa::encoded::{Fields, Span, Transport, Whom};
+use klopf_spa::encoded::{Fields, Span, Template, Transport, Whom};
 
 pub use self::door::Encoded;
 pub(super) use self::door::{MOST, beyond, read};
@@ -124,6 +124,15 @@ pub fn field_words(fields: Fields) -> Vec<&'static str> {
         _ => flags,
     };
     WORDS.into_iter().filter(|word| has(word)).collect()
+}
+
+/// A template as the value of `encoded`, in a profile or in `klopf.toml`.
+#[must_use]
+pub fn text(template: &Template) -> String {
+    let Template { span, transport, fields } = *template;
+    let words: Vec<String> = field_words(fields).iter().map(|word| format!("\"{word}\"")).collect();
+    let (ports, proto) = (ports_text(span), proto_word(transport));
+    format!("{{ ports = \"{ports}\", proto = \"{proto}\", fields = [{}] }}", words.join(", "))
 }
 
 /// So many ports from there on, or those before the end where there are not so many.

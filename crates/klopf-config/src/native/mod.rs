@@ -1,6 +1,7 @@
 //! `klopf.toml`, Klopf's own format.
 
 mod access;
+mod actions;
 pub mod client;
 mod daemon;
 mod doors;
@@ -12,6 +13,7 @@ mod key;
 mod keys;
 mod logs;
 mod mails;
+mod may_ask;
 mod moment;
 mod packet;
 pub mod profile;
@@ -33,12 +35,14 @@ use klopf_spa::Name;
 use klopf_wire::{Port, Proto};
 use toml::de::DeTable;
 
+pub use self::actions::Action;
 use self::doors::Place;
 pub use self::encoded::Encoded;
 pub use self::hours::Hours;
 pub use self::key::{Key, KeyList, Packet, Totp, Way};
 use self::keys::Written;
 pub use self::logs::{Log, LogFrom};
+pub use self::may_ask::MayAsk;
 pub use self::moment::text as moment_text;
 pub use self::report::Wrong;
 use self::report::{Report, in_order};
@@ -225,10 +229,12 @@ pub struct Door {
     /// In how many guestbooks a share of the token must stand. 1: in one, and the whole token. More, at most 8: there are so many
     /// `guestbooks`, which are no more than 8 either.
     pub quorum: u8,
-    /// Argument vector run at the opening; its first element is an absolute path.
-    pub on_open: Option<Vec<String>>,
-    /// Argument vector run at the closing.
-    pub on_close: Option<Vec<String>>,
+    /// What is run at the opening, one after the other, at most 16. What has not begun when it closes is left out.
+    pub on_open: Vec<Action>,
+    /// What is run at the closing, likewise.
+    pub on_close: Vec<Action>,
+    /// What sealed knocks may ask for.
+    pub may_ask: MayAsk,
     /// How long it stays open, at most 30 d.
     pub open_for: Option<Duration>,
     /// Who is never shut out.

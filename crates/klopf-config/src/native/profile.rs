@@ -3,14 +3,16 @@
 //! No fault shows a key: whatever may be one is masked, in the line that is shown and in what is said of it.
 
 mod books;
+mod sequences;
 
 use std::fmt::Write;
 use std::net::IpAddr;
 
-use klopf_spa::{KeyError, Name, PacketPort, Psk, Seed, ServerPublic, Shape, Way};
+use klopf_spa::{EncodedDoor, KeyError, Name, PacketPort, Psk, Seed, ServerPublic, Shape, Way};
 use toml::de::DeTable;
 use zeroize::Zeroizing;
 
+use super::encoded;
 use super::report::{Report, Value, Wrong, in_order};
 use crate::suggest::listed;
 use crate::{Fault, Faults};
@@ -24,7 +26,7 @@ const STUN_PORT: u16 = 3478;
 /// Stands for a key that is kept elsewhere.
 const KEYRING: &str = "keyring";
 
-const KEYS: [&str; 16] = [
+const KEYS: [&str; 17] = [
     "endpoints",
     "doors",
     "code-doors",
@@ -37,13 +39,14 @@ const KEYS: [&str; 16] = [
     "bound",
     "mail",
     "books",
+    "encoded",
     "device",
     "server",
     "private",
     "psk",
 ];
 /// The keys whose lines hold no secret.
-const HARMLESS: usize = 12;
+const HARMLESS: usize = 13;
 
 /// All that a client knows of a server.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -70,6 +73,8 @@ pub struct Profile {
     pub mail: Option<String>,
     /// The doors that take tokens from guestbooks in shares.
     pub books: Vec<Books>,
+    /// The doors that take encoded sequences; of [`Profile::doors`], each once.
+    pub encoded: Vec<EncodedDoor>,
     /// Which device this is.
     pub device: [u8; 16],
     /// The server's public key.
@@ -237,6 +242,12 @@ impl Profile {
         for Books { door, shares, of } in &self.books {
             writeln!(out, "books.\"{door}\" = {{ shares = {shares}, of = [{}] }}", names(of))?;
         }
+        if !self.encoded.is_empty() {
+            writeln!(out, "# Doors that take encoded sequences: on which ports, and what they say.")?;
+        }
+        for EncodedDoor { door, template } in &self.encoded {
+            writeln!(out, "encoded.\"{door}\" = {}", encoded::text(template))?;
+        }
         out.push_str("device = \"");
         self.device.iter().try_for_each(|byte| write!(out, "{byte:02x}"))?;
         writeln!(out, "\"\n\n# Keys. They are for nobody else.\nserver = \"{}\"", *self.server.text())?;
@@ -275,6 +286,7 @@ struct Read {
     bound: Option<bool>,
     mail: Option<String>,
     books: Vec<Books>,
+    encoded: Vec<EncodedDoor>,
     device: Option<[u8; 16]>,
     server: Option<ServerPublic>,
     private: Option<Secret<Seed>>,
@@ -312,26 +324,28 @@ impl Read {
                 "bound" => self.bound = report.boolean(name, value),
                 "mail" => self.mail = mail(value, report),
                 "books" => self.books = books::read(value, report),
+                "encoded" => self.encoded = sequences::read(value, report),
                 "device" => self.device = device(value, report),
                 "server" => self.server = key_of(name, value, report, ServerPublic::parse),
                 "private" => self.private = secret(name, value, report, Seed::parse),
                 _ => self.psk = secret(name, value, report, Psk::parse),
             }
         }
-        self.check_books(table, report);
+        self.check_doors(table, report);
     }
 
-    /// Doors that take shares must be among the doors.
-    fn check_books(&self, table: &DeTable<'_>, report: &mut Report<'_>) {
-        let Some(books) = table.get("books").and_then(|value| value.get_ref().as_table()) else { return };
-        if self.doors.is_empty() {
-            return;
-        }
-        for (key, _) in in_order(books) {
-            if Name::new(key.get_ref()).is_some_and(|door| !self.doors.contains(&door)) {
-                let known: Vec<&str> = self.doors.iter().map(|door| &**door).collect();
-                let help = format!("write one of {}", listed(&known));
-                report.fault(key.span(), Wrong::new("`books` names a door that is none of `doors`", help));
+    /// Doors that take shares or encoded sequences must be among the doors.
+    fn check_doors(&self, table: &DeTable<'_>, report: &mut Report<'_>) {
+        for word in ["books", "encoded"] {
+            let named = table.get(word).and_then(|value| value.get_ref().as_table());
+            let Some(named) = named.filter(|_| !self.doors.is_empty()) else { continue };
+            for (key, _) in in_order(named) {
+                if Name::new(key.get_ref()).is_some_and(|door| !self.doors.contains(&door)) {
+                    let known: Vec<&str> = self.doors.iter().map(|door| &**door).collect();
+                    let help = format!("write one of {}", listed(&known));
+                    let text = format!("`{word}` names a door that is none of `doors`");
+                    report.fault(key.span(), Wrong::new(text, help));
+                }
             }
         }
     }
@@ -366,6 +380,7 @@ impl Read {
             bound: self.bound.unwrap_or_default(),
             mail: self.mail,
             books: self.books,
+            encoded: self.encoded,
             device: self.device?,
             server: self.server?,
             keys,

@@ -17,8 +17,8 @@ const SHORTEST_FACTOR: usize = 16;
 /// A run of as many characters of base64url looks like a secret.
 const LOOKS_SECRET: usize = 40;
 
-/// Sections without secrets; the last one is in profiles.
-const OPEN: [&str; 5] = ["daemon", "door", "packet", "log", "books"];
+/// Sections without secrets; the last two are in profiles.
+const OPEN: [&str; 6] = ["daemon", "door", "packet", "log", "books", "encoded"];
 /// Sections with them.
 const PRIVATE: [&str; 3] = ["key", "mail", "guestbook"];
 /// What stands before a password that should not be there.

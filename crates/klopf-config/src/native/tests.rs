@@ -5,6 +5,7 @@ use proptest::prelude::*;
 use super::*;
 use crate::check;
 
+mod actions;
 mod encoded;
 mod logs;
 mod masked;
@@ -28,6 +29,7 @@ sequence = ["42000", "23000/udp", 1337, "0x"]
 within = "10s"
 on-open = ["/etc/init.d/ssh", "start", "{ip} {door}"]
 on-close = ["/etc/init.d/ssh", "stop"]
+may-ask = { ports = ["tcp/22"], for = "8h", prefix = 24, prefix6 = 56, flags = [0, 1] }
 open-for = "30s"
 always-allow = ["192.0.2.0/24", "2001:db8::1"]
 closed = "reject"
@@ -64,7 +66,10 @@ fn warnings(text: &str) -> Vec<String> {
 fn every_key_is_read() {
     let range = |proto, first, last| PortRange { proto, first, last };
     let network = |address: &str, prefix| Network { address: address.parse().unwrap(), prefix };
-    let vector = |words: &[&str]| Some(words.iter().map(ToString::to_string).collect());
+    let vector = |words: &[&str]| {
+        let run = words.iter().map(ToString::to_string).collect();
+        vec![Action { run, after: Duration::ZERO }]
+    };
     let expected = Config {
         packet: Packet::default(),
         keys: Vec::new(),
@@ -97,6 +102,13 @@ fn every_key_is_read() {
             quorum: 1,
             on_open: vector(&["/etc/init.d/ssh", "start", "{ip} {door}"]),
             on_close: vector(&["/etc/init.d/ssh", "stop"]),
+            may_ask: MayAsk {
+                ports: Some(vec![range(Proto::Tcp, 22, 22)]),
+                hold: Some(Duration::from_secs(8 * 3600)),
+                prefix: 24,
+                prefix6: 56,
+                flags: 0b0011,
+            },
             open_for: Some(Duration::from_secs(30)),
             always_allow: vec![network("192.0.2.0", 24), network("2001:db8::1", 128)],
             guard: vec![range(Proto::Tcp, 22, 22), range(Proto::Udp, 60000, 61000)],
@@ -119,7 +131,7 @@ fn every_key_is_read() {
 fn what_is_not_written_has_defaults() {
     assert_eq!(read(""), Config::default());
     let door = read("door.a.sequence = [9, 5, 7]").doors.remove(0);
-    assert_eq!((door.within, door.open_for, door.on_open), (Duration::from_secs(5), None, None));
+    assert_eq!((door.within, door.open_for, door.on_open), (Duration::from_secs(5), None, Vec::new()));
     for (log, target) in [
         ("journal", LogTarget::Journal),
         ("stderr", LogTarget::Stderr),
@@ -283,7 +295,10 @@ fn odd_files_are_warned_of() {
     for (argument, expected) in [
         ("{ip} {door} {} {awk} {print $1} {ip", None),
         ("{key}", Some("a sequence has nothing to put in place of `{key}`")),
-        ("a{port}b", Some("a sequence has nothing to put in place of `{port}`")),
+        ("{addr}{for}", None),
+        ("a{port}b", Some("nobody who opens `a` says what `{port}` is")),
+        ("{flag3}", Some("nobody who opens `a` says what `{flag3}` is")),
+        ("{Flag0}", Some("`{Flag0}` is left as it is")),
         ("{IP}", Some("`{IP}` is left as it is")),
         ("%IP%", Some("`%IP%` is left as it is")),
         ("{prt}", Some("`{prt}` is left as it is")),

@@ -9,8 +9,8 @@ use klopf_wire::FlagMask;
 use proptest::prelude::*;
 
 use crate::{
-    Claim, Code, Door, DoorId, Effect, Engine, Form, Grant, Hold, Hours, Key, KeyRef, Limits, Mark, Millis, Network,
-    Refusal, Sealed, SealedRefusal, Source, Wall, Ways,
+    Asks, Claim, Code, Door, DoorId, Effect, Engine, Form, Grant, Hold, Hours, Key, KeyRef, Limits, Mark, MayAsk,
+    Millis, Network, Refusal, Sealed, SealedRefusal, Source, Wall, Ways,
 };
 
 /// A Wednesday, 12:34 in local time.
@@ -39,6 +39,7 @@ fn door(id: DoorId) -> Door {
         strict: true,
         second_factor: id == VAULT,
         ways: Ways::default(),
+        may_ask: MayAsk { ports: vec![(22, 22)], prefix: 24, flags: 1, ..MayAsk::default() },
     }
 }
 
@@ -59,6 +60,7 @@ fn claim(counter: u64) -> Claim {
         counter,
         device: [8; 16],
         hold: 0,
+        asks: Asks::default(),
         code: Code::Absent,
     }
 }
@@ -110,6 +112,7 @@ fn a_claim_with_nothing_wrong_is_granted_with_all_that_it_says() {
         counter: 41,
         device: [8; 16],
         hold: Hold::AsDoor,
+        asks: Asks::default(),
     });
     let grant = Grant { door: SSH, address: IpAddr::from([192, 0, 2, 9]), uses_up: None, sealed };
     assert_eq!(ask_at(&mut engine, NOW, WALL, claim(41)), Ok(grant));
@@ -117,6 +120,13 @@ fn a_claim_with_nothing_wrong_is_granted_with_all_that_it_says() {
     let other = ask_at(&mut engine, NOW, WALL, Claim { address, ..claim(42) });
     assert_eq!(other.map(|grant| grant.address), Ok(address));
     assert_eq!((engine.counters().sealed, engine.counters().granted), (2, 2));
+}
+
+#[test]
+fn what_is_asked_for_is_granted_as_far_as_the_door_says() {
+    let asks = Asks { port: Some(22), prefix: Some(24), flags: 1 };
+    let granted = ask_at(&mut engine(key()), NOW, WALL, Claim { asks, ..claim(1) });
+    assert_eq!(granted.map(|grant| grant.sealed.map(|sealed| sealed.asks)), Ok(Some(asks)));
 }
 
 #[test]
@@ -128,7 +138,9 @@ fn each_refusal_has_its_name_and_its_count() {
     };
     let night = Hours { days: 0x7f, from: 22 * 60, to: 6 * 60 };
     let office = Network { address: IpAddr::from([198, 51, 100, 0]), prefix: 24 };
+    let here = Network { address: IpAddr::from([192, 0, 2, 9]), prefix: 32 };
     let right = claim(7);
+    let asking = |port, prefix, flags| Claim { asks: Asks { port, prefix, flags }, ..right };
     let no_grants = Limits { grants_burst: 0, grants_per_second: 0, ..Limits::default() };
     for (mut engine, claim, name) in [
         (engine(key()), Claim { key: KeyRef(4), ..right }, "unknown-key"),
@@ -145,6 +157,10 @@ fn each_refusal_has_its_name_and_its_count() {
         (engine(Key { hours: vec![night], ..key() }), right, "wrong-hour"),
         (used(Mark::new(0, [], 3, None), Key { max_uses: Some(3), ..key() }), right, "used-up"),
         (engine(Key { networks: vec![office], ..key() }), right, "wrong-network"),
+        (engine(Key { networks: vec![here], ..key() }), asking(None, Some(24), 0), "wrong-network"),
+        (engine(key()), asking(None, Some(23), 0), "wrong-network"),
+        (engine(key()), asking(Some(23), None, 0), "wrong-port"),
+        (engine(key()), asking(None, None, 2), "wrong-flags"),
         (engine(key()), Claim { door: Some(VAULT), ..right }, "no-code"),
         (engine(key()), Claim { door: Some(VAULT), code: Code::Wrong, ..right }, "wrong-code"),
         (engine_with(no_grants, key()), right, "too-many-grants"),
@@ -181,7 +197,8 @@ fn the_first_of_many_reasons_is_told() {
         doors: BTreeSet::new(),
         ..key()
     };
-    let all = Claim { door: Some(VAULT), code: Code::Wrong, ..claim(1) };
+    let asks = Asks { port: Some(1), prefix: Some(1), flags: 255 };
+    let all = Claim { door: Some(VAULT), code: Code::Wrong, asks, ..claim(1) };
     let told = |key: &Key, claim: Claim| {
         let mut engine = engine(key.clone());
         engine.restore(ID, &Mark::new(1, [], 0, Some([9; 16])));
@@ -206,6 +223,12 @@ fn the_first_of_many_reasons_is_told() {
     key.max_uses = None;
     assert_eq!(told(&key, all), Refusal::WrongNetwork);
     key.networks.clear();
+    assert_eq!(told(&key, all), Refusal::WrongPort);
+    let all = Claim { asks: Asks { port: Some(22), ..asks }, ..all };
+    assert_eq!(told(&key, all), Refusal::WrongNetwork);
+    let all = Claim { asks: Asks { prefix: Some(24), ..all.asks }, ..all };
+    assert_eq!(told(&key, all), Refusal::WrongFlags);
+    let all = Claim { asks: Asks { flags: 1, ..all.asks }, ..all };
     assert_eq!(told(&key, all), Refusal::WrongCode);
 }
 

@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 use std::io;
-use std::net::IpAddr;
 
 use netlink_packet_core::{DefaultNla, Nla};
 use netlink_packet_netfilter::nftables::{
@@ -10,7 +9,7 @@ use netlink_packet_netfilter::nftables::{
     SetElementAttribute, SetElementList, TableAttribute,
 };
 
-use super::layout::{Hold, Ports};
+use super::layout::{Hold, Network, Ports};
 use super::names::{self, TABLE};
 use super::sets::{self, LeaseKey};
 use super::socket::{FirewallError, Heard, Netlink};
@@ -26,15 +25,19 @@ pub struct Found {
     pub door: String,
     /// Whose key opened it.
     pub who: Option<String>,
-    /// The address, or the first one of its network.
-    pub address: IpAddr,
+    /// For whom.
+    pub network: Network,
+    /// At which of the door's ports alone; none: all.
+    pub port: Option<u16>,
+    /// Where it stands.
+    pub ports: Vec<Ports>,
     /// Milliseconds that are left.
     pub left: u64,
 }
 
-/// The leases of all doors, the longest of each door and address.
+/// The leases of all doors, the longest of each door, network and port.
 pub(super) fn leases(netlink: &mut Netlink) -> Result<Vec<Found>, FirewallError> {
-    let mut found: BTreeMap<(String, IpAddr), Found> = BTreeMap::new();
+    let mut found: BTreeMap<(String, Network, Option<u16>), Found> = BTreeMap::new();
     for (key, element) in elements(netlink)? {
         let (mut left, mut text) = (None, None);
         for attribute in element {
@@ -46,12 +49,15 @@ pub(super) fn leases(netlink: &mut Netlink) -> Result<Vec<Found>, FirewallError>
         }
         // What has no comment was not put there by Klopf.
         let (Some(text), Some(left)) = (text, left) else { continue };
-        let (door, who) = text.split_once(' ').map_or((text.as_str(), None), |(door, who)| (door, Some(who)));
-        let (door, who, address) = (door.to_owned(), who.map(str::to_owned), key.network.address);
-        let lease = Found { door: door.clone(), who, address, left };
-        let known = found.entry((door, address)).or_insert_with(|| lease.clone());
+        let (door, who, port) = sets::read_note(&text);
+        let network = key.network;
+        let known = found.entry((door.clone(), network, port)).or_insert_with(|| {
+            let (who, ports) = (who.clone(), Vec::new());
+            Found { door, who, network, port, ports, left }
+        });
+        known.ports.push(key.ports);
         if known.left < left {
-            *known = lease;
+            (known.left, known.who) = (left, who);
         }
     }
     Ok(found.into_values().collect())

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
+use std::ops::RangeInclusive;
 
 use super::names::Family;
 
@@ -19,6 +20,27 @@ pub struct Ports {
     pub first: u16,
     /// The highest port.
     pub last: u16,
+}
+
+impl Ports {
+    /// All of them, or the one with a number.
+    pub(crate) fn part(self, number: Option<u16>) -> Option<Self> {
+        match number {
+            None => Some(self),
+            Some(port) if self.contains(self.proto, port) => Some(Self { first: port, last: port, ..self }),
+            Some(_) => None,
+        }
+    }
+
+    /// Whether they have a port in common.
+    pub(crate) const fn meets(&self, other: &Self) -> bool {
+        self.proto == other.proto && self.first <= other.last && other.first <= self.last
+    }
+
+    /// Whether a port is among them.
+    pub(crate) fn contains(self, proto: u8, port: u16) -> bool {
+        proto == self.proto && (self.first..=self.last).contains(&port)
+    }
 }
 
 /// Addresses that share their first `prefix` bits; the other bits of `address` are zero.
@@ -53,6 +75,12 @@ impl Network {
         self.address.is_ipv4() == address.is_ipv4() && Self::of(address, self.prefix).address == self.address
     }
 
+    /// The network that is this address alone.
+    #[must_use]
+    pub fn alone(address: IpAddr) -> Self {
+        Self { address, prefix: Family::of(address).bits() }
+    }
+
     fn covers(&self, other: &Self) -> bool {
         self.prefix <= other.prefix && self.contains(other.address)
     }
@@ -64,6 +92,25 @@ impl std::fmt::Display for Network {
             (IpAddr::V4(_), 32) | (IpAddr::V6(_), 128) => self.address.fmt(f),
             (address, prefix) => write!(f, "{address}/{prefix}"),
         }
+    }
+}
+
+/// How much of a door a lease opens; by default what the door says, all of it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Scope {
+    /// Which of its ports alone, of either protocol.
+    pub port: Option<u16>,
+    /// How many bits of the address count, if the door lets in fewer addresses.
+    pub prefix: Option<u8>,
+    /// Flags that only commands are told of.
+    pub flags: u8,
+}
+
+impl Scope {
+    /// The network of an address that it names: without a prefix the address alone.
+    #[must_use]
+    pub fn network(&self, address: IpAddr) -> Network {
+        Network::of(address, self.prefix.unwrap_or_else(|| Family::of(address).bits()))
     }
 }
 
@@ -95,6 +142,10 @@ pub struct Guard {
     pub prefix4: u8,
     /// The bits of a knocker's IPv6 address that count.
     pub prefix6: u8,
+    /// The bits that count in a lease for the widest network of IPv4 addresses that may ask for one.
+    pub widest4: u8,
+    /// The same for IPv6.
+    pub widest6: u8,
     /// Where a lease leads to: an address behind this host and a port, the same one if none is named.
     pub forward: Option<(IpAddr, Option<u16>)>,
 }
@@ -103,14 +154,41 @@ impl Guard {
     /// One that is firm, and lets in who has a lease, by the whole of their address.
     #[must_use]
     pub fn new(door: String, ports: Vec<Ports>) -> Self {
-        let always = Vec::new();
-        Self { door, ports, reject: false, hold: Hold::Firm, always, prefix4: 32, prefix6: 128, forward: None }
+        Self {
+            door,
+            ports,
+            reject: false,
+            hold: Hold::Firm,
+            always: Vec::new(),
+            prefix4: 32,
+            prefix6: 128,
+            widest4: 32,
+            widest6: 128,
+            forward: None,
+        }
     }
 
-    /// Whom a lease for an address lets in.
+    /// Whom a lease for an address lets in, or for its network of so many bits; never fewer than the door says by itself, nor
+    /// more than may be asked for.
     #[must_use]
-    pub fn admits(&self, address: IpAddr) -> Network {
-        Network::of(address, if address.is_ipv4() { self.prefix4 } else { self.prefix6 })
+    pub fn admits(&self, address: IpAddr, asked: Option<u8>) -> Network {
+        let prefixes = self.prefixes(Family::of(address));
+        let prefix = asked.unwrap_or(u8::MAX).clamp(*prefixes.start(), *prefixes.end());
+        Network::of(address, prefix)
+    }
+
+    /// Of how many bits the networks of its leases may be.
+    fn prefixes(&self, family: Family) -> RangeInclusive<u8> {
+        let (widest, own) = match family {
+            Family::V4 => (self.widest4, self.prefix4),
+            Family::V6 => (self.widest6, self.prefix6),
+        };
+        widest.min(own)..=own
+    }
+
+    /// The ports that a lease opens: all, or those with a number.
+    pub(crate) fn opened(&self, number: Option<u16>) -> impl Iterator<Item = Ports> {
+        self.ports.iter().filter_map(move |ports| ports.part(number))
     }
 }
 
@@ -122,25 +200,24 @@ pub(super) struct Span {
     pub(super) guards: Vec<usize>,
 }
 
-/// A set of leases: those for single ports and single addresses share one of a family; a range of ports, or a prefix, has
-/// one of its own, for then the kernel can find a lease by one step in a table.
+/// A set of leases: those for single ports share one of a family and a prefix; a range of ports has one of its own, for
+/// then the kernel can find a lease by one step in a table.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(super) enum Place {
-    /// By address, protocol and port.
-    Shared(Family),
+    /// By address, of which so many bits count, protocol and port.
+    Shared(Family, u8),
     /// By address, of which so many bits count, for these ports.
     Own(Family, u8, Ports),
 }
 
 impl Place {
     pub(super) fn new(family: Family, prefix: u8, ports: Ports) -> Self {
-        let plain = prefix == family.bits() && ports.first == ports.last;
-        if plain { Self::Shared(family) } else { Self::Own(family, prefix, ports) }
+        if ports.first == ports.last { Self::Shared(family, prefix) } else { Self::Own(family, prefix, ports) }
     }
 
     pub(super) fn family(self) -> Family {
         match self {
-            Self::Shared(family) | Self::Own(family, ..) => family,
+            Self::Shared(family, _) | Self::Own(family, ..) => family,
         }
     }
 }
@@ -219,10 +296,11 @@ impl Layout {
         indices.into_iter().flatten().filter_map(|&span| self.spans.get(span))
     }
 
-    /// The span that begins at a port.
-    pub(super) fn span(&self, ports: Ports) -> Option<&Span> {
-        let place = self.spans.binary_search_by_key(&ports, |span| span.ports).ok()?;
-        self.spans.get(place)
+    /// The span that has these ports.
+    pub(super) fn span(&self, Ports { proto, first, last }: Ports) -> Option<&Span> {
+        let after = self.spans.partition_point(|span| (span.ports.proto, span.ports.first) <= (proto, first));
+        let span = self.spans.get(after.checked_sub(1)?)?;
+        (span.ports.contains(proto, first) && span.ports.contains(proto, last)).then_some(span)
     }
 
     pub(super) fn guards_of<'a>(&'a self, span: &'a Span) -> impl Iterator<Item = &'a Guard> {
@@ -259,9 +337,12 @@ impl Layout {
     fn find_places(&self) -> BTreeMap<Place, Option<Target>> {
         let mut places = BTreeMap::new();
         for span in &self.spans {
-            for guard in self.guards_of(span) {
-                for (family, prefix) in [(Family::V4, guard.prefix4), (Family::V6, guard.prefix6)] {
-                    let place = Place::new(family, prefix, span.ports);
+            let families = [Family::V4, Family::V6].into_iter();
+            let all = families.flat_map(|family| self.guards_of(span).map(move |guard| (family, guard)));
+            for (family, prefix) in all.flat_map(|(family, guard)| guard.prefixes(family).map(move |one| (family, one)))
+            {
+                // All of a range, or one port of it.
+                for place in [Place::new(family, prefix, span.ports), Place::Shared(family, prefix)] {
                     let target = self.forward(span, family).map(|(_, port)| Target { with_port: port.is_some() });
                     let known: &mut Option<Target> = places.entry(place).or_default();
                     // One map has one kind of values.
@@ -340,8 +421,34 @@ mod tests {
         doors[0].forward = Some(("10.0.0.5".parse().unwrap(), Some(22)));
         doors[1].forward = Some(("10.0.0.6".parse().unwrap(), None));
         let layout = Layout::new(&doors);
-        assert_eq!(layout.places().get(&Place::Shared(Family::V4)), Some(&Some(Target { with_port: true })));
-        assert_eq!(layout.places().get(&Place::Shared(Family::V6)), Some(&None));
+        assert_eq!(layout.places().get(&Place::Shared(Family::V4, 32)), Some(&Some(Target { with_port: true })));
+        assert_eq!(layout.places().get(&Place::Shared(Family::V6, 128)), Some(&None));
+    }
+
+    #[test]
+    fn a_lease_is_as_wide_as_the_door_says_or_as_it_may_ask_for() {
+        let one = Guard { prefix4: 28, widest4: 20, prefix6: 64, widest6: 128, ..guard("a", &[(6, 22, 22)]) };
+        let widths = |address: &str, asked: [Option<u8>; 5]| {
+            asked.map(|asked| one.admits(address.parse().unwrap(), asked).prefix)
+        };
+        assert_eq!(widths("10.1.2.3", [None, Some(32), Some(24), Some(20), Some(8)]), [28, 28, 24, 20, 20]);
+        assert_eq!(widths("fd00::1", [None, Some(128), Some(64), Some(48), Some(0)]), [64; 5]);
+        let layout = Layout::new(std::slice::from_ref(&one));
+        let has = |family, prefix| layout.places().contains_key(&Place::Shared(family, prefix));
+        assert!((20..=28).all(|prefix| has(Family::V4, prefix)) && has(Family::V6, 64));
+        assert_eq!(layout.places().len(), 10, "and no more");
+    }
+
+    #[test]
+    fn a_lease_for_one_port_of_a_range_has_a_place() {
+        let layout = Layout::new(&[guard("a", &[(17, 60_000, 61_000), (6, 22, 22)])]);
+        let (range, port) = ((17, 60_000, 61_000), (17, 60_500, 60_500));
+        let span = |(proto, first, last)| layout.span(Ports { proto, first, last }).map(|span| span.ports.first);
+        assert_eq!([span(range), span(port), span((6, 22, 22))], [Some(60_000), Some(60_000), Some(22)]);
+        assert_eq!([span((17, 61_001, 61_001)), span((17, 1, 1)), span((6, 60_500, 60_500))], [None; 3]);
+        assert_eq!(layout.places().len(), 4);
+        let opened = |number| guard("a", &[(17, 60_000, 61_000), (6, 60_001, 60_001)]).opened(number).count();
+        assert_eq!([None, Some(60_001), Some(60_002), Some(1)].map(opened), [2, 2, 1, 0]);
     }
 
     #[test]

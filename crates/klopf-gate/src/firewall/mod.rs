@@ -20,7 +20,7 @@ use std::os::fd::BorrowedFd;
 
 pub use self::found::Found;
 use self::layout::Layout;
-pub use self::layout::{Guard, Hold, Network, Ports, TCP, UDP};
+pub use self::layout::{Guard, Hold, Network, Ports, Scope, TCP, UDP};
 use self::names::Family;
 use self::sets::{Element, LeaseKey, add, take};
 pub use self::socket::FirewallError;
@@ -55,11 +55,17 @@ type Result<T = ()> = std::result::Result<T, FirewallError>;
 
 /// What a lease lets in, in the kernel's terms.
 #[derive(Clone, Debug, PartialEq, Eq)]
-struct Held {
-    door: String,
-    address: IpAddr,
-    who: Option<String>,
-    due: u64,
+pub struct Admission {
+    /// The door's name.
+    pub door: String,
+    /// For whom.
+    pub address: IpAddr,
+    /// How much of the door.
+    pub scope: Scope,
+    /// Whose key it was.
+    pub who: Option<String>,
+    /// Until when, in milliseconds since boot.
+    pub due: u64,
 }
 
 /// The table. All times are milliseconds since boot.
@@ -71,7 +77,7 @@ pub struct Firewall {
     /// What the kernel holds; none if that is not known.
     installed: Option<Layout>,
     wanted: Layout,
-    leases: HashMap<u64, Held>,
+    leases: HashMap<u64, Admission>,
     /// Leases by where they stand, each with its end.
     by_key: HashMap<LeaseKey, Vec<u64>>,
     trial_ends: Option<u64>,
@@ -332,21 +338,14 @@ impl Firewall {
         self.installed.as_ref().is_some_and(|layout| layout.guard(door).is_some())
     }
 
-    /// Whom a lease at a door lets in.
-    #[must_use]
-    pub fn admits(&self, door: &str, address: IpAddr) -> Network {
-        let whole = if address.is_ipv4() { 32 } else { 128 };
-        self.wanted.guard(door).map_or(Network { address, prefix: whole }, |guard| guard.admits(address))
-    }
-
-    /// Lets an address in at a door until `due`. A lease that is there is made longer or shorter.
+    /// Lets in at a door. A lease that is there is made longer or shorter.
     ///
     /// # Errors
     /// The kernel has not taken it; the lease is kept all the same, and stands when the table is next made.
-    pub fn let_in(&mut self, lease: u64, door: &str, address: IpAddr, who: Option<&str>, due: u64, now: u64) -> Result {
-        let held = Held { door: door.into(), address, who: who.map(str::to_owned), due };
-        self.leases.insert(lease, held);
-        let keys = self.keys(door, address);
+    pub fn let_in(&mut self, lease: u64, admission: Admission, now: u64) -> Result {
+        let keys = self.keys(&admission);
+        let guarded = self.guards_door(&admission.door);
+        self.leases.insert(lease, admission);
         let fresh = keys.iter().all(|key| !self.by_key.contains_key(key));
         for key in &keys {
             let leases = self.by_key.entry(*key).or_default();
@@ -354,7 +353,7 @@ impl Firewall {
                 leases.push(lease);
             }
         }
-        if !self.guards_door(door) {
+        if !guarded {
             return Ok(());
         }
         let tried = if fresh { self.put(&keys, now) } else { self.renew(&keys, now) };
@@ -369,7 +368,7 @@ impl Firewall {
         let Some(held) = self.leases.remove(&lease) else { return };
         let mut gone = Vec::new();
         let mut shorter = Vec::new();
-        for key in self.keys(&held.door, held.address) {
+        for key in self.keys(&held) {
             let Some(leases) = self.by_key.get_mut(&key) else { continue };
             leases.retain(|other| *other != lease);
             if leases.is_empty() {
@@ -440,18 +439,18 @@ impl Firewall {
         }
     }
 
-    fn keys(&self, door: &str, address: IpAddr) -> Vec<LeaseKey> {
+    fn keys(&self, Admission { door, address, scope, .. }: &Admission) -> Vec<LeaseKey> {
         let Some(guard) = self.wanted.guard(door) else { return Vec::new() };
-        let network = guard.admits(address);
-        let spans = self.wanted.spans_of(door);
-        spans.map(|span| LeaseKey { network, ports: span.ports }).collect()
+        let network = guard.admits(*address, scope.prefix);
+        let opened = self.wanted.spans_of(door).filter_map(|span| span.ports.part(scope.port));
+        opened.map(|ports| LeaseKey { network, ports }).collect()
     }
 
     /// Finds out anew which lease stands where.
     fn index(&mut self) {
         let mut by_key: HashMap<LeaseKey, Vec<u64>> = HashMap::new();
         for (&lease, held) in &self.leases {
-            for key in self.keys(&held.door, held.address) {
+            for key in self.keys(held) {
                 by_key.entry(key).or_default().push(lease);
             }
         }
@@ -463,7 +462,7 @@ impl Firewall {
         let held = self.by_key.get(key)?.iter().filter_map(|lease| self.leases.get(lease));
         let last = held.max_by_key(|held| held.due)?;
         let timeout = Some(last.due.saturating_sub(now).max(1));
-        let comment = Some(last.who.iter().fold(last.door.clone(), |door, who| format!("{door} {who}")));
+        let comment = Some(sets::note(&last.door, last.who.as_deref(), last.scope.port));
         Some((names::open(key.place()), Element { key: key.bytes(), timeout, comment, ..Element::default() }))
     }
 

@@ -119,13 +119,13 @@ pub(super) fn forward(place: Place) -> String {
 }
 
 fn of_place(kind: &str, place: Place) -> String {
+    let narrower = |family: Family, prefix| if prefix == family.bits() { String::new() } else { format!("_{prefix}") };
     match place {
-        Place::Shared(family) => format!("{kind}{}", family.digit()),
+        Place::Shared(family, prefix) => format!("{kind}{}{}", family.digit(), narrower(family, prefix)),
         Place::Own(family, prefix, Ports { proto, first, last }) => {
             let proto = if proto == TCP { "tcp" } else { "udp" };
             let ports = if first == last { first.to_string() } else { format!("{first}_{last}") };
-            let prefix = if prefix == family.bits() { String::new() } else { format!("_{prefix}") };
-            format!("{kind}{}{prefix}_{proto}_{ports}", family.digit())
+            format!("{kind}{}{}_{proto}_{ports}", family.digit(), narrower(family, prefix))
         }
     }
 }
@@ -136,7 +136,7 @@ pub(super) fn place(set: &str) -> Option<Place> {
     let family = [Family::V4, Family::V6].into_iter().find(|family| rest.starts_with(family.digit()))?;
     let rest = rest.get(1..)?;
     if rest.is_empty() {
-        return Some(Place::Shared(family));
+        return Some(Place::Shared(family, family.bits()));
     }
     let words: Vec<&str> = rest.strip_prefix('_')?.split('_').collect();
     let (prefix, words) = match words.as_slice() {
@@ -144,7 +144,7 @@ pub(super) fn place(set: &str) -> Option<Place> {
         [prefix, words @ ..] => (prefix.parse().ok().filter(|prefix| *prefix <= family.bits())?, words),
         [] => return None,
     };
-    let (&proto, ports) = words.split_first()?;
+    let Some((&proto, ports)) = words.split_first() else { return Some(Place::Shared(family, prefix)) };
     let (first, last) = match ports {
         [port] => (port, port),
         [first, last] => (first, last),
@@ -175,13 +175,17 @@ mod tests {
         let range = Ports { proto: UDP, first: 60_000, last: 61_000 };
         let port = Ports { proto: TCP, first: 22, last: 22 };
         for (at, name) in [
-            (Place::Shared(Family::V4), "open4"),
+            (Place::Shared(Family::V4, 32), "open4"),
+            (Place::Shared(Family::V6, 56), "open6_56"),
             (Place::Own(Family::V4, 32, range), "open4_udp_60000_61000"),
+            // As earlier versions named them.
             (Place::Own(Family::V6, 56, port), "open6_56_tcp_22"),
         ] {
             assert_eq!((open(at).as_str(), place(name)), (name, Some(at)));
         }
-        for other in ["open", "open5", "open4_", "open4_40", "open4x", "guarded", "open4_next", "open4_33_tcp_1"] {
+        for other in
+            ["open", "open5", "open4_", "open4_40", "open6_129", "open4x", "guarded", "open4_next", "open4_33_tcp_1"]
+        {
             assert_eq!(place(other), None, "{other}");
         }
     }

@@ -79,7 +79,7 @@ pub(super) fn admitted_chain(layout: &Layout, suffix: &str) -> Vec<Rule> {
     for family in [Family::V4, Family::V6] {
         if layout.spans.iter().any(|span| layout.always(span).iter().any(|network| family.has(network.address))) {
             let always = lookup(&names::always(family, suffix), 0, None);
-            let key = lease_key(Place::Shared(family));
+            let key = lease_key(Place::Shared(family, family.bits()));
             rules.push(rule("nf_tables", key.into_iter().chain([always, accept()])));
         }
     }
@@ -171,7 +171,10 @@ fn lease_key(place: Place) -> Vec<Expressions> {
     let words = family.words();
     let address = load(1, family.source(), words * 4, 0);
     match place {
-        Place::Shared(_) => only(family).into_iter().chain([address]).chain(port_key(words)).collect(),
+        Place::Shared(_, prefix) => {
+            let counts = (prefix < family.bits()).then(|| mask(0, family.mask(prefix)));
+            only(family).into_iter().chain([address]).chain(counts).chain(port_key(words)).collect()
+        }
         Place::Own(_, prefix, ports) => {
             let mut key = is(ports.proto).to_vec();
             key.push(load(2, 2, 2, 0));

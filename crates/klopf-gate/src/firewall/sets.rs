@@ -60,7 +60,7 @@ impl LeaseKey {
     pub(super) fn bytes(&self) -> Vec<u8> {
         let address = address_bytes(self.network.address);
         match self.place() {
-            Place::Shared(_) => [address, port_bytes(self.ports.proto, self.ports.first)].concat(),
+            Place::Shared(..) => [address, port_bytes(self.ports.proto, self.ports.first)].concat(),
             Place::Own(..) => address,
         }
     }
@@ -74,9 +74,9 @@ impl LeaseKey {
             Family::V6 => IpAddr::from(<[u8; 16]>::try_from(address).ok()?),
         };
         let (prefix, ports) = match (place, rest) {
-            (Place::Shared(family), &[proto, _, _, _, high, low, _, _]) => {
+            (Place::Shared(_, prefix), &[proto, _, _, _, high, low, _, _]) => {
                 let port = u16::from_be_bytes([high, low]);
-                (family.bits(), Ports { proto, first: port, last: port })
+                (prefix, Ports { proto, first: port, last: port })
             }
             (Place::Own(_, prefix, ports), []) => (prefix, ports),
             _ => return None,
@@ -91,7 +91,7 @@ pub(super) fn lasting(layout: &Layout) -> Vec<Set> {
     for (&place, &target) in layout.places() {
         let family = place.family();
         let key: &[Field] = match place {
-            Place::Shared(_) => &[address(family), PROTOCOL, PORT],
+            Place::Shared(..) => &[address(family), PROTOCOL, PORT],
             Place::Own(..) => &[address(family)],
         };
         sets.push(Set::new(names::open(place), key).timeouts());
@@ -254,6 +254,23 @@ fn list(set: &str, elements: &[Element]) -> SetElementMessage {
     SetElementMessage { attributes }
 }
 
+/// What a lease's comment says: its door, whose key it was, and the one port that it is for. No name has a colon.
+pub(super) fn note(door: &str, who: Option<&str>, port: Option<u16>) -> String {
+    let who = who.map_or_else(String::new, |who| format!(" {who}"));
+    let port = port.map_or_else(String::new, |port| format!(" :{port}"));
+    format!("{door}{who}{port}")
+}
+
+/// The same from a comment.
+pub(super) fn read_note(note: &str) -> (String, Option<String>, Option<u16>) {
+    let (note, port) = match note.rsplit_once(" :").map(|(before, port)| (before, port.parse())) {
+        Some((before, Ok(port))) => (before, Some(port)),
+        _ => (note, None),
+    };
+    let (door, who) = note.split_once(' ').map_or((note, None), |(door, who)| (door, Some(who)));
+    (door.to_owned(), who.map(str::to_owned), port)
+}
+
 /// A lease's comment in the kernel, from its userdata.
 pub(super) fn comment(userdata: &[u8]) -> Option<String> {
     let (&[0, length], text) = userdata.split_first_chunk()? else { return None };
@@ -320,6 +337,14 @@ mod tests {
         let element = Element::network(network, Ports { proto: 6, first: 22, last: 23 });
         assert_eq!(element.key, [10, 1, 2, 0, 6, 0, 0, 0, 0, 22, 0, 0]);
         assert_eq!(element.end.unwrap(), [10, 1, 3, 255, 6, 0, 0, 0, 0, 23, 0, 0]);
+    }
+
+    #[test]
+    fn a_note_is_read_back() {
+        for (door, who, port) in [("ssh", None, None), ("ssh", Some("laptop"), Some(22)), ("ssh", None, Some(65_535))] {
+            let text = note(door, who, port);
+            assert_eq!(read_note(&text), (door.to_owned(), who.map(str::to_owned), port), "{text}");
+        }
     }
 
     #[test]

@@ -1,14 +1,14 @@
 //! The gate's part in the kernel: guards, leases through them, and leases that depend on connections.
 
 use std::collections::{HashMap, HashSet};
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::os::fd::BorrowedFd;
 
 use super::{Gate, Held, Phase, SERVICE};
 use crate::event::Why;
-use crate::firewall::{BEAT, Firewall, FirewallError, Found, Network};
+use crate::firewall::{Admission, BEAT, Firewall, FirewallError, Found, Network, Ports, Scope};
 use crate::order::{By, Pass};
-use crate::{Event, Guarded, Order};
+use crate::{Action, Event, Guarded, Order};
 
 /// Milliseconds by which the kernel's end of a lease must be later than the journal's to count.
 const LATER: u64 = 1000;
@@ -83,32 +83,41 @@ impl Gate {
         guarded: &HashMap<String, Guarded>,
     ) -> Result<(), FirewallError> {
         let mut adopted = 0;
-        let standing: HashMap<(String, IpAddr), u64> = self
+        let standing: HashMap<(String, Network, Option<u16>), u64> = self
             .leases
             .iter()
-            .filter_map(|(&id, Held { order: Order { door, address, .. }, .. })| {
-                Some(((door.clone(), guarded.get(door)?.guard.admits(*address).address), id))
+            .filter_map(|(&id, Held { order: Order { door, address, scope, .. }, .. })| {
+                let network = guarded.get(door)?.guard.admits(*address, scope.prefix);
+                Some(((door.clone(), network, scope.port), id))
             })
             .collect();
         let there = firewall.is_there()?;
-        let mut gone: HashSet<u64> = standing.values().copied().collect();
-        for Found { door, who, address, left } in firewall.found()? {
-            if !guarded.contains_key(&door) {
-                continue;
-            }
+        let found = firewall.found()?;
+        // Leases that stand in the same place have one element, which is called after the longest.
+        let mut held: HashMap<Network, Vec<Ports>> = HashMap::new();
+        for one in &found {
+            held.entry(one.network).or_default().extend(&one.ports);
+        }
+        let stands = |(door, network, port): &(String, Network, Option<u16>)| {
+            let mut opened = guarded.get(door).into_iter().flat_map(|terms| terms.guard.opened(*port));
+            let there = held.get(network);
+            opened.any(|own| there.is_some_and(|there| there.iter().any(|ports| own.meets(ports))))
+        };
+        let mut gone: HashSet<u64> = standing.iter().filter(|(key, _)| !stands(key)).map(|(_, &id)| id).collect();
+        for Found { door, who, network, port, left, .. } in found {
+            let Some(terms) = guarded.get(&door) else { continue };
             let due = now.saturating_add(left);
-            let known = standing.get(&(door.clone(), address));
-            if let Some(id) = known {
-                gone.remove(id);
-            }
+            let known = standing.get(&(door.clone(), network, port));
             match known.and_then(|&id| Some((id, self.leases.get(&id)?.due))) {
                 // The kernel's copy counts: the last renewal may be missing in the journal.
                 Some((id, known)) if known.saturating_add(LATER) < due => self.end_at(id, due, Why::Time),
                 Some(_) => {}
                 None => {
                     let pass = Some(Pass { who, origin: None, by: By::Adopted });
-                    let (hold, renews) = (left, true);
-                    let order = Order { door, address, open: None, close: None, hold, from_end: false, renews, pass };
+                    let (hold, renews, address, open, close) = (left, true, network.address, Vec::new(), Vec::new());
+                    let prefix = Some(network.prefix).filter(|_| terms.guard.admits(address, None) != network);
+                    let scope = Scope { port, prefix, flags: 0 };
+                    let order = Order { door, address, scope, open, close, hold, from_end: false, renews, pass };
                     let id = self.next_id;
                     self.next_id = self.next_id.saturating_add(1);
                     self.note(id, &order, due);
@@ -126,9 +135,7 @@ impl Gate {
         let gone = if there { gone } else { HashSet::new() };
         let lets_in = |held: &Held| held.order.pass.is_some() && running(&held.order.door);
         for (&id, held) in self.leases.iter().filter(|(id, held)| lets_in(held) && !gone.contains(id)) {
-            let Order { door, address, pass, .. } = &held.order;
-            let who = pass.as_ref().and_then(|pass| pass.who.as_deref());
-            firewall.let_in(id, door, *address, who, held.due, now)?;
+            firewall.let_in(id, admission(&held.order, held.due), now)?;
         }
         for id in gone {
             self.end_at(id, now, Why::Time);
@@ -142,9 +149,7 @@ impl Gate {
     /// Lets an address through the guard of its door; whether the kernel has taken it.
     pub(super) fn let_in(&mut self, id: u64, order: &Order, due: u64, now: u64) -> bool {
         let Some(firewall) = &mut self.firewall else { return true };
-        let who = order.pass.as_ref().and_then(|pass| pass.who.as_deref());
-        let result = firewall.let_in(id, &order.door, order.address, who, due, now);
-        let network = firewall.admits(&order.door, order.address);
+        let result = firewall.let_in(id, admission(order, due), now);
         let hold = due.saturating_sub(now);
         if let Err(error) = result {
             if !self.leases.contains_key(&id) {
@@ -153,14 +158,15 @@ impl Gate {
             self.events.push(Event::Firewall(error));
             return false;
         }
-        self.events.push(Event::LetIn { door: order.door.clone(), network, hold });
+        let (network, port) = (self.network(order), order.scope.port);
+        self.events.push(Event::LetIn { door: order.door.clone(), network, port, hold });
         true
     }
 
-    /// Whom a lease lets in.
-    pub(super) fn network(&self, door: &str, address: IpAddr) -> Network {
-        let whole = Network { address, prefix: if address.is_ipv4() { 32 } else { 128 } };
-        self.guarded.get(door).map_or(whole, |guarded| guarded.guard.admits(address))
+    /// For whom an order opens: what its door's guard lets in, or as it says where nothing is guarded.
+    pub(super) fn network(&self, Order { door, address, scope, pass, .. }: &Order) -> Network {
+        let terms = self.guarded.get(door).filter(|_| pass.is_some());
+        terms.map_or_else(|| scope.network(*address), |terms| terms.guard.admits(*address, scope.prefix))
     }
 
     /// Whether no further lease of a door may begin.
@@ -175,12 +181,13 @@ impl Gate {
         let service = self.guarded.get(door).and_then(|guarded| guarded.service.clone());
         let Some((start, stop)) = service.filter(|_| !self.is_served(door)) else { return false };
         if !self.is_starting(door) {
-            let (open, close, door) = (Some(start), Some(stop), door.to_owned());
+            let (open, close) = (vec![Action::at_once(start)], vec![Action::at_once(stop)]);
+            let (door, scope) = (door.to_owned(), Scope::default());
             // It ends when it is not used any more.
             let hold = u64::MAX / 4;
             let (renews, pass) = (true, None);
             // One whose start has failed, or is not known to have done well, is tried again.
-            self.grant(now, Order { door, address: SERVICE, open, close, hold, from_end: false, renews, pass });
+            self.grant(now, Order { door, address: SERVICE, scope, open, close, hold, from_end: false, renews, pass });
         }
         self.is_starting(door)
     }
@@ -200,14 +207,14 @@ impl Gate {
 
     /// Whether the service of a door runs, as far as is known.
     fn is_served(&self, door: &str) -> bool {
-        let service = self.renewable.get(&(door.to_owned(), SERVICE)).and_then(|id| self.leases.get(id));
+        let service = self.service(door).and_then(|id| self.leases.get(&id));
         service.is_some_and(|held| held.phase == Phase::Open && !held.failed)
     }
 
     /// Whether the service of a door is only just starting: nobody is let in before it listens.
     pub(super) fn is_starting(&self, door: &str) -> bool {
-        let service = self.renewable.get(&(door.to_owned(), SERVICE));
-        service.and_then(|id| self.leases.get(id)).is_some_and(|held| held.phase == Phase::Opening)
+        let service = self.service(door);
+        service.and_then(|id| self.leases.get(&id)).is_some_and(|held| held.phase == Phase::Opening)
     }
 
     /// The service of a door has started, or failed to: lets in who waits for it.
@@ -246,4 +253,10 @@ impl Gate {
             self.want_connections(now);
         }
     }
+}
+
+/// What a lease lets in, in the firewall's terms.
+fn admission(Order { door, address, scope, pass, .. }: &Order, due: u64) -> Admission {
+    let who = pass.as_ref().and_then(|pass| pass.who.clone());
+    Admission { door: door.clone(), address: *address, scope: *scope, who, due }
 }

@@ -90,10 +90,22 @@ impl Gate {
         self.looks.last.as_ref()
     }
 
-    /// How many connections are known to be up under each lease that has some, by its door and whom it lets in.
+    /// How many connections are known to be up under each lease that has some, by its door, whom it lets in, and the one
+    /// port that it is for.
     #[must_use]
-    pub fn uses(&self) -> Option<HashMap<(&str, Network), u32>> {
-        self.looks.last.as_ref().map(|known| uses(&self.guarded, known))
+    pub fn uses(&self) -> Option<Uses<'_>> {
+        self.looks.last.as_ref().map(|known| uses(&self.guarded, &self.shapes(), known))
+    }
+
+    /// Of what shapes the leases of each door are.
+    fn shapes(&self) -> Shapes {
+        let mut shapes = Shapes::new();
+        for order in self.leases.values().map(|held| &held.order).filter(|order| order.pass.is_some()) {
+            let Network { address, prefix } = self.network(order);
+            let of_door = shapes.entry(order.door.clone()).or_default();
+            of_door.insert((address.is_ipv4(), prefix, order.scope.port));
+        }
+        shapes
     }
 
     /// Whether a connection is one to a door's ports.
@@ -158,7 +170,8 @@ impl Gate {
     pub fn cut(&mut self, ended: &[Lease], others: &[Lease]) -> usize {
         let doors = self.guarded.clone();
         let under = |leases: &[Lease], one: &Connection| {
-            let lets_in = |lease: &Lease| lease.address.contains(one.origin);
+            let lets_in =
+                |lease: &Lease| lease.address.contains(one.origin) && lease.port.is_none_or(|port| port == one.port);
             leases.iter().any(|lease| lets_in(lease) && doors.get(&lease.door).is_some_and(|door| leads_to(door, one)))
         };
         let wanted = |one: &Connection| one.up && under(ended, one) && !under(others, one);
@@ -211,17 +224,19 @@ impl Gate {
     }
 
     fn act_on(&mut self, now: u64, known: &Known) {
-        let (pace, uses) = (self.looks.pace, uses(&self.guarded, known));
+        let (pace, uses) = (self.looks.pace, uses(&self.guarded, &self.shapes(), known));
         let (mut longer, mut over): (Vec<(u64, Order)>, _) = (Vec::new(), Vec::new());
         for (&id, held) in &mut self.leases {
             let door = held.order.door.as_str();
             let Some(terms) = self.guarded.get(door).filter(|_| held.phase == Phase::Open) else { continue };
             if held.order.address == SERVICE {
-                if !leased(&self.passes, door) && !uses.keys().any(|(used, _)| *used == door) {
+                let used = |one: &Connection| one.up && leads_to(terms, one);
+                if !leased(&self.passes, door) && !known.connections.iter().any(used) {
                     over.push((id, Why::Unused));
                 }
             } else if held.order.pass.is_some() {
-                let used = uses.contains_key(&(door, terms.guard.admits(held.order.address)));
+                let Order { address, scope, .. } = &held.order;
+                let used = uses.contains_key(&(door, terms.guard.admits(*address, scope.prefix), scope.port));
                 if used && terms.extend && held.due.saturating_sub(now) <= pace.ahead() {
                     longer.push((id, held.order.clone()));
                 }
@@ -274,12 +289,23 @@ impl Gate {
     }
 }
 
-fn uses<'a>(doors: &'a HashMap<String, Guarded>, known: &Known) -> HashMap<(&'a str, Network), u32> {
-    let mut uses = HashMap::new();
+/// Connections by door, whom a lease lets in, and the one port that it is for.
+pub type Uses<'a> = HashMap<(&'a str, Network, Option<u16>), u32>;
+
+/// By door, whether leases are for IPv4, how many bits of the address count, and the one port that they are for.
+type Shapes = HashMap<String, HashSet<(bool, u8, Option<u16>)>>;
+
+fn uses<'a>(doors: &'a HashMap<String, Guarded>, shapes: &Shapes, known: &Known) -> Uses<'a> {
+    let mut uses = Uses::new();
     for one in known.connections.iter().filter(|one| one.up) {
-        for (name, door) in doors.iter().filter(|(_, door)| leads_to(door, one)) {
-            let count: &mut u32 = uses.entry((name.as_str(), door.guard.admits(one.origin))).or_default();
-            *count = count.saturating_add(1);
+        for (name, _) in doors.iter().filter(|(_, door)| leads_to(door, one)) {
+            for &(v4, prefix, port) in shapes.get(name).into_iter().flatten() {
+                if v4 == one.origin.is_ipv4() && port.is_none_or(|port| port == one.port) {
+                    let lease = (name.as_str(), Network::of(one.origin, prefix), port);
+                    let count = uses.entry(lease).or_default();
+                    *count = count.saturating_add(1);
+                }
+            }
         }
     }
     uses

@@ -27,6 +27,11 @@ impl Bits {
         self.bytes.get(..self.length.div_ceil(8)).unwrap_or_default()
     }
 
+    /// As `0` and `1`.
+    pub(super) fn text(&self) -> String {
+        (0..self.length).map(|at| if self.bit(at) { '1' } else { '0' }).collect()
+    }
+
     /// Adds the lowest bits of a number.
     pub(super) fn push(&mut self, number: u128, count: usize) {
         for place in (0..count).rev() {

@@ -7,8 +7,8 @@ use super::{Fields, Whom, hold};
 use crate::knock::usable;
 
 /// Bits of the time, and of the salt.
-const TIME: usize = 10;
-const SALT: usize = 6;
+pub(super) const TIME: usize = 10;
+pub(super) const SALT: usize = 6;
 /// Of both: what of the mark is sent.
 pub(super) const MARK: usize = TIME + SALT;
 /// Seconds for which the time stays the same.

@@ -9,7 +9,7 @@ impl Vector {
         self.text(field).split_whitespace().map(|number| number.parse().unwrap()).collect()
     }
 
-    fn template(&self) -> Template {
+    pub(super) fn template(&self) -> Template {
         let it = self.part("template");
         let has = |field| it.texts("fields").contains(&field);
         let whom = match (has("addr4"), has("net4"), has("addr6"), has("net6")) {

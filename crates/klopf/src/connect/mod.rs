@@ -5,4 +5,4 @@ mod race;
 mod reach;
 
 pub(crate) use pipe::{join, pipe};
-pub(crate) use reach::{Reach, Unreached};
+pub(crate) use reach::{Knocking, Reach, Unreached};

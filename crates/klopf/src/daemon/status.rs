@@ -201,8 +201,9 @@ fn leases(status: &Status) -> Vec<[String; 5]> {
         // Where the knock came from is told where it is not the same.
         let from = lease.origin.map(|origin| origin.to_string()).filter(|origin| *origin != lease.address);
         let from = from.map(|origin| format!(" (from {origin})")).unwrap_or_default();
+        let at = lease.port.map(|port| format!(" (port {port})")).unwrap_or_default();
         [
-            lease.door.clone(),
+            format!("{}{at}", lease.door),
             who,
             format!("{}{from}", lease.address),
             or_dash(lease.left_ms.map(span)),

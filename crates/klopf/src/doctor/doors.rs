@@ -34,7 +34,7 @@ pub(super) fn try_all(
     let before = findings.faults(ABOUT);
     let (mut good, mut untried) = (Vec::new(), Vec::new());
     for door in host.doors().iter().filter(|door| !door.guard.is_empty()) {
-        if door.on_open.is_some() || door.on_close.is_some() || door.start.is_some() {
+        if !door.on_open.is_empty() || !door.on_close.is_empty() || door.start.is_some() {
             untried.push(door.name.as_str());
             continue;
         }

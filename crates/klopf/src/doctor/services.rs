@@ -73,7 +73,7 @@ fn behind(host: &Host, door: &Door, range: &PortRange) -> Behind {
             Behind::Something(format!("{range} is listened on (door {name})"))
         }
         Some(address) => Behind::LocalOnly(*address),
-        None if door.start.is_some() || door.on_open.is_some() => {
+        None if door.start.is_some() || !door.on_open.is_empty() => {
             Behind::Something(format!("{range} is for what door {name} starts"))
         }
         None if range.first != range.last => {

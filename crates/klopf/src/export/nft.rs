@@ -89,8 +89,8 @@ fn comment(text: &mut String, door: &Door) {
     let guard: Vec<_> = door.guard.iter().map(ToString::to_string).collect();
     let _ = writeln!(text, "\t# Door {}: {} opens {}.", door.name, sequence.join(", "), guard.join(", "));
     let left_out = [
-        ("on-open", door.on_open.is_some()),
-        ("on-close", door.on_close.is_some()),
+        ("on-open", !door.on_open.is_empty()),
+        ("on-close", !door.on_close.is_empty()),
         ("extend-while-connected", door.extend_while_connected),
         ("close-on-disconnect", door.close_on_disconnect),
         ("forward", door.forward.is_some()),

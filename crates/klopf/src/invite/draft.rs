@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use klopf_config::native::{Config, Door, Key, KeyList, Way, line_of, moment_text};
 use klopf_files::{Files, KEYS_DIR, NoServerKey, SERVER_KEY, Unreadable, key_path, remedy, server_key};
-use klopf_spa::{Invitation, InvitedKey, Name, Psk, Public, Seed, ServerKey, SharedDoor};
+use klopf_spa::{EncodedDoor, Invitation, InvitedKey, Name, Psk, Public, Seed, ServerKey, SharedDoor};
 use zeroize::Zeroizing;
 
 use super::options::Options;
@@ -107,6 +107,7 @@ impl Draft {
             bound: key.once,
             mail: options.mail.clone(),
             shared_doors,
+            encoded_doors: doors.iter().filter_map(|door| encoded(&config, &key, door)).collect(),
         };
         if let Err(error) = Invitation::parse(&invitation.text()) {
             let why = format!("no client could read the invitation: {error}");
@@ -125,6 +126,12 @@ impl Draft {
 /// Whether there is a way for the key through the door.
 pub(super) fn has_way(config: &Config, key: &Key, door: &Door) -> bool {
     Way::BY_KEY.into_iter().any(|way| config.opens_by(way, key, door))
+}
+
+/// What a client must know to spell a knock in ports; none of a door that takes no such from the key.
+fn encoded(config: &Config, key: &Key, door: &Door) -> Option<EncodedDoor> {
+    let encoded = door.encoded.filter(|_| config.opens_by(Way::Encoded, key, door))?;
+    Some(EncodedDoor { door: Name::new(&door.name)?, template: encoded.template })
 }
 
 /// What a client must know to bring a token in shares; none of a door that takes it whole.

@@ -6,6 +6,7 @@ use std::net::IpAddr;
 use klopf_sys::interfaces;
 
 use crate::failure::{Failure, code};
+use crate::open::is_public;
 
 /// More addresses are not taken.
 const MOST: usize = 4;
@@ -55,23 +56,6 @@ fn is_full(name: &str) -> bool {
         && !name.starts_with('-')
         && !local
         && !is_address
-}
-
-fn is_public(address: &IpAddr) -> bool {
-    match address {
-        IpAddr::V4(v4) => {
-            let shared =
-                v4.octets().first() == Some(&100) && v4.octets().get(1).is_some_and(|second| second & 0xc0 == 64);
-            !(v4.is_private()
-                || v4.is_loopback()
-                || v4.is_link_local()
-                || v4.is_unspecified()
-                || v4.is_multicast()
-                || shared)
-        }
-        // Global unicast addresses (RFC 4291, section 2.4).
-        IpAddr::V6(v6) => v6.segments().first().is_some_and(|first| first & 0xe000 == 0x2000),
-    }
 }
 
 #[cfg(test)]

@@ -56,9 +56,17 @@ pub(super) fn lines(draft: &Draft, named: bool, answer: &Answer) -> Vec<String> 
             }
         });
     }
-    let others: Vec<&str> = draft.doors.iter().filter(|door| !by_packet(door)).map(|door| &*door.name).collect();
-    if !others.is_empty() {
-        lines.push(format!("No packet opens {}: only a token or a code does, in a text.", others.join(", ")));
+    let of = |encoded: bool| -> Vec<&str> {
+        let others = draft.doors.iter().filter(|door| !by_packet(door) && by_hits(draft, door) == encoded);
+        others.map(|door| &*door.name).collect()
+    };
+    let (by_text, by_ports) = (of(false), of(true));
+    if !by_text.is_empty() {
+        lines.push(format!("No packet opens {}: only a token or a code does, in a text.", by_text.join(", ")));
+    }
+    if !by_ports.is_empty() {
+        let doors = by_ports.join(", ");
+        lines.push(format!("No sealed packet opens {doors}, but hits on ports do: klopf knock-encoded."));
     }
     if draft.by_mail.is_some() && invitation.mail.is_none() {
         lines.push("The other side does not know where mails go: --mail tells it.".to_owned());
@@ -126,6 +134,11 @@ fn next(draft: &Draft) -> String {
     if let (Some(door), Some(host)) = (by_ssh, host) {
         return format!("  klopf ssh-config {} >> ~/.ssh/config   once, and then: ssh {host}", named(door));
     }
+    if let Some(door) =
+        draft.doors.iter().find(|door| by_hits(draft, door)).filter(|_| !draft.doors.iter().any(by_packet))
+    {
+        return format!("  klopf knock-encoded {}", named(door));
+    }
     match (draft.doors.iter().find(|door| by_packet(door)), &draft.by_mail, first) {
         (Some(door), ..) => format!("  klopf open {}", named(door)),
         (None, Some(door), _) => format!("  klopf open {name}/{door} --via mail"),
@@ -136,6 +149,10 @@ fn next(draft: &Draft) -> String {
 
 fn by_packet(door: &Door) -> bool {
     door.takes(Way::Packet)
+}
+
+fn by_hits(draft: &Draft, door: &Door) -> bool {
+    draft.invitation.encoded_doors.iter().any(|encoded| *encoded.door == *door.name)
 }
 
 /// `2026-11-24 08:00 UTC`.

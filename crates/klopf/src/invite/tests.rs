@@ -174,6 +174,27 @@ fn the_line_says_what_tokens_need() {
     assert!(!plain.bound && plain.mail.is_none() && plain.shared_doors.is_empty());
 }
 
+#[test]
+fn the_line_says_on_which_ports_a_knock_is_spelled() {
+    let encoded =
+        "guard = [\"tcp/23\"]\nkeys = [\"*\"]\nencoded = { ports = \"40000-40255\", fields = [\"addr\", \"for\"] }\n";
+    let host = Host::new("encoded", &format!("{DOORS}[door.old]\nvia = [\"encoded\"]\n{encoded}"));
+    let draft = host.draft("laptop --door ssh,old").unwrap();
+    let read = Invitation::parse(&draft.invitation.text()).unwrap();
+    let [old] = read.encoded_doors.as_slice() else { panic!("{:?}", read.encoded_doors) };
+    assert_eq!((&*old.door, old.template.span.first(), old.template.length()), ("old", 40_000, 18));
+    let told = tell::lines(&draft, true, &Answer::NoDaemon).join("\n");
+    assert!(
+        told.contains("No sealed packet opens old, but hits on ports do") && told.contains("klopf ssh-config laptop "),
+        "{told}"
+    );
+    let told = tell::lines(&host.draft("tablet --door old --reusable").unwrap(), true, &Answer::NoDaemon).join("\n");
+    assert!(told.contains("  klopf knock-encoded tablet\n"), "{told}");
+    // Who may not open it so is not told.
+    let host = Host::new("not-encoded", &format!("{DOORS}[door.old]\nvia = [\"packet\"]\n{encoded}"));
+    assert!(host.draft("laptop --door old").unwrap().invitation.encoded_doors.is_empty());
+}
+
 /// Doors that no packet opens, and one that opens by nothing that is here.
 const LETTERS: &str = "\
 [door.box]

@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use klopf_spa::{KeyId, Shape};
+use klopf_spa::{KeyId, Knock, Shape};
 
 use super::knocker::Packet;
 
@@ -17,9 +17,22 @@ const SIGNATURE: usize = 64;
 
 /// What is sent, layer by layer, and the bytes themselves. No key is in it.
 pub(crate) fn explain(packet: &Packet, key: KeyId, shape: Shape) -> String {
-    let mut out = Lines::default();
     let Packet { to, knock, bytes } = packet;
-    out.text(format_args!("To {} port {}, UDP, {} bytes:", to.ip(), to.port(), bytes.len()));
+    let head = format!("To {} port {}, UDP, {} bytes:\n", to.ip(), to.port(), bytes.len());
+    let mut dump = String::from("As it would be on the wire:\n");
+    for (line, part) in bytes.chunks(24).enumerate() {
+        let hex: String = part.iter().fold(String::new(), |mut text, byte| {
+            let _ = write!(text, " {byte:02x}");
+            text
+        });
+        let _ = writeln!(dump, "  {:>4} {hex}", line * 24);
+    }
+    format!("{head}{}{dump}", layers(bytes, Some(knock), key, shape))
+}
+
+/// The layers of a packet; the inner ones only if it is known what is in them.
+pub(crate) fn layers(bytes: &[u8], knock: Option<&Knock>, key: KeyId, shape: Shape) -> String {
+    let mut out = Lines::default();
     let Some(parts) = shape.undress(bytes) else { return out.0 };
     let before = parts.before.len();
     let end = before + parts.sealed.len();
@@ -29,9 +42,22 @@ pub(crate) fn explain(packet: &Packet, key: KeyId, shape: Shape) -> String {
     out.span(before, NONCE, "nonce, random");
     let middle = parts.sealed.len().saturating_sub(NONCE + TAG);
     out.span(before + NONCE, middle, "sealed for those who were invited (ChaCha20-Poly1305), in it:");
-    let length = BEFORE_DOOR + knock.door.len() + SIGNATURE + TAG;
     out.inner(1, 0, 8, format_args!("which key it is: {key}"));
     out.inner(1, 8, 32, "HPKE's encapsulated key, new for each packet");
+    match knock {
+        Some(knock) => inside(&mut out, knock, middle),
+        None => out.inner(1, 40, middle.saturating_sub(40), "sealed for the server (HPKE), and zeros"),
+    }
+    out.span(end - TAG.min(end), TAG, "tag of the outer seal");
+    if !parts.after.is_empty() {
+        out.span(end, parts.after.len(), "the end of what it looks like");
+    }
+    out.0
+}
+
+/// What the server alone can open.
+fn inside(out: &mut Lines, knock: &Knock, middle: usize) {
+    let length = BEFORE_DOOR + knock.door.len() + SIGNATURE + TAG;
     out.inner(1, 40, 2, format_args!("{length}, the length of what follows"));
     out.inner(1, MIDDLE, length, "sealed for the server (HPKE, by your key and the shared one), in it:");
     out.inner(2, 0, 1, "1, the version");
@@ -67,29 +93,12 @@ pub(crate) fn explain(packet: &Packet, key: KeyId, shape: Shape) -> String {
     out.inner(2, BEFORE_DOOR + knock.door.len(), SIGNATURE, "your signature (Ed25519) of all that");
     out.inner(2, length - TAG, TAG, "tag: nobody has changed a bit of it");
     out.inner(1, MIDDLE + length, middle.saturating_sub(MIDDLE + length), "zeros, so that the length says nothing");
-    out.span(end - TAG.min(end), TAG, "tag of the outer seal");
-    if !parts.after.is_empty() {
-        out.span(end, parts.after.len(), "the end of what it looks like");
-    }
-    out.text("As it would be on the wire:");
-    for (line, part) in bytes.chunks(24).enumerate() {
-        let hex: String = part.iter().fold(String::new(), |mut text, byte| {
-            let _ = write!(text, " {byte:02x}");
-            text
-        });
-        out.text(format_args!("  {:>4} {hex}", line * 24));
-    }
-    out.0
 }
 
 #[derive(Default)]
 struct Lines(String);
 
 impl Lines {
-    fn text(&mut self, text: impl std::fmt::Display) {
-        let _ = writeln!(self.0, "{text}");
-    }
-
     fn span(&mut self, first: usize, length: usize, what: impl std::fmt::Display) {
         self.inner(0, first, length, what);
     }

@@ -9,7 +9,7 @@ mod target;
 mod trouble;
 
 pub(crate) use allow::public_address;
-pub(crate) use explain::{date, explain};
+pub(crate) use explain::{date, explain, layers};
 pub(crate) use knocker::{Ask, Knocker, Sent, unix_ms};
-pub(crate) use target::{Target, resolve, towards};
+pub(crate) use target::{Target, is_public, resolve, towards};
 pub(crate) use trouble::probable_causes;

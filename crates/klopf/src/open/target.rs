@@ -50,6 +50,24 @@ fn one_of_each(all: impl Iterator<Item = SocketAddr>) -> Vec<SocketAddr> {
     chosen
 }
 
+/// Whether an address means the same everywhere.
+pub(crate) fn is_public(address: &IpAddr) -> bool {
+    match address {
+        IpAddr::V4(v4) => {
+            let shared =
+                v4.octets().first() == Some(&100) && v4.octets().get(1).is_some_and(|second| second & 0xc0 == 64);
+            !(v4.is_private()
+                || v4.is_loopback()
+                || v4.is_link_local()
+                || v4.is_unspecified()
+                || v4.is_multicast()
+                || shared)
+        }
+        // Global unicast addresses (RFC 4291, section 2.4).
+        IpAddr::V6(v6) => v6.segments().first().is_some_and(|first| first & 0xe000 == 0x2000),
+    }
+}
+
 /// A socket that would send there, and thereby the address that it would send from. Nothing is sent.
 pub(crate) fn towards(to: SocketAddr) -> io::Result<UdpSocket> {
     let any = crate::send::unspecified(to);

@@ -97,6 +97,14 @@ impl Asking {
         Ok(Some(self.typed.get_or_init(|| code).clone()))
     }
 
+    /// For how long and for whom, as it was typed; a code goes with packets alone.
+    pub(super) fn plain(&self) -> Result<(Option<Duration>, Option<Allow>), Failure> {
+        if self.code.is_some() {
+            return Err(Failure::new(code::USAGE, "no encoded sequence has room for a code; leave out --code"));
+        }
+        Ok((self.time, self.allow))
+    }
+
     /// The same for a text, which no packet carries.
     pub(super) fn claiming(&self, families: Families) -> Claiming {
         Claiming { time: self.time, allow: self.allow, families }
@@ -186,10 +194,10 @@ impl Families {
 
 /// For a port to answer.
 #[derive(Args, Debug)]
-pub(super) struct Waiting {
+pub(crate) struct Waiting {
     /// Return when this port answers, as tcp/22
     #[arg(long, value_name = "tcp/PORT", value_parser = tcp_port)]
-    pub(super) wait: Option<u16>,
+    pub(crate) wait: Option<u16>,
     /// How long to try; 30s if not given, and 5m by mail
     #[arg(long, value_name = "TIME", value_parser = duration)]
     pub(super) timeout: Option<Duration>,
@@ -197,7 +205,7 @@ pub(super) struct Waiting {
 
 impl Waiting {
     /// How long to try after packets.
-    pub(super) fn patience(&self) -> Duration {
+    pub(crate) fn patience(&self) -> Duration {
         self.timeout.unwrap_or(Duration::from_secs(30))
     }
 }

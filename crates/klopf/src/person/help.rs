@@ -62,6 +62,9 @@ Examples:
       folder says: [smtp] with server = \"smtps://USER@HOST\", from, and
       password-file or keyring = true. Without it a mailto: link is printed.
 
+  klopf open home --via encoded --wait tcp/22
+      By hits on ports; klopf knock-encoded has more to say of them.
+
   klopf open --code \"abandon ability ...\" --allow 203.0.113.7 --via mail
       By a code of paper (klopf codes), also where there is no profile, with
       --to MAIL; without --via mail the line to send is printed.

@@ -120,6 +120,7 @@ fn profile(invitation: &Invitation, name: &Name, seed: Seed, store: &Store) -> R
         bound: invitation.bound,
         mail: invitation.mail.clone(),
         books: invitation.shared_doors.iter().map(books).collect(),
+        encoded: invitation.encoded_doors.clone(),
         device,
         server: invitation.server,
         keys: Keys::Here(seed, invitation.psk.clone()),
@@ -147,6 +148,9 @@ fn tell(name: &Name, profile: &Profile, path: &str) {
     say(format_args!("  doors:  {}", doors.join(", ")));
     say(format_args!("To open:                   klopf open {name}"));
     say(format_args!("To have ssh do it by itself: klopf ssh-config {name} >> ~/.ssh/config"));
+    for encoded in &profile.encoded {
+        say(format_args!("To open it by hits on ports: klopf knock-encoded {name}/{}", encoded.door));
+    }
 }
 
 fn name(text: &str) -> Result<Name, &'static str> {

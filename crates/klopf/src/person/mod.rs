@@ -18,8 +18,8 @@ use std::process::ExitCode;
 
 use clap::Subcommand;
 
-use self::asking::{Asking, Waiting};
-pub(crate) use self::asking::{Families, What, known_door, name};
+use self::asking::Asking;
+pub(crate) use self::asking::{Families, Waiting, What, known_door, name};
 use crate::failure::Failure;
 
 #[cfg(target_os = "linux")]

@@ -10,6 +10,7 @@ use crate::connect::{Reach, Unreached};
 use crate::failure::{Failure, code};
 use crate::open::{Knocker, Sent, Target, explain, probable_causes, resolve};
 use crate::profile::{CoreFiles, Folders, Store};
+use crate::sequence::{self, Request};
 use crate::token::{Awaited, Mailing, Via, open_by_code, open_by_mail};
 use crate::{complain, say};
 
@@ -34,6 +35,10 @@ pub(crate) struct Options {
 pub(super) fn run(options: &Options) -> Result<ExitCode, Failure> {
     let _core_files = CoreFiles::none();
     let (what, mailing) = (options.what.clone().unwrap_or_default(), &options.mailing);
+    if mailing.via == Via::Encoded {
+        let asked = options.asking.plain()?;
+        return sequence::open(&Request::plain(what, asked, &options.waiting, options.families, options.dry_run));
+    }
     let words = options.asking.words()?;
     if words.is_some() || mailing.via == Via::Mail {
         if options.dry_run {

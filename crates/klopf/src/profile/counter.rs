@@ -5,12 +5,15 @@ use std::path::{Path, PathBuf};
 use std::{fmt, io};
 
 use klopf_spa::KeyId;
+use klopf_spa::encoded::Mark;
 
 use super::files;
 use crate::failure::{Failure, code};
 
 /// By how many milliseconds numbers may be above the time, for knocks that follow each other faster.
 const FAR_AHEAD: u64 = 3_600_000;
+/// The same in marks of encoded sequences.
+const MARKS_AHEAD: u64 = Mark::at(FAR_AHEAD / 1000).0;
 
 /// The counter of a key on this device. Several programs may use it at once.
 #[derive(Clone, Debug)]
@@ -18,6 +21,8 @@ pub(crate) struct Counter {
     path: PathBuf,
     /// Whether a clock can stand in for what was not written down.
     clock: bool,
+    /// By how much numbers may be above the time.
+    far_ahead: u64,
 }
 
 /// Numbers that nobody else has.
@@ -31,12 +36,17 @@ pub(crate) struct Taken {
 
 impl Counter {
     pub(crate) fn new(state: &Path, key: KeyId, clock: bool) -> Self {
-        Self { path: state.join("counters").join(key.to_string()), clock }
+        Self { path: state.join("counters").join(key.to_string()), clock, far_ahead: FAR_AHEAD }
     }
 
     /// That of tokens, which the server counts apart from packets.
     pub(crate) fn of_tokens(state: &Path, key: KeyId) -> Self {
-        Self { path: state.join("counters").join(format!("{key}-tokens")), clock: true }
+        Self { path: state.join("counters").join(format!("{key}-tokens")), clock: true, far_ahead: FAR_AHEAD }
+    }
+
+    /// That of encoded sequences, whose numbers are their marks, apart from both.
+    pub(crate) fn of_sequences(state: &Path, key: KeyId) -> Self {
+        Self { path: state.join("counters").join(format!("{key}-encoded")), clock: true, far_ahead: MARKS_AHEAD }
     }
 
     /// Takes so many numbers. They are above all that were taken before, and on the disk.
@@ -44,15 +54,40 @@ impl Counter {
     /// # Errors
     /// If they cannot be written down, and no clock makes sure that they are new.
     pub(crate) fn take(&self, many: u64, unix_ms: u64) -> Result<Taken, Failure> {
-        let error = match self.locked(many, unix_ms) {
-            Ok(first) => return Ok(Taken { first, warning: None }),
+        let last = |first: u64| first.checked_add(many.max(1) - 1);
+        let error = match self.locked(unix_ms, |first| Some((first, last(first)?))) {
+            Ok(Some(first)) => return Ok(Taken { first, warning: None }),
+            Ok(None) => Trouble::Broken,
             Err(error) => error,
         };
+        self.untaken(&error).map(|warning| Taken { first: unix_ms, warning: Some(warning) })
+    }
+
+    /// Takes the mark of what is made. `make` gets the first that may be taken, and gives the one that it took, which is on the disk
+    /// when this returns; none if it made nothing.
+    ///
+    /// # Errors
+    /// As [`Counter::take`].
+    pub(crate) fn mark<T>(
+        &self,
+        unix_seconds: u64,
+        mut make: impl FnMut(Mark) -> Option<(T, Mark)>,
+    ) -> Result<Option<(T, Option<String>)>, Failure> {
+        let now = Mark::at(unix_seconds);
+        match self.locked(now.0, |first| make(Mark(first)).map(|(made, mark)| (made, mark.0))) {
+            Ok(made) => Ok(made.map(|made| (made, None))),
+            Err(error) => {
+                let warning = self.untaken(&error)?;
+                Ok(make(now).map(|(made, _)| (made, Some(warning))))
+            }
+        }
+    }
+
+    /// Why a number is not on the disk, where that does no harm.
+    fn untaken(&self, error: &Trouble) -> Result<String, Failure> {
         let shown = self.path.display();
         if self.clock {
-            let warning =
-                format!("cannot keep the number of this knock in {shown}: {error}; the time stands in for it");
-            return Ok(Taken { first: unix_ms, warning: Some(warning) });
+            return Ok(format!("cannot keep the number of this knock in {shown}: {error}; the time stands in for it"));
         }
         Err(match error {
             Trouble::System(error) => Failure::new(
@@ -81,7 +116,9 @@ impl Counter {
         !matches!(self.last(), Ok(None))
     }
 
-    fn locked(&self, many: u64, unix_ms: u64) -> Result<u64, Trouble> {
+    /// Writes down the last number that is used, before anybody else takes one. `make` gets the first that is free, and gives what was
+    /// made of it and that last one.
+    fn locked<T>(&self, now: u64, make: impl FnOnce(u64) -> Option<(T, u64)>) -> Result<Option<T>, Trouble> {
         files::make_folder(self.path.parent().unwrap_or_else(|| Path::new(".")))?;
         let _lock = self.lock()?;
         let last = match self.last() {
@@ -89,20 +126,19 @@ impl Counter {
             Err(Trouble::Broken) if self.clock => None,
             last => last?,
         };
-        let first = self.after(last, unix_ms).ok_or(Trouble::Broken)?;
-        let last = first.checked_add(many.max(1) - 1).ok_or(Trouble::Broken)?;
+        let Some((made, last)) = make(self.after(last, now).ok_or(Trouble::Broken)?) else { return Ok(None) };
         files::replace(&self.path, format!("{last}\n").as_bytes())?;
-        Ok(first)
+        Ok(Some(made))
     }
 
-    fn after(&self, last: Option<u64>, unix_ms: u64) -> Option<u64> {
+    fn after(&self, last: Option<u64>, now: u64) -> Option<u64> {
         let next = last.unwrap_or(0).checked_add(1)?;
         if !self.clock {
             return Some(next);
         }
         // The clock was far ahead once. No server took those knocks, nor does it take numbers so far above the time.
-        let far_ahead = next > unix_ms.saturating_add(FAR_AHEAD);
-        Some(if far_ahead { unix_ms } else { next.max(unix_ms) })
+        let far_ahead = next > now.saturating_add(self.far_ahead);
+        Some(if far_ahead { now } else { next.max(now) })
     }
 
     fn last(&self) -> Result<Option<u64>, Trouble> {
@@ -180,6 +216,25 @@ mod tests {
         let counter = counter(&scratch, true);
         let got = [10_000_000_000, 5000, 5000].map(|now| first(&counter, 1, now));
         assert_eq!(got, [10_000_000_000, 5000, 5001]);
+    }
+
+    #[test]
+    fn marks_rise_from_that_of_the_time_and_the_one_that_was_taken_is_written_down() {
+        let scratch = Scratch::new();
+        let counter = Counter::of_sequences(&scratch.path("state"), KeyId([7; 8]));
+        let mark = |now, more: u64| {
+            let (made, warning) = counter.mark(now, |from| Some((from, Mark(from.0 + more)))).unwrap().unwrap();
+            assert_eq!(warning, None);
+            made.0
+        };
+        let got = [mark(8000, 5), mark(8000, 0), mark(8008, 0), mark(7000, 0), mark(8_000_000, 0), mark(8000, 0)];
+        assert_eq!(got, [64_000, 64_006, 64_064, 64_065, 64_000_000, 64_000]);
+        assert_eq!(counter.mark(8000, |_| None::<((), Mark)>), Ok(None));
+        assert_eq!(mark(8000, 0), 64_001, "what was not made has no number");
+        fs::remove_dir_all(scratch.path("state")).unwrap();
+        fs::write(scratch.path("state"), b"").unwrap();
+        let (made, warning) = counter.mark(8000, |from| Some((from.0, from))).unwrap().unwrap();
+        assert!(made == 64_000 && warning.is_some());
     }
 
     #[test]

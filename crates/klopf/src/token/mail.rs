@@ -37,6 +37,8 @@ pub(crate) enum Via {
     Packet,
     /// A mail that the server reads
     Mail,
+    /// Hits on ports that spell it, as klopf knock-encoded does
+    Encoded,
 }
 
 /// How a mail is sent.

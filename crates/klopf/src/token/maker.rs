@@ -34,14 +34,7 @@ impl Maker {
             return Err(Failure::new(code::USAGE, why));
         }
         let secrets = Secrets::of(kept)?;
-        let own = if profile.bound { Own::bound(&secrets.psk, profile.device) } else { Own::psk(&secrets.psk) };
-        let has_knocked = Counter::new(&folders.state, secrets.id(), profile.clock).has_begun();
-        if profile.bound && !has_knocked {
-            complain(format_args!(
-                "This device has sent no packet yet, and before one the server opens nothing of this: klopf open {}",
-                kept.name
-            ));
-        }
+        let own = own(folders, kept, &secrets);
         let counter = Counter::of_tokens(&folders.state, secrets.id());
         Ok(Self { profile: profile.clone(), door, id: secrets.id(), own, counter })
     }
@@ -83,6 +76,21 @@ impl Maker {
     pub(crate) fn code(&self, place: CodePlace) -> Result<[u8; 11], Failure> {
         make_code(&self.profile.server, self.id, &self.own, &self.door, place).ok_or_else(unmade)
     }
+}
+
+/// What seals a profile's texts and sequences. Says so where the server does not know the device yet.
+pub(crate) fn own(folders: &Folders, kept: &Kept, secrets: &Secrets) -> Own {
+    let profile = &kept.profile;
+    if !profile.bound {
+        return Own::psk(&secrets.psk);
+    }
+    if !Counter::new(&folders.state, secrets.id(), profile.clock).has_begun() {
+        complain(format_args!(
+            "This device has sent no packet yet, and before one the server opens nothing of this: klopf open {}",
+            kept.name
+        ));
+    }
+    Own::bound(&secrets.psk, profile.device)
 }
 
 /// What was made with random bytes, if there were some.

@@ -19,6 +19,7 @@ use clap::Subcommand;
 
 pub(crate) use self::asking::Claiming;
 pub(crate) use self::mail::{Awaited, Mailing, Via, code as open_by_code, open as open_by_mail};
+pub(crate) use self::maker::own;
 use crate::failure::Failure;
 use crate::profile::CoreFiles;
 

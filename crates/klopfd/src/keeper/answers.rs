@@ -360,7 +360,7 @@ impl<F: Face> Keeper<'_, F> {
             counters: self.memory.counters.clone(),
             troubles: self.memory.troubles.iter().cloned().chain(self.face.problem().map(str::to_owned)).collect(),
             keys: self.key_status(),
-            sources: self.source_status(),
+            sources: self.source_status().into_iter().chain(self.log_status()).collect(),
         }
     }
 
@@ -378,13 +378,14 @@ impl<F: Face> Keeper<'_, F> {
         let uses = self.gate.uses();
         let one = |lease: Lease| {
             let known = uses.as_ref().filter(|_| lease.pass.is_some());
-            let connections =
-                known.map(|uses| uses.get(&(lease.door.as_str(), lease.address)).copied().unwrap_or_default());
+            let connections = known
+                .map(|uses| uses.get(&(lease.door.as_str(), lease.address, lease.port)).copied().unwrap_or_default());
             let (who, origin, by) =
                 lease.pass.map_or((None, None, By::Sequence), |pass| (pass.who, pass.origin, pass.by));
             LeaseStatus {
                 door: lease.door,
                 address: lease.address.to_string(),
+                port: lease.port,
                 who,
                 origin,
                 by: match by {

@@ -190,6 +190,10 @@ fn program() -> Result<PathBuf, String> {
 impl<F: Face> Keeper<'_, F> {
     /// Has a courier at work if the plan needs one.
     pub(super) fn engage_courier(&mut self) {
+        // It would mark mails as read.
+        if self.dry_run.is_some() {
+            return;
+        }
         self.courier.engage(&self.plan.brief, clock::monotonic_ms());
     }
 

@@ -1,7 +1,7 @@
 //! What the watch says, each message checked against the keeper's own doors.
 
 use klopf_engine::DoorId;
-use klopf_sys::{Background, clock};
+use klopf_sys::Background;
 
 use super::answers::is_somebodys;
 use super::watching::Told;
@@ -85,9 +85,11 @@ impl<F: Face> Keeper<'_, F> {
                 let replan = ordered.as_ref().is_some_and(|ordered| ordered.replan);
                 // What can wait is done after the door is open, such as writing to a log.
                 if let Some(order) = ordered.and_then(|ordered| ordered.order) {
-                    self.gate.grant(clock::boot_ms(), order);
+                    self.open(order, None);
                 }
-                self.face.tell(&Event::Granted { door: &door, address });
+                if self.dry_run.is_none() {
+                    self.face.tell(&Event::Granted { door: &door, address });
+                }
                 self.tell_gate();
                 if replan {
                     self.apply_anew();
@@ -99,6 +101,9 @@ impl<F: Face> Keeper<'_, F> {
             Up::SealedRefused(refusal) => self.refuse_sealed(&refusal),
             Up::Silenced(count) => self.face.tell(&Event::Silenced(count)),
             Up::Strange => self.services_stale = true,
+            Up::Place(id, place, last) => self.take_place(id, place, last),
+            Up::Cursor(id, piece, last) => self.take_cursor(id, &piece, last),
+            Up::LogCounts(id, counts) => self.take_log_counts(id, counts),
             Up::Pong(number) => self.watching.answered(number),
             Up::Packet(knock) => self.face.tell(&Event::Packet(knock)),
             Up::Count(which, value) => {
@@ -106,8 +111,8 @@ impl<F: Face> Keeper<'_, F> {
                 let Some(&name) = names.get(usize::from(which)) else { return false };
                 self.counts.push((name, value));
                 if self.counts.len() >= names.len() {
-                    let sockets = [&self.packets.headers, &self.packets.whole];
-                    let lost = sockets.map(|socket| u64::from(socket.lost().unwrap_or(0))).iter().sum();
+                    let sockets = self.packets.iter().flat_map(|sockets| [&sockets.headers, &sockets.whole]);
+                    let lost = sockets.map(|socket| u64::from(socket.lost().unwrap_or(0))).sum();
                     self.counts.push(("lost-since-last-asked", lost));
                     self.memory.counted(&self.counts);
                     if !std::mem::take(&mut self.counts_wanted) {

@@ -5,7 +5,7 @@ use std::net::IpAddr;
 
 use klopf_engine::{Door, DoorId};
 use klopf_gate::firewall::{Guard, Ports, TCP};
-use klopf_gate::{By, Guarded, Order, Pass};
+use klopf_gate::{By, Guarded, Order, Pass, Scope};
 use klopf_sys::clock;
 use klopf_wire::{FlagMask, Port, Proto};
 
@@ -46,6 +46,7 @@ impl Rehearsal {
             strict: true,
             second_factor: false,
             ways: klopf_engine::Ways::default(),
+            may_ask: klopf_engine::MayAsk::default(),
         };
         plan.doors.push((NAME.to_owned(), door));
         plan.interfaces.iter_mut().for_each(|interfaces| interfaces.push(self.interface.clone()));
@@ -60,8 +61,9 @@ impl Rehearsal {
         (door == ID).then(|| Order {
             door: NAME.to_owned(),
             address,
-            open: None,
-            close: None,
+            scope: Scope::default(),
+            open: Vec::new(),
+            close: Vec::new(),
             hold: HOLD,
             from_end: false,
             renews: true,

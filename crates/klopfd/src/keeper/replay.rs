@@ -79,6 +79,14 @@ impl Replay {
         }
     }
 
+    /// Only reads a file, if it is there, once. What is accepted after that is known to this process alone.
+    pub(super) fn look(&mut self, path: &Path) {
+        if !std::mem::replace(&mut self.knows_before, true) {
+            // What cannot be read is as if it was not there: it opens nothing in either case.
+            let _ = File::open(path).and_then(|file| self.take_in(file));
+        }
+    }
+
     /// Reads or makes a file, and adds what was accepted meanwhile; what is wrong with it, which keeps nobody out.
     pub(super) fn open(&mut self, path: &Path) -> Option<String> {
         match self.read(path) {

@@ -30,6 +30,12 @@ pub(super) struct Granted {
 impl<F: Face> Keeper<'_, F> {
     /// Reads what was accepted before, as soon as there are sealed knocks.
     pub(super) fn remember_packets(&mut self) {
+        if self.plan.packets.is_some()
+            && let Some(state_dir) = &self.dry_run
+        {
+            self.replay.look(&state_dir.join("replay"));
+            return;
+        }
         if self.plan.packets.is_none() || !self.replay.forgets() || self.state_dir.as_os_str().is_empty() {
             return;
         }
@@ -53,7 +59,8 @@ impl<F: Face> Keeper<'_, F> {
         let door = self.plan.doors.iter().find(|(_, door)| door.id == id).cloned();
         // One that is not there was there when the watch wrote, before a reload.
         let (Some(Person { name, key, .. }), Some((door, terms))) = (person, door) else { return true };
-        if !key.doors.contains(&id) || terms.ways.take(&sealed.source, sealed.form).is_err() {
+        let asked_rightly = terms.may_ask.grants(address, &sealed.asks).is_ok();
+        if !asked_rightly || !key.doors.contains(&id) || terms.ways.take(&sealed.source, sealed.form).is_err() {
             return false;
         }
         // A watch that was taken over has no more than the key has, but for its second factor.
@@ -61,8 +68,8 @@ impl<F: Face> Keeper<'_, F> {
         let mark = self.replay.marks().get(key.id).cloned().unwrap_or_default();
         let now = Millis(clock::boot_ms());
         let begins = self.uses.begins(key.id, id, now);
-        let permitted = key.permits(sealed.form, address, sealed.device, &mark, begins, wall);
-        let sealed = Sealed { hold: key.bounded(sealed.hold, wall), ..sealed };
+        let permitted = key.permits(sealed.form, (address, &sealed.asks), sealed.device, &mark, begins, wall);
+        let sealed = Sealed { hold: key.bounded(sealed.hold, terms.may_ask.hold, wall), ..sealed };
         let refused = |why| SealedRefusal {
             key: Some(sealed.key),
             door: Some(id),
@@ -104,10 +111,12 @@ impl<F: Face> Keeper<'_, F> {
         }
         for Granted { id, door, key, address, sealed, offer } in std::mem::take(&mut self.accepted) {
             if let Some(order) = self.face.sealed_order(id, address, &key, &sealed) {
-                self.gate.grant(clock::boot_ms(), order);
+                self.open(order, Some(&key));
             }
-            let via = self.via(&sealed.source);
-            self.face.tell(&Event::SealedGranted { door: &door, key: &key, address, via: &via });
+            if self.dry_run.is_none() {
+                let via = self.via(&sealed.source);
+                self.face.tell(&Event::SealedGranted { door: &door, key: &key, address, via: &via });
+            }
             offer.into_iter().for_each(|offer| self.watching.judged(offer, Verdict::Taken));
         }
         self.tell_gate();
@@ -115,6 +124,9 @@ impl<F: Face> Keeper<'_, F> {
 
     /// A disk that takes nothing must not lock anybody out.
     fn cannot_note(&mut self, error: &std::io::Error) {
+        if self.dry_run.is_some() {
+            return;
+        }
         let why = super::reason(error);
         self.trouble(&format!("cannot write down which sealed knocks were accepted: {why}"));
     }
@@ -161,6 +173,9 @@ impl<F: Face> Keeper<'_, F> {
     }
 
     pub(super) fn source_name(&self, id: SourceId) -> String {
+        if let Some(log) = self.plan.logs.iter().find(|log| log.id == id) {
+            return format!("log {}", log.name);
+        }
         let source = self.plan.brief.sources.iter().find(|source| source.id == id.0);
         source.map_or_else(
             || "a source that is gone".to_owned(),

@@ -1,7 +1,7 @@
 //! The keeper's end of the watch: starting it, again if it dies, and speaking with it.
 
 use std::collections::VecDeque;
-use std::os::fd::{AsFd, BorrowedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use klopf_brief::{Verdict, What};
 use klopf_engine::{Budget, Marks, Millis, SourceId};
@@ -30,12 +30,18 @@ const LINES: (u32, u32) = (2048, 64);
 /// The same for grants.
 const GRANTS: (u32, u32) = (4096, 512);
 
+/// The same for how far reading has got in logs: a few of each log every other second.
+const REPORTS: (u32, u32) = (1024, 256);
+
 /// What was heard.
 pub(super) enum Told {
     Nothing,
     Message(Up),
     Nonsense,
 }
+
+/// A message, and the descriptor that goes with it.
+type Letter = (Zeroizing<[u8; DOWN_SIZE]>, Option<OwnedFd>);
 
 /// The watch as the keeper sees it.
 pub(super) struct Watching {
@@ -46,7 +52,7 @@ pub(super) struct Watching {
     pid: Option<u32>,
     /// The pair, until its other end was closed.
     pair: Option<Pair>,
-    unsent: VecDeque<Zeroizing<[u8; DOWN_SIZE]>>,
+    unsent: VecDeque<Letter>,
     /// It does not know yet what was accepted before.
     fresh: bool,
     started: u64,
@@ -57,6 +63,7 @@ pub(super) struct Watching {
     stopping: bool,
     lines: Budget,
     grants: Budget,
+    reports: Budget,
     counts_asked: usize,
     counts_asked_at: u64,
     /// Nothing it says is believed any more.
@@ -83,6 +90,7 @@ impl Watching {
             stopping: false,
             lines: Budget::new(LINES.0, LINES.1),
             grants: Budget::new(GRANTS.0, GRANTS.1),
+            reports: Budget::new(REPORTS.0, REPORTS.1),
             counts_asked: 0,
             counts_asked_at: 0,
             distrusted: false,
@@ -90,7 +98,7 @@ impl Watching {
         }
     }
 
-    pub(super) fn start(&mut self, packets: &Sockets, letters: &Pair, now: u64) -> std::io::Result<()> {
+    pub(super) fn start(&mut self, packets: Option<&Sockets>, letters: &Pair, now: u64) -> std::io::Result<()> {
         (self.started, self.start_at, self.distrusted) = (now, None, false);
         (self.pinged, self.fresh) = (None, true);
         // Nobody was there to hear what was asked meanwhile.
@@ -218,6 +226,7 @@ impl Watching {
                 asked
             }
             Up::Grant { .. } | Up::Sealed { .. } | Up::Burnt { .. } => self.grants.take(now),
+            Up::Place(..) | Up::Cursor(..) | Up::LogCounts(..) => self.reports.take(now),
             Up::Ready { .. }
             | Up::Stage { .. }
             | Up::TimedOut { .. }
@@ -268,16 +277,20 @@ impl Watching {
     /// Tells it where to look, and for what if that has changed. What was told before and not taken in yet is told
     /// anew.
     pub(super) fn tell(&mut self, sight: Vec<Down>, doors_changed: bool, plan: &Plan, marks: &Marks, earliest: u64) {
-        let doors_too = doors_changed || !self.unsent.is_empty();
-        self.fresh |= !self.unsent.is_empty();
-        self.unsent.clear();
+        let untold = self.unsent.iter().any(|(_, fd)| fd.is_none());
+        let doors_too = doors_changed || untold;
+        self.fresh |= untold;
+        // What was handed over is not told of a second time.
+        self.unsent.retain(|(_, fd)| fd.is_some());
         self.post([Down::Begin]);
         self.post(sight);
         if doors_too {
             for (name, door) in &plan.doors {
                 let sequences = door.sequences.iter().map(|ports| Down::Sequence(ports.clone()));
                 let called = Name::new(name).filter(|_| plan.packets.is_some()).map(Down::Called);
-                let ways = called.is_some().then(|| Down::Ways(door.ways.clone()));
+                let ways =
+                    called.iter().flat_map(|_| Down::may_ask(&door.may_ask)).chain([Down::Ways(door.ways.clone())]);
+                let ways: Vec<Down> = ways.filter(|_| called.is_some()).collect();
                 let encoded = plan.packets.iter().flat_map(|packets| &packets.encoded);
                 let spelled = encoded.filter(|(id, _)| *id == door.id).map(|(_, spelling)| Down::Spelling(*spelling));
                 self.post(
@@ -289,6 +302,7 @@ impl Watching {
                 let book = matches!(source.what, What::Guestbook(_));
                 Some(Down::Source(SourceId(source.id), book, Name::new(&source.name)?))
             }));
+            self.post(plan.logs.iter().flat_map(|log| Down::log(log.id, &log.lines)));
             // Before the keys are in force: nothing may be accepted twice for a moment.
             if std::mem::take(&mut self.fresh) {
                 self.post(marks.iter().flat_map(|(id, mark)| Down::marks(id, mark)));
@@ -310,14 +324,24 @@ impl Watching {
     }
 
     fn post(&mut self, messages: impl IntoIterator<Item = Down>) {
-        self.unsent.extend(messages.into_iter().map(|message| message.encode()));
+        self.unsent.extend(messages.into_iter().map(|message| (message.encode(), None)));
+        self.send();
+    }
+
+    /// Hands a descriptor over, with what it is.
+    pub(super) fn hand(&mut self, message: &Down, fd: OwnedFd) {
+        self.unsent.push_back((message.encode(), Some(fd)));
         self.send();
     }
 
     fn send(&mut self) {
         let Some(pair) = &self.pair else { return self.unsent.clear() };
-        while let Some(message) = self.unsent.front() {
-            if !pair.send(&**message) {
+        while let Some((message, fd)) = self.unsent.front() {
+            let sent = match fd {
+                None => pair.send(&**message),
+                Some(fd) => pair.send_with(&**message, fd.as_fd()),
+            };
+            if !sent {
                 return;
             }
             self.unsent.pop_front();

@@ -8,7 +8,7 @@ use std::path::PathBuf;
 
 use klopf_config::knockd::{Door as Configured, Sequence, Target};
 use klopf_engine::{Door, DoorId};
-use klopf_gate::{Command, Order};
+use klopf_gate::{Action, Command, Order, Scope};
 
 use super::log::{Line, address_text};
 use super::one_time::{OneTime, Used};
@@ -140,6 +140,7 @@ fn recognised_by(door: &Configured, list: Option<&mut OneTime>) -> Door {
         strict: false,
         second_factor: false,
         ways: klopf_engine::Ways::default(),
+        may_ask: klopf_engine::MayAsk::default(),
     }
 }
 
@@ -158,12 +159,13 @@ fn order(door: &Configured, address: IpAddr) -> Result<Option<Order>, &'static s
     let stop = stop
         .as_ref()
         .map(|stop| fill(stop).ok_or("error: parsed stop command has been truncated! --> won't execute start command"));
-    let shell = |line| Command::Shell(OsString::from_vec(line));
+    let shell = |line| Action::at_once(Command::Shell(OsString::from_vec(line)));
     Ok(Some(Order {
         door: door.name.clone(),
         address,
-        open: Some(shell(start)),
-        close: stop.transpose()?.map(shell),
+        scope: Scope::default(),
+        open: vec![shell(start)],
+        close: stop.transpose()?.map(shell).into_iter().collect(),
         hold: door.cmd_timeout_s.saturating_mul(1000),
         from_end: true,
         renews: false,
@@ -202,7 +204,8 @@ mod tests {
 
     fn commands(text: &str, address: &str) -> Option<(String, Option<String>)> {
         let order = orders(&format!("[d]\nsequence = 1,2,3\n{text}"), address).unwrap()?;
-        Some((order.open.unwrap().text(), order.close.map(|close| close.text())))
+        let text = |actions: Vec<Action>| actions.into_iter().next().map(|action| action.run.text());
+        Some((text(order.open).unwrap(), text(order.close)))
     }
 
     #[test]

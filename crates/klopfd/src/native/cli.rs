@@ -72,6 +72,10 @@ struct Cli {
     /// Only check the configuration: exit code 78 and all faults if it is wrong
     #[arg(long)]
     check: bool,
+    /// Watch as always, and only say what would be done: no port is guarded, no command is run, no mail is fetched, and
+    /// nothing is written down. Goes well beside a klopfd that runs
+    #[arg(long, conflicts_with = "check")]
+    dry_run: bool,
     /// Write the man pages of the daemons to a directory
     #[arg(long, value_name = "DIR", hide = true)]
     man: Option<PathBuf>,
@@ -79,9 +83,17 @@ struct Cli {
 
 /// What the command line asks for.
 pub(super) enum Wish {
-    Run { config: PathBuf },
-    Check { config: PathBuf },
-    Man { directory: PathBuf },
+    /// In earnest, or as a dry run.
+    Run {
+        config: PathBuf,
+        dry_run: bool,
+    },
+    Check {
+        config: PathBuf,
+    },
+    Man {
+        directory: PathBuf,
+    },
 }
 
 /// Reads the command line; help and errors are written here.
@@ -97,7 +109,7 @@ pub(super) fn parse() -> Result<Wish, ExitCode> {
     Ok(match cli {
         Cli { man: Some(directory), .. } => Wish::Man { directory },
         Cli { check: true, config, .. } => Wish::Check { config },
-        Cli { config, .. } => Wish::Run { config },
+        Cli { config, dry_run, .. } => Wish::Run { config, dry_run },
     })
 }
 
@@ -136,7 +148,7 @@ fn man_page() -> io::Result<String> {
     let cli = Cli::command();
     let about = cli.get_long_about().map(ToString::to_string).unwrap_or_default();
     let name = "let those in who knock right";
-    let mut page = man::page("klopfd", "8", name, "klopfd [-c FILE] [--check]");
+    let mut page = man::page("klopfd", "8", name, "klopfd [-c FILE] [--check | --dry-run]");
     page.control("SH", ["DESCRIPTION"]);
     for text in about.split("\n\n").skip(1).chain([GUARDS, LETTERS]) {
         man::paragraph(&mut page, [roman(text)]);

@@ -1,20 +1,20 @@
 //! Native doors in the terms of engine and gate.
 
 use std::collections::HashMap;
-use std::ffi::OsString;
 use std::net::IpAddr;
 use std::time::Duration;
 
 use klopf_config::native::{self as config, Config, Door as Native, PortRange};
 use klopf_control::DoorStatus;
-use klopf_engine::{Door, DoorId, Form, Sealed, Source, Ways};
+use klopf_engine::{Asks, Door, DoorId, Form, MayAsk, Sealed, Source, Ways};
 use klopf_gate::firewall::{Guard, Hold, Network, Ports, TCP, UDP};
-use klopf_gate::{By, Command, Guarded, Order, Pass};
+use klopf_gate::{By, Command, Guarded, Order, Pass, Scope};
 use klopf_spa::ServerKey;
 use klopf_wire::{FlagMask, Port, PortSet, Proto};
 
 use super::letters::{Letters, SourceIds};
 use super::packets;
+use super::placeholders::Values;
 use crate::face::Described;
 use crate::plan::{Ids, Plan};
 use crate::unit::{self, Wish};
@@ -52,6 +52,7 @@ impl Doors {
             ("seccomp", old.seccomp_optional != new.seccomp_optional),
             ("runtime-dir", old.runtime_dir != new.runtime_dir),
             ("share-table", old.share_table != new.share_table),
+            ("sources", old.sources.packet != new.sources.packet),
         ];
         (self.config, self.server, self.letters) = (config, server, letters);
         changes.into_iter().filter(|(_, changed)| *changed).map(|(key, _)| key).collect()
@@ -81,11 +82,13 @@ impl Doors {
         let guards = self.config.doors.iter().filter(|door| !door.guard.is_empty()).map(guarded).collect();
         let share_table = daemon.share_table;
         let brief = packets.as_ref().map(|_| self.sources.brief(&self.config, &self.letters)).unwrap_or_default();
-        Plan { doors, interfaces, only_ipv4: false, services, guards, share_table, packets, brief }
+        let logs = self.sources.logs(&self.config);
+        Plan { doors, interfaces, only_ipv4: false, services, guards, share_table, packets, brief, logs }
     }
 
     pub(super) fn order(&self, door: DoorId, address: IpAddr) -> Option<Order> {
-        Some(order(self.by_id.get(&door)?, address, (By::Sequence, None), Some(address), None))
+        let whole = (address, Scope::default());
+        Some(order(self.by_id.get(&door)?, whole, (By::Sequence, None), Some(address), None))
     }
 
     /// What a sealed knock leads to.
@@ -99,13 +102,15 @@ impl Doors {
             Source::Guestbooks(_) => (By::Guestbook, address),
             Source::Log(_) => (By::Log, address),
         };
-        Some(order(native, address, (by, Some(who)), Some(origin), Some(hold)))
+        let Asks { port, prefix, flags } = sealed.asks;
+        let part = (address, Scope { port, prefix, flags });
+        Some(order(native, part, (by, Some(who)), Some(origin), Some(hold)))
     }
 
     /// What it leads to that the administrator opens a door.
     pub(super) fn by_hand(&self, door: &str, address: IpAddr, hold: Option<u64>) -> Option<Order> {
         let native = self.config.doors.iter().find(|native| native.name == door)?;
-        Some(order(native, address, (By::Hand, None), None, hold))
+        Some(order(native, (address, Scope::default()), (By::Hand, None), None, hold))
     }
 
     /// The configuration in force, and what was read with it.
@@ -119,29 +124,31 @@ impl Doors {
     }
 }
 
-/// Everything about one opening of a door: for an address, how and by whose key, where it was asked for, and for how many
-/// milliseconds if not as long as the door says.
+/// Everything about one opening of a door: for an address and how much of the door, how and by whose key, where it was asked
+/// for, and for how many milliseconds if not as long as the door says.
 fn order(
     native: &Native,
-    address: IpAddr,
+    (address, scope): (IpAddr, Scope),
     (by, who): (By, Option<&str>),
     origin: Option<IpAddr>,
     hold: Option<u64>,
 ) -> Order {
-    let fill = |argv: &Vec<String>| {
-        Command::Vector(argv.iter().map(|word| filled(word, native, address, who.unwrap_or_default())).collect())
-    };
+    let whom = scope.network(address);
+    let hold = hold.unwrap_or_else(|| milliseconds(native.open_for.unwrap_or(OPEN_FOR)));
+    let values = Values::new(&native.name, who.unwrap_or_default(), whom, scope, hold);
     // Who is never shut out is not let in, and not shut out after a while either.
-    let always = native.always_allow.iter().any(|network| network.contains(address));
-    let close = native.on_close.as_ref().filter(|_| !always).map(fill);
+    let all_of_it = |network: &config::Network| network.prefix <= whom.prefix && network.contains(whom.address);
+    let always = native.always_allow.iter().any(all_of_it);
+    let close = if always { Vec::new() } else { values.fill(&native.on_close) };
     let guards = !native.guard.is_empty() && !always;
     Order {
         door: native.name.clone(),
-        address,
-        open: native.on_open.as_ref().map(fill),
-        hold: hold.unwrap_or_else(|| milliseconds(native.open_for.unwrap_or(OPEN_FOR))),
+        address: whom.address,
+        scope,
+        open: values.fill(&native.on_open),
+        hold,
         from_end: false,
-        renews: close.is_some() || guards || (native.open_for.is_some() && !always),
+        renews: !close.is_empty() || guards || (native.open_for.is_some() && !always),
         pass: guards.then_some(Pass { who: who.map(str::to_owned), origin, by }),
         close,
     }
@@ -164,6 +171,8 @@ fn guarded(native: &Native) -> Guarded {
         always: native.always_allow.iter().map(|one| Network::of(one.address, one.prefix)).collect(),
         prefix4: native.allow_prefix,
         prefix6: native.allow_prefix6,
+        widest4: native.may_ask.prefix,
+        widest6: native.may_ask.prefix6,
         forward: native.forward.map(|forward| (forward.address, forward.port)),
     };
     Guarded {
@@ -216,26 +225,14 @@ fn recognised_by(native: &Native, ways: Ways) -> Door {
         strict: true,
         second_factor: native.second_factor,
         ways,
+        may_ask: MayAsk {
+            ports: native.askable().iter().map(|range| (range.first, range.last)).collect(),
+            hold: native.may_ask.hold.map(milliseconds),
+            prefix: native.may_ask.prefix,
+            prefix6: native.may_ask.prefix6,
+            flags: native.may_ask.flags,
+        },
     }
-}
-
-/// Fills the placeholders in. A sequence has no key, and nothing asks for a port.
-fn filled(word: &str, door: &Native, address: IpAddr, key: &str) -> OsString {
-    let values = [("{ip}", address.to_string()), ("{door}", door.name.clone()), ("{key}", key.to_owned())];
-    let empty = [("{port}", String::new())];
-    let mut rest = word;
-    let mut result = String::new();
-    // One pass, so that nothing filled in is filled in again.
-    while let Some(start) = rest.find('{') {
-        let (before, from) = rest.split_at(start);
-        result.push_str(before);
-        let known = values.iter().chain(&empty).find(|(name, _)| from.starts_with(name));
-        let (value, length) = known.map_or(("{", 1), |(name, value)| (value.as_str(), name.len()));
-        result.push_str(value);
-        rest = from.split_at(length).1;
-    }
-    result.push_str(rest);
-    result.into()
 }
 
 pub(super) fn milliseconds(duration: Duration) -> u64 {
@@ -256,14 +253,22 @@ mod tests {
         doors.order(id, address.parse().unwrap()).unwrap()
     }
 
+    fn vectors(actions: &[klopf_gate::Action]) -> Vec<Vec<String>> {
+        let words = |action: &klopf_gate::Action| match &action.run {
+            Command::Vector(argv) => argv.iter().map(|word| word.to_str().unwrap().to_owned()).collect(),
+            Command::Shell(line) => panic!("{line:?}"),
+        };
+        actions.iter().map(words).collect()
+    }
+
     #[test]
     fn placeholders_are_filled_once_and_in_place() {
         let text = r#"
             [door.ssh]
             sequence = [1, 2, 9]
-            on-open = ["/bin/x", "{ip}-{ip}", "{door}", "{", "{unknown}", "{key}{port}", "a{ip}b"]
+            on-open = ["/bin/x", "{ip}-{addr}", "{door}", "{", "{unknown}", "{key}{port}", "a{ip}b", "{for}{flag0}"]
         "#;
-        let Some(Command::Vector(argv)) = order(text, "2001:db8::7").open else { panic!("no vector") };
+        let argv = &vectors(&order(text, "2001:db8::7").open)[0];
         let ip = "2001:db8::7";
         let expected = [
             "/bin/x".into(),
@@ -273,8 +278,58 @@ mod tests {
             "{unknown}".into(),
             String::new(),
             format!("a{ip}b"),
+            "300".into(),
         ];
-        assert_eq!(argv, expected.map(OsString::from));
+        assert_eq!(argv, &expected);
+    }
+
+    #[test]
+    fn what_a_sealed_knock_asks_for_is_in_the_order_and_in_its_commands() {
+        let text = r#"
+            [door.ssh]
+            guard = ["tcp/22", "tcp/80"]
+            open-for = "30s"
+            may-ask = { for = "8h", prefix = 24 }
+            on-open = [["/a", "{ip}", "{addr}"], { run = ["/b", "{port}", "{flag0}{flag1}{flag2}{flag3}"], after = "5s" }]
+            on-close = ["/c", "{for}", "{key}"]
+        "#;
+        let mut doors = doors(text);
+        let (_, door) = doors.plan().doors.remove(0);
+        let expected =
+            MayAsk { ports: vec![(22, 22), (80, 80)], hold: Some(28_800_000), prefix: 24, ..MayAsk::default() };
+        assert_eq!(door.may_ask, expected);
+        let sealed = Sealed {
+            key: klopf_engine::KeyRef(1),
+            source: Source::Log(klopf_engine::SourceId(1)),
+            form: Form::Encoded,
+            counter: 1,
+            device: [0; 16],
+            hold: klopf_engine::Hold::Exactly(3_600_000),
+            asks: Asks { port: Some(80), prefix: Some(24), flags: 0b0101 },
+        };
+        let order = doors.sealed_order(door.id, "192.0.2.7".parse().unwrap(), "laptop", &sealed).unwrap();
+        assert_eq!(order.scope, Scope { port: Some(80), prefix: Some(24), flags: 0b0101 });
+        assert_eq!((order.address.to_string().as_str(), order.hold), ("192.0.2.0", 3_600_000));
+        assert_eq!(vectors(&order.open), [vec!["/a", "192.0.2.0", "192.0.2.0/24"], vec!["/b", "80", "1010"]]);
+        assert_eq!(order.open.iter().map(|action| action.after).collect::<Vec<_>>(), [0, 5000]);
+        assert_eq!(vectors(&order.close), [["/c", "3600", "laptop"]]);
+    }
+
+    #[test]
+    fn a_network_is_never_shut_out_only_as_a_whole() {
+        let text = r#"
+            [door.ssh]
+            guard = ["tcp/22"]
+            always-allow = ["192.0.2.0/25"]
+            may-ask = { prefix = 24 }
+        "#;
+        let doors = doors(text);
+        let native = &doors.config.doors[0];
+        let guards = |prefix| {
+            let whom = ("192.0.2.7".parse().unwrap(), Scope { prefix, ..Scope::default() });
+            super::order(native, whom, (By::Hand, None), None, None).pass.is_some()
+        };
+        assert_eq!([None, Some(25), Some(24)].map(guards), [false, false, true]);
     }
 
     #[test]
@@ -288,8 +343,8 @@ mod tests {
             always-allow = ["192.0.2.0/24"]
         "#;
         let (inside, outside) = (order(text, "192.0.2.7"), order(text, "198.51.100.7"));
-        assert!(inside.open.is_some() && inside.close.is_none() && !inside.renews);
-        assert!(outside.close.is_some() && outside.renews && outside.hold == 2000);
+        assert!(!inside.open.is_empty() && inside.close.is_empty() && !inside.renews);
+        assert!(!outside.close.is_empty() && outside.renews && outside.hold == 2000);
     }
 
     #[test]

@@ -11,6 +11,7 @@ use klopf_files::{SourceFile, SourceFiles};
 use klopf_spa::Name;
 
 use super::doors::milliseconds;
+use crate::plan::{self, LogFrom, LogLines};
 
 /// What mailboxes and guestbooks need besides the configuration: passwords and certificates, by their names.
 #[derive(Clone, Default)]
@@ -40,6 +41,7 @@ impl Letters {
 pub(super) struct SourceIds {
     mails: HashMap<String, u16>,
     guestbooks: HashMap<String, u16>,
+    logs: HashMap<String, u16>,
     next: u16,
 }
 
@@ -58,7 +60,7 @@ impl SourceIds {
         Ways {
             sequence: door.takes(Way::Sequence),
             encoded: door.takes(Way::Encoded),
-            log: door.takes(Way::Log) && !config.logs.is_empty(),
+            log: door.takes(Way::Log) && config.daemon.sources.log && !config.logs.is_empty(),
             packet: door.takes(Way::Packet),
             mail: door.takes(Way::Mail) && !config.mails.is_empty(),
             guestbooks: books.map(|book| SourceId(self.guestbook(&book.name))).collect(),
@@ -66,6 +68,22 @@ impl SourceIds {
             share_within: milliseconds(door.share_within),
             valid_for: milliseconds(door.valid_for),
         }
+    }
+
+    /// The logs that are read. One whose place changes is another.
+    pub(super) fn logs(&mut self, config: &Config) -> Vec<plan::Log> {
+        let one = |log: &config::Log| {
+            let from = match &log.from {
+                config::LogFrom::File(path) => LogFrom::File(path.into()),
+                config::LogFrom::Journal(what) => LogFrom::Journal(what.clone()),
+                config::LogFrom::Nflog(group) => LogFrom::Nflog(*group),
+            };
+            let id = SourceId(number(&mut self.logs, &mut self.next, &format!("{} {from:?}", log.name)));
+            let config::Log { preset, prefix, patterns, tokens, .. } = log.clone();
+            let lines = LogLines { preset, prefix, patterns, tokens };
+            plan::Log { id, name: log.name.to_string(), from, lines }
+        };
+        config.logs.iter().filter(|_| config.daemon.sources.log).map(one).collect()
     }
 
     /// What the courier is to do. A source whose files cannot be read is left out, and so is one by which no key opens a

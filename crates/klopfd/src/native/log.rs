@@ -5,7 +5,7 @@ use std::io::{self, Write};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use klopf_config::native::LogTarget;
-use klopf_gate::{Event as Gate, Why};
+use klopf_gate::{Action, Event as Gate, Order, Why};
 use klopf_sys::{Ended, syslog};
 use tracing::{Level, debug, error, info, warn};
 use tracing_subscriber::Layer;
@@ -81,6 +81,7 @@ pub(super) fn tell(event: &Event<'_>) {
         Event::Broken { door, origin, stage, at } => {
             debug!(door, ip = %origin, "door {door}: {origin} hit {at} after hit {stage}, which was wrong");
         }
+        Event::Would { order, who } => would(order, who),
         Event::Granted { door, address } => {
             info!(door, ip = %address, "door {door}: opened by its sequence for {address}");
         }
@@ -134,6 +135,26 @@ pub(super) fn tell(event: &Event<'_>) {
     }
 }
 
+/// Tells what an order would lead to.
+fn would(order: &Order, who: Option<&str>) {
+    let Order { door, address, scope, hold, .. } = order;
+    let whom = scope.network(*address);
+    let at = scope.port.map_or_else(String::new, |port| format!(" at port {port}"));
+    let (seconds, by) =
+        (hold.div_ceil(1000), who.map_or_else(|| "its sequence".to_owned(), |who| format!("key {who}")));
+    let ends = order.renews || !order.close.is_empty();
+    let time = if ends { format!(" for {seconds} s") } else { String::new() };
+    let guarded = if order.pass.is_some() { ", and let it in" } else { "" };
+    info!(door, ip = %whom, "dry run: would open door {door} for {whom}{at}{time}, by {by}{guarded}");
+    for (actions, when) in [(&order.open, ""), (&order.close, " when it closes")] {
+        for Action { run, after } in actions {
+            let command = escaped(&run.text());
+            let later = if *after > 0 { format!(", {} s later", after.div_ceil(1000)) } else { String::new() };
+            info!(door, ip = %whom, "dry run: would run{when}{later}: {command}");
+        }
+    }
+}
+
 fn tell_gate(event: &Gate) {
     match event {
         Gate::Running { door, address, command, opens } => {
@@ -165,9 +186,9 @@ fn tell_gate(event: &Gate) {
             };
             info!(door, ip = %address, "door {door}: closing for {address}{why}");
         }
-        Gate::LetIn { door, network, hold } => {
-            let seconds = hold.div_ceil(1000);
-            info!(door, ip = %network, seconds, "door {door}: {network} is let in for {seconds} s");
+        Gate::LetIn { door, network, port, hold } => {
+            let (seconds, at) = (hold.div_ceil(1000), port.map_or_else(String::new, |port| format!(" at port {port}")));
+            info!(door, ip = %network, port, seconds, "door {door}: {network} is let in{at} for {seconds} s");
         }
         Gate::Adopted(leases) => info!("leases found in the kernel and taken over: {leases}"),
         Gate::Firewall(error) => error!("the kernel's firewall: {error}"),

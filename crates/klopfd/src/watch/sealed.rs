@@ -4,8 +4,8 @@ use std::collections::HashMap;
 use std::net::IpAddr;
 
 use klopf_engine::{
-    Claim, Code, Door, DoorId, Effect, Engine, Form, Key, KeyRef, Millis, Observation, Refusal, SealedRefusal, Source,
-    SourceId, Wall,
+    Asks, Claim, Code, Door, DoorId, Effect, Engine, Form, Key, KeyRef, Millis, Observation, Refusal, SealedRefusal,
+    Source, SourceId, Wall,
 };
 use klopf_spa::{Knock, Name, NotOpened, Opener, Psk, Public, Scratch, ServerKey, Shape, totp_fits};
 use klopf_sys::clock;
@@ -134,7 +134,7 @@ impl Seals {
         }
         match opener.open(&packet) {
             Ok((key, knock)) => {
-                let wall = Wall { unix_ms: clock::wall_ms(), minute_of_week: clock::minute_of_week() };
+                let wall = wall();
                 let claim = self.claim(KeyRef(key), &knock, origin, wall);
                 engine.observe_claim(now, wall, &claim, out);
             }
@@ -160,11 +160,19 @@ impl Seals {
             return;
         }
         for claim in encoded.hit(engine, letters, now, (medium, knock)) {
-            let wall = Wall { unix_ms: clock::wall_ms(), minute_of_week: clock::minute_of_week() };
-            engine.observe_claim(now, wall, &claim, out);
+            engine.observe_claim(now, wall(), &claim, out);
         }
         for _ in 0..std::mem::take(&mut encoded.untried) {
             engine.count_refusal(Refusal::TooManyPackets);
+        }
+    }
+
+    /// Takes in what may be a token in a log.
+    pub(super) fn token(&self, engine: &mut Engine, now: Millis, log: SourceId, body: &[u8], out: &mut Vec<Effect>) {
+        let Some(letters) = &self.letters else { return };
+        match letters.read_in_log(engine, log, body) {
+            Err(why) => engine.count_refusal(why),
+            Ok(claim) => engine.observe_claim(now, wall(), &claim, out),
         }
     }
 
@@ -184,9 +192,14 @@ impl Seals {
             counter: knock.counter,
             device: knock.device,
             hold: knock.hold,
+            asks: Asks::default(),
             code,
         }
     }
+}
+
+fn wall() -> Wall {
+    Wall { unix_ms: clock::wall_ms(), minute_of_week: clock::minute_of_week() }
 }
 
 /// The engine's name for it.

@@ -38,6 +38,12 @@ impl Sight {
         }
     }
 
+    /// What the engine is to be told of a packet that a log tells of. Where that does not say to whom it went, it was this host.
+    pub(super) fn told(&self, knock: Knock) -> Observation {
+        let here = knock.to.is_unspecified() || self.local.iter().any(|(_, address)| *address == knock.to);
+        Observation { knock, here, service: !self.services_known || self.services.contains(knock.port) }
+    }
+
     /// What the engine is to be told of a packet; none for one that is not looked at, or seen a second time.
     pub(super) fn observation(&self, frame: &Frame<'_>, knock: Knock) -> Option<Observation> {
         if !self.only.is_empty() && !self.only.contains(&frame.interface) {

@@ -6,7 +6,7 @@ use std::net::IpAddr;
 
 use klopf_brief::{Offer, Verdict};
 use klopf_engine::{
-    Books, Budget, Claim, Code, Door, DoorId, Engine, Form, Key, KeyRef, Millis, Refusal, Source, SourceId, Ways,
+    Asks, Books, Budget, Claim, Code, Door, DoorId, Engine, Form, Key, KeyRef, Millis, Refusal, Source, SourceId, Ways,
 };
 use klopf_spa::encoded;
 use klopf_spa::{KeyId, Known, Name, Own, Psk, ServerPublic, Tokens, combine, is_code_of, open_share, open_token};
@@ -116,6 +116,19 @@ impl Opens {
         }
     }
 
+    /// Reads what has the length and the check of a token in a log. Shares and codes do not count there.
+    ///
+    /// # Errors
+    /// What is to be counted.
+    pub(super) fn read_in_log(&self, engine: &Engine, log: SourceId, body: &[u8]) -> Result<Claim, Refusal> {
+        match body.len() {
+            49 | 61 => self
+                .token(engine, body, Source::Log(log), Form::Token)
+                .map_err(|(_, why)| why.unwrap_or(Refusal::NoToken)),
+            _ => Err(Refusal::NoToken),
+        }
+    }
+
     fn token(&self, engine: &Engine, token: &[u8], source: Source, form: Form) -> Read {
         let candidates = self.tokens.of_token(token);
         if candidates.is_empty() {
@@ -137,6 +150,7 @@ impl Opens {
             counter: said.counter,
             device,
             hold: u32::from(said.hold) * 60,
+            asks: Asks::default(),
             code: Code::Absent,
         })
     }
@@ -165,6 +179,8 @@ impl Opens {
         };
         // Others may write into a log, too.
         let observed = matches!(source, Source::Packet(_)).then_some(knock.origin);
+        let whole = |address: IpAddr| if address.is_ipv4() { 32 } else { 128 };
+        let prefix = said.allow.filter(|(address, prefix)| *prefix < whole(*address)).map(|(_, prefix)| prefix);
         Some(Claim {
             key,
             door: Some(*door),
@@ -175,6 +191,7 @@ impl Opens {
             counter: mark.0,
             device,
             hold: said.hold,
+            asks: Asks { port: said.port, prefix, flags: said.flags },
             code: Code::Absent,
         })
     }
@@ -232,6 +249,7 @@ impl Opens {
             counter: u64::from(read.place.index) + 1,
             device,
             hold: 0,
+            asks: Asks::default(),
             code: Code::Absent,
         })
     }

@@ -1,4 +1,5 @@
 use klopf_spa::ServerKey;
+use klopf_spa::encoded::{Fields, Span, Template, Transport, Whom};
 
 use super::*;
 
@@ -19,10 +20,20 @@ fn profile() -> Profile {
             Books { door: name("web"), shares: 2, of: vec![name("a"), name("b.c"), name("d")] },
             Books { door: name("ssh"), shares: 2, of: vec![name("a"), name("b")] },
         ],
+        encoded: vec![
+            sequences("web", Whom::V6Net, Transport::Udp, true),
+            sequences("ssh", Whom::Observed, Transport::Tcp, false),
+        ],
         device: [0xa5; 16],
         server: ServerKey::new([1; 32]).public(),
         keys: Keys::Here(Seed::new([2; 32]), Psk::new([3; 32])),
     }
+}
+
+fn sequences(door: &str, whom: Whom, transport: Transport, port: bool) -> EncodedDoor {
+    let fields = Fields { whom, port, hold: port, flags: port };
+    let template = Template { span: Span::new(40_000, 40_255).unwrap(), transport, fields };
+    EncodedDoor { door: Name::new(door).unwrap(), template }
 }
 
 fn faults(text: &str) -> String {
@@ -40,6 +51,7 @@ fn a_profile_is_read_as_it_is_written() {
         bound: false,
         mail: None,
         books: Vec::new(),
+        encoded: Vec::new(),
         keys: Keys::Keyring,
         ..profile()
     };
@@ -51,7 +63,7 @@ fn a_profile_is_read_as_it_is_written() {
 #[test]
 fn what_may_be_left_out_has_a_value() {
     let text = profile().text();
-    let optional = ["door =", "allow", "stun", "shape", "clock", "code", "bound", "mail", "books"];
+    let optional = ["door =", "allow", "stun", "shape", "clock", "code", "bound", "mail", "books", "encoded"];
     let keep = |line: &&str| !optional.iter().any(|key| line.starts_with(key));
     let read = parse("p.toml", text.lines().filter(keep).collect::<Vec<_>>().join("\n").as_bytes()).unwrap();
     let expected = Profile {
@@ -63,6 +75,7 @@ fn what_may_be_left_out_has_a_value() {
         bound: false,
         mail: None,
         books: Vec::new(),
+        encoded: Vec::new(),
         ..profile()
     };
     assert_eq!(read, expected);
@@ -78,7 +91,7 @@ fn every_fault_has_its_place() {
         ("port = 51900", "port = 0", "p.toml:14:8", "`port` is 1 to 65535"),
         ("port = 51900", "port = true", "p.toml:14:8", "a number or"),
         ("clock", "clok", "p.toml:16:1", "did you mean `clock`?"),
-        ("a5a5a5", "a5a5", "p.toml:24:10", "32 hexadecimal digits"),
+        ("a5a5a5", "a5a5", "p.toml:27:10", "32 hexadecimal digits"),
         ("bound = true", "bound = 1", "p.toml:18:9", "true or false"),
         ("mail = \"a", "mail = \"a ", "p.toml:20:8", "no address of a mailbox"),
         ("books.\"web\" =", "books.\"wob\" =", "p.toml:22:7", "none of `doors`"),
@@ -87,6 +100,12 @@ fn every_fault_has_its_place() {
         ("shares = 2, ", "", "p.toml:22:7", "`shares` is missing in `books`"),
         ("\"b.c\"", "\"a\"", "p.toml:22:40", "no name of another guestbook"),
         ("[\"a\", \"b\"]", "[\"a\"]", "p.toml:23:34", "among 2 to 8 guestbooks"),
+        ("encoded.\"web\"", "encoded.\"wob\"", "p.toml:25:9", "none of `doors`"),
+        ("ports = \"40000-40255\"", "ports = \"40000-40254\"", "p.toml:25:27", "a power of two"),
+        ("ports = \"40000-40255\", ", "", "p.toml:25:17", "`encoded` needs `ports`"),
+        ("\"udp\"", "\"icmp\"", "p.toml:25:50", "`icmp` is no way to hit ports"),
+        ("\"addr6\", ", "", "p.toml:25:66", "`net` without an address"),
+        ("fields = []", "felds = []", "p.toml:26:57", "did you mean `fields`?"),
         ("server = ", "sever = ", "p.toml:1:1", "`server` is missing"),
     ] {
         let shown = faults(&good.replacen(from, to, 1));

@@ -19,6 +19,7 @@ fn lease(door: &str, address: &str, by: OpenedBy) -> LeaseStatus {
     LeaseStatus {
         door: door.into(),
         address: address.into(),
+        port: None,
         who: None,
         origin: None,
         by,
@@ -73,6 +74,7 @@ fn a_busy_host_reads_like_this() {
     };
     let by_key = LeaseStatus {
         who: Some("laptop".into()),
+        port: Some(22),
         origin: Some("2001:db8::7".parse().unwrap()),
         ..lease("ssh", "2001:db8::7", OpenedBy::Hand)
     };
@@ -112,10 +114,10 @@ fn a_busy_host_reads_like_this() {
     web      3     tcp/443                 open to all    -               0
     command  3     -                       -              -               0
 
-    LEASE  WHO                ADDRESS                              LEFT   CONNECTIONS
-    ssh    a sequence         198.51.100.0/24 (from 198.51.100.7)  4m12s  1
-    ssh    laptop             2001:db8::7                          -      -
-    web    an earlier klopfd  192.0.2.1                            -      -
+    LEASE          WHO                ADDRESS                              LEFT   CONNECTIONS
+    ssh            a sequence         198.51.100.0/24 (from 198.51.100.7)  4m12s  1
+    ssh (port 22)  laptop             2001:db8::7                          -      -
+    web            an earlier klopfd  192.0.2.1                            -      -
 
     Refused lately: 4 too-slow, 8 wrong-hit
       192.0.2.0 at ssh, 0s ago: too slow: ran out of time after hit 2
