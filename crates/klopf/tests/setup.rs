@@ -88,6 +88,8 @@ fn five_answers_make_a_file_and_an_invitation() {
 #[test]
 fn every_way_makes_a_file_that_is_fine() {
     let host = Host::new("ways");
+    let log = host.0.join("log");
+    fs::write(&log, "").unwrap();
     fs::write(host.0.join("pw"), "secret\n").unwrap();
     fs::set_permissions(host.0.join("pw"), PermissionsExt::from_mode(0o600)).unwrap();
     for (number, way) in [
@@ -97,15 +99,16 @@ fn every_way_makes_a_file_that_is_fine() {
         "mail --mail-imap imaps://k%40b.example@b.example/INBOX --password-file pw",
         "mail --maildir /var/mail/knock",
         "guestbook --url https://b.example/book",
-        "log --preset nft --log-file /var/log/klopf-test.log",
-        "log --preset iptables --log-file journal",
-        "log --preset ufw",
-        "log --preset web --log-file /var/log/klopf-test.log",
+        "log --preset nft --log-file LOG",
+        "log --preset iptables --log-file LOG",
+        "log --preset ufw --log-file LOG",
+        "log --preset web --log-file LOG",
     ]
     .into_iter()
     .enumerate()
     {
         let file = format!("{number}.toml");
+        let way = way.replace("LOG", log.to_str().unwrap());
         let line = format!("--yes --guard 22 --how {way} --if-klopfd-dies open --output {file}");
         let (code, stdout, stderr) = host.run(&line, "");
         assert_eq!(code, 0, "{way}: {stderr}");
