@@ -79,7 +79,7 @@ fn how(how: &How, text: &mut String) {
         How::Log(Log::Firewall { span, .. }) => {
             // Of packets nothing is heard, so nobody is to be told of them.
             push(text, &["keys = [\"*\"]  # whoever has been invited: klopf invite NAME --reusable"]);
-            push(text, &["via = [\"encoded\", \"log\"]"]);
+            push(text, &["via = [\"log\"]"]);
             encoded(*span, text);
         }
         How::Log(Log::Web { .. }) => {
