@@ -128,6 +128,19 @@ fn every_way_makes_a_file_that_is_fine() {
 }
 
 #[test]
+fn whoever_knocks_by_a_log_is_told_of_the_ports() {
+    let host = Host::new("log");
+    fs::write(host.0.join("log"), "").unwrap();
+    let log = host.0.join("log");
+    let line = format!("--yes --guard 22 --preset nft --log-file {} --for-whom laptop --endpoint h", log.display());
+    let (code, stdout, stderr) = host.run(&line, "");
+    assert_eq!(code, 0, "{stderr}");
+    let invitation = Invitation::parse(stdout.lines().next().unwrap()).unwrap();
+    assert_eq!((invitation.encoded_doors.len(), invitation.bound), (1, false));
+    assert!(stderr.contains("klopf knock-encoded laptop"), "{stderr}");
+}
+
+#[test]
 fn where_nobody_can_be_asked_it_says_what_is_missing() {
     let host = Host::new("missing");
     let (code, stdout, stderr) = host.run("--how packet --guard 22", "\n\n\n\n");
