@@ -88,19 +88,27 @@ fn five_answers_make_a_file_and_an_invitation() {
 #[test]
 fn every_way_makes_a_file_that_is_fine() {
     let host = Host::new("ways");
+    let log = host.0.join("log");
+    fs::write(&log, "").unwrap();
     fs::write(host.0.join("pw"), "secret\n").unwrap();
     fs::set_permissions(host.0.join("pw"), PermissionsExt::from_mode(0o600)).unwrap();
     for (number, way) in [
         "packet",
         "sequence",
+        "encoded",
         "mail --mail-imap imaps://k%40b.example@b.example/INBOX --password-file pw",
         "mail --maildir /var/mail/knock",
         "guestbook --url https://b.example/book",
+        "log --preset nft --log-file LOG",
+        "log --preset iptables --log-file LOG",
+        "log --preset ufw --log-file LOG",
+        "log --preset web --log-file LOG",
     ]
     .into_iter()
     .enumerate()
     {
         let file = format!("{number}.toml");
+        let way = way.replace("LOG", log.to_str().unwrap());
         let line = format!("--yes --guard 22 --how {way} --if-klopfd-dies open --output {file}");
         let (code, stdout, stderr) = host.run(&line, "");
         assert_eq!(code, 0, "{way}: {stderr}");
@@ -120,6 +128,19 @@ fn every_way_makes_a_file_that_is_fine() {
 }
 
 #[test]
+fn whoever_knocks_by_a_log_is_told_of_the_ports() {
+    let host = Host::new("log");
+    fs::write(host.0.join("log"), "").unwrap();
+    let log = host.0.join("log");
+    let line = format!("--yes --guard 22 --preset nft --log-file {} --for-whom laptop --endpoint h", log.display());
+    let (code, stdout, stderr) = host.run(&line, "");
+    assert_eq!(code, 0, "{stderr}");
+    let invitation = Invitation::parse(stdout.lines().next().unwrap()).unwrap();
+    assert_eq!((invitation.encoded_doors.len(), invitation.bound), (1, false));
+    assert!(stderr.contains("klopf knock-encoded laptop"), "{stderr}");
+}
+
+#[test]
 fn where_nobody_can_be_asked_it_says_what_is_missing() {
     let host = Host::new("missing");
     let (code, stdout, stderr) = host.run("--how packet --guard 22", "\n\n\n\n");
@@ -131,7 +152,7 @@ fn where_nobody_can_be_asked_it_says_what_is_missing() {
         ("--yes --how dance", "invalid value 'dance'"),
         ("--yes --url http://b.example/", "--url: `url` would be read without TLS"),
         ("--yes --open-for 99d", "write `30d` or less"),
-        ("--yes --for-whom -x", "--for-whom"),
+        ("--yes --for-whom=-x", "--for-whom"),
         ("--yes --output klopf.conf", "does not end in .toml"),
     ] {
         let (code, _, stderr) = host.run(line, "");

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use klopf_config::native::{Config, Door, Key, KeyList, Way, line_of, moment_text};
+use klopf_config::native::{Config, Door, Key, KeyList, Log, Way, line_of, moment_text};
 use klopf_files::{Files, KEYS_DIR, NoServerKey, SERVER_KEY, Unreadable, key_path, remedy, server_key};
 use klopf_spa::{EncodedDoor, Invitation, InvitedKey, Name, Psk, Public, Seed, ServerKey, SharedDoor};
 use zeroize::Zeroizing;
@@ -130,7 +130,9 @@ pub(super) fn has_way(config: &Config, key: &Key, door: &Door) -> bool {
 
 /// What a client must know to spell a knock in ports; none of a door that takes no such from the key.
 fn encoded(config: &Config, key: &Key, door: &Door) -> Option<EncodedDoor> {
-    let encoded = door.encoded.filter(|_| config.opens_by(Way::Encoded, key, door))?;
+    // Hits count that the watch sees, and those that a log tells of.
+    let in_log = config.opens_by(Way::Log, key, door) && config.logs.iter().any(Log::tells_of_hits);
+    let encoded = door.encoded.filter(|_| config.opens_by(Way::Encoded, key, door) || in_log)?;
     Some(EncodedDoor { door: Name::new(&door.name)?, template: encoded.template })
 }
 

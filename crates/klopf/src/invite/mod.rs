@@ -156,6 +156,8 @@ pub(crate) struct Invited {
     pub(crate) door: &'static str,
     /// None: the host's own.
     pub(crate) endpoints: Vec<String>,
+    /// For any number of devices.
+    pub(crate) reusable: bool,
     /// Where mails that open doors go.
     pub(crate) mail: Option<String>,
 }

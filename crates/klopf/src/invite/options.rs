@@ -81,14 +81,14 @@ pub(super) enum End {
 impl Options {
     /// Those of a command line with nothing else on it.
     pub(super) fn usual(invited: Invited) -> Self {
-        let Invited { name, door, endpoints, mail } = invited;
+        let Invited { name, door, endpoints, reusable, mail } = invited;
         Self {
             name,
             doors: Name::new(door).into_iter().collect(),
             endpoints,
             public: None,
             valid: Valid::For(Duration::from_secs(86400)),
-            reusable: false,
+            reusable,
             expires: None,
             max_uses: None,
             max_open_for: None,

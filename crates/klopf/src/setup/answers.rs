@@ -97,12 +97,6 @@ impl How {
     pub(super) fn has_keys(&self) -> bool {
         !matches!(self, Self::Sequence(_))
     }
-
-    /// What the configuration cannot say yet, and so is not checked against it.
-    #[cfg(test)]
-    pub(super) fn is_planned(&self) -> bool {
-        matches!(self, Self::Encoded(_) | Self::Log(_))
-    }
 }
 
 impl Answers {

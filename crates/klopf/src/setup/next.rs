@@ -101,7 +101,13 @@ fn invited(name: &Name, answers: &Answers) -> Invited {
         How::Mail(mailbox) => mail_address(mailbox),
         _ => None,
     };
-    Invited { name: name.clone(), door: answers.door(), endpoints: answers.endpoints.clone(), mail }
+    let reusable = hears_no_packets(&answers.how);
+    Invited { name: name.clone(), door: answers.door(), endpoints: answers.endpoints.clone(), reusable, mail }
+}
+
+/// A key is bound to a device by the first packet of that.
+fn hears_no_packets(how: &How) -> bool {
+    matches!(how, How::Log(Log::Firewall { .. }))
 }
 
 /// The command that invites somebody.
@@ -110,6 +116,9 @@ fn command(path: &Path, name: Option<&Name>, answers: &Answers) -> String {
     let mut command = format!("klopf invite {name} --door {}", answers.door());
     for endpoint in &answers.endpoints {
         command.push_str(&format!(" --endpoint {endpoint}"));
+    }
+    if hears_no_packets(&answers.how) {
+        command.push_str(" --reusable");
     }
     if let How::Mail(mailbox) = &answers.how {
         command.extend(mail_address(mailbox).map(|mail| format!(" --mail {}", quoted(&mail))));

@@ -77,7 +77,9 @@ fn how(how: &How, text: &mut String) {
             push(text, &["# An entry opens it, and a packet: of whoever has been invited, klopf invite NAME.", KEYS]);
         }
         How::Log(Log::Firewall { span, .. }) => {
-            push(text, &["# For whoever has been invited: klopf invite NAME.", KEYS]);
+            // Of packets nothing is heard, so nobody is to be told of them.
+            push(text, &["keys = [\"*\"]  # whoever has been invited: klopf invite NAME --reusable"]);
+            push(text, &["via = [\"log\"]"]);
             encoded(*span, text);
         }
         How::Log(Log::Web { .. }) => {

@@ -495,6 +495,9 @@ fn the_examples_are_fine_with_a_key() {
     let key = key("");
     let key = Source { name: "keys.d/k.toml", bytes: key.strip_prefix("[key.k]\n").unwrap().as_bytes() };
     for (name, text, mails, books) in [
+        ("packet", include_str!("../../../../../examples/packet.toml"), 0, 0),
+        ("sequence", include_str!("../../../../../examples/sequence.toml"), 0, 0),
+        ("encoded", include_str!("../../../../../examples/encoded.toml"), 0, 0),
         ("mail", include_str!("../../../../../examples/mail.toml"), 1, 0),
         ("guestbook", include_str!("../../../../../examples/guestbook.toml"), 0, 1),
         ("guestbooks", include_str!("../../../../../examples/guestbooks.toml"), 0, 3),
@@ -502,6 +505,7 @@ fn the_examples_are_fine_with_a_key() {
         let read = parse_files(Source { name, bytes: text.as_bytes() }, &[key]).unwrap();
         assert_eq!((read.warnings, read.config.mails.len()), (vec![], mails), "{name}");
         assert_eq!(read.config.guestbooks.len(), books, "{name}");
+        assert!(text.lines().count() <= 32, "{name}");
     }
     let all = include_str!("../../../../../examples/klopf.toml").replace("\n#", "\n").replace("\n ", "\n# ");
     let read = parse("klopf.toml", &all).unwrap();
