@@ -9,6 +9,7 @@ mod frame;
 mod interrupt;
 mod lab;
 mod latency;
+mod logs;
 mod opening;
 mod prober;
 mod report;
@@ -50,6 +51,8 @@ enum What {
     Spa(spa::Options),
     /// How long it takes from the last packet of a knock until the port answers, and until a command starts
     Latency(latency::Options),
+    /// How fast a log is followed, and in how much memory; without root
+    Log(logs::Options),
 }
 
 /// What a measurement has to say.
@@ -73,10 +76,14 @@ fn main() -> ExitCode {
 
 /// True when our targets are met.
 fn run(options: &Options) -> Result<bool> {
-    if !nix::unistd::geteuid().is_root() {
+    if !matches!(options.what, What::Log(_)) && !nix::unistd::geteuid().is_root() {
         return Err(Error::NotRoot);
     }
     let interrupt = Interrupt::install().map_err(Error::io("handle signals"))?;
+    if let What::Log(log) = &options.what {
+        report::facts(&[]);
+        return Ok(say(&logs::measure(log, &interrupt)?));
+    }
     let bin = match &options.bin_dir {
         Some(directory) => directory.clone(),
         None => beside()?,
@@ -87,13 +94,19 @@ fn run(options: &Options) -> Result<bool> {
         What::Flood(flood) => flood::measure(flood, &programs, &interrupt),
         What::Latency(latency) => latency::measure(latency, &contenders(&bin, &options.peer)?, &programs, &interrupt),
         What::Spa(spa) => spa::measure(spa, &bin, &interrupt),
+        What::Log(log) => logs::measure(log, &interrupt),
     }?;
+    Ok(say(&measured))
+}
+
+/// Prints it all; true when our targets are met.
+fn say(measured: &Measured) -> bool {
     for table in &measured.tables {
         println!("{}", report::table(table));
     }
     let met = report::verdict(&measured.targets);
     measured.notes.iter().for_each(|note| println!("note    {note}"));
-    Ok(met)
+    met
 }
 
 /// Where this program is.
