@@ -110,7 +110,7 @@ uninstall:
 	rm -f $(to)$(libdir)/sysusers.d/klopf.conf $(to)$(libdir)/tmpfiles.d/klopf.conf
 	rm -f $(to)$(sysconfdir)/init.d/klopfd
 
-bench-flood bench-latency bench-spa:
+bench-flood bench-latency bench-log bench-spa:
 	@scripts/need.sh bench
 	$(CARGO) build --release --locked
 	$(CARGO) run --release --locked --package klopf-bench -- $(@:bench-%=%)
@@ -122,4 +122,4 @@ fuzz-smoke:
 clean:
 	$(CARGO) clean
 
-.PHONY: all build demo demo-letters demo-knockd test lint install uninstall bench-flood bench-latency bench-spa fuzz-smoke clean
+.PHONY: all build demo demo-letters demo-knockd test lint install uninstall bench-flood bench-latency bench-log bench-spa fuzz-smoke clean

@@ -7,6 +7,7 @@ mod frame;
 mod generator;
 mod interrupt;
 mod lab;
+mod logs;
 mod machine;
 mod measure;
 mod page;
@@ -78,6 +79,8 @@ enum What {
     Scale,
     /// What it costs when nobody knocks
     Rest,
+    /// How fast a log is followed, and in how much memory; without root
+    Log(logs::Options),
     /// The page alone, of what is kept
     Page,
     /// Connect to the lab's server, for so many milliseconds
@@ -100,6 +103,16 @@ fn main() -> ExitCode {
     let options = Options::parse();
     if let What::Connect { limit } = options.what {
         return user::connect(Duration::from_millis(limit));
+    }
+    if let What::Log(log) = &options.what {
+        let measured = Interrupt::install().map_err(Error::io("handle signals"));
+        return match measured.and_then(|interrupt| logs::measure(log, &interrupt)) {
+            Ok(met) => ExitCode::from(u8::from(!met)),
+            Err(error) => {
+                eprintln!("klopf-bench: {error}");
+                error.exit_code()
+            }
+        };
     }
     match run(&options) {
         Ok(()) => ExitCode::SUCCESS,

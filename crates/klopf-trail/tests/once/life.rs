@@ -78,9 +78,8 @@ pub(crate) struct Life<W: World> {
     within: bool,
     /// Files that were handed over, and not given up since.
     followed: BTreeSet<usize>,
-    /// Files that cannot be found again after a restart: removed, or truncated since all was read.
+    /// Files that need not be found again after a restart: removed, or truncated, for that may not have been noticed.
     hidden: BTreeSet<usize>,
-    removed: BTreeSet<usize>,
     lines: Vec<Line>,
     /// Other texts that were given out: the ends of torn lines.
     ends: BTreeMap<usize, u32>,
@@ -97,7 +96,6 @@ impl<W: World> Life<W> {
             within: false,
             followed: BTreeSet::new(),
             hidden: BTreeSet::new(),
-            removed: BTreeSet::new(),
             lines: Vec::new(),
             ends: BTreeMap::new(),
         };
@@ -151,7 +149,6 @@ impl<W: World> Life<W> {
             Act::Remove => {
                 if let Some(named) = self.named.take() {
                     self.world.remove();
-                    self.removed.insert(named);
                     self.hidden.insert(named);
                 }
             }
@@ -244,7 +241,6 @@ impl<W: World> Life<W> {
             for id in before {
                 prop_assert!(self.lines[id].given == 1, "L{} was there and did not come", id);
             }
-            self.hidden = self.removed.clone();
         }
         self.let_go();
         Ok(progress.more)
