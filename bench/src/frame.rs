@@ -42,8 +42,7 @@ impl Template {
     /// A SYN.
     pub(crate) fn syn(dst: End) -> Self {
         let [port, window] = [dst.1, 1024].map(u16::to_be_bytes);
-        let header =
-            [&[0, 0][..], &port, &[0, 0, 0, 1, 0, 0, 0, 0, 5 << 4, SYN], &window, &[0, 0, 0, 0]].concat();
+        let header = [&[0, 0][..], &port, &[0, 0, 0, 1, 0, 0, 0, 0, 5 << 4, SYN], &window, &[0, 0, 0, 0]].concat();
         Self::new(dst.0, TCP, TCP_LEN, &header, 16)
     }
 

@@ -310,7 +310,12 @@ fn ip(words: &str) -> Result<String> {
 fn ip_batch(namespace: &str, lines: &str) -> Result<()> {
     let failed = || Error::io("run ip -batch");
     let mut ip = Command::new("ip");
-    let mut ip = ip.args(["-n", namespace, "-batch", "-"]).stdin(Stdio::piped()).stderr(Stdio::piped()).spawn().map_err(failed())?;
+    let mut ip = ip
+        .args(["-n", namespace, "-batch", "-"])
+        .stdin(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .map_err(failed())?;
     ip.stdin.take().map_or(Ok(()), |mut to| to.write_all(lines.as_bytes())).map_err(failed())?;
     let done = ip.wait_with_output().map_err(failed())?;
     if done.status.success() {

@@ -36,7 +36,9 @@ impl Machine {
         let cpu = read("/proc/cpuinfo");
         let model = cpu.lines().find_map(|line| line.strip_prefix("model name")?.split_once(": "));
         let memory = read("/proc/meminfo");
-        let kilobytes = memory.lines().find_map(|line| line.strip_prefix("MemTotal:")?.trim().strip_suffix(" kB")?.parse::<u64>().ok());
+        let kilobytes = memory
+            .lines()
+            .find_map(|line| line.strip_prefix("MemTotal:")?.trim().strip_suffix(" kB")?.parse::<u64>().ok());
         let peers = [knockd::version(Path::new(knockd::PROGRAM)), Fwknop::version(), kernel::version()];
         Self {
             cores: available_parallelism().map_or(0, usize::from),

@@ -1,7 +1,7 @@
 //! Measures Klopf side by side with other programs, each in network namespaces of its own.
 
-mod chance;
 mod contender;
+mod counts;
 mod error;
 mod frame;
 mod generator;
@@ -80,6 +80,18 @@ enum What {
     Rest,
     /// The page alone, of what is kept
     Page,
+    /// Instructions for each stage of a packet, against those in a file; needs valgrind, and no root
+    Count {
+        /// What they were
+        #[arg(default_value = "bench/counts.txt")]
+        file: PathBuf,
+        /// Write the file anew
+        #[arg(long)]
+        bless: bool,
+    },
+    /// A stage, for valgrind
+    #[command(hide = true)]
+    RunStage { name: String },
     /// Connect to the lab's server, for so many milliseconds
     #[command(hide = true)]
     Connect { limit: u64 },
@@ -98,11 +110,15 @@ const MEASURES: [(&str, Measure); 5] = [
 
 fn main() -> ExitCode {
     let options = Options::parse();
-    if let What::Connect { limit } = options.what {
-        return user::connect(Duration::from_millis(limit));
-    }
-    match run(&options) {
-        Ok(()) => ExitCode::SUCCESS,
+    let done = match &options.what {
+        What::Connect { limit } => return user::connect(Duration::from_millis(*limit)),
+        What::RunStage { name } => Ok(counts::run(name)),
+        What::Count { file, bless } => counts::check(file, *bless),
+        _ => run(&options).map(|()| true),
+    };
+    match done {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
         Err(error) => {
             eprintln!("klopf-bench: {error}");
             error.exit_code()
@@ -154,7 +170,7 @@ impl What {
             Self::Flood => name == "flood",
             Self::Scale => name == "scale",
             Self::Rest => name == "rest",
-            Self::Page | Self::Connect { .. } => false,
+            Self::Page | Self::Connect { .. } | Self::Count { .. } | Self::RunStage { .. } => false,
         }
     }
 }

@@ -105,7 +105,8 @@ impl Table {
     /// The same for the page.
     pub(crate) fn markdown(&self) -> String {
         let line = |row: &Vec<String>| format!("| {} |\n", row.join(" | "));
-        let rule: String = self.head.iter().enumerate().map(|(column, _)| if column == 0 { "|---" } else { "|--:" }).collect();
+        let rule: String =
+            self.head.iter().enumerate().map(|(column, _)| if column == 0 { "|---" } else { "|--:" }).collect();
         format!("{}{rule}|\n{}", line(&self.head), self.rows.iter().map(line).collect::<String>())
     }
 }

@@ -44,7 +44,11 @@ fn colour(name: &str) -> &'static str {
 
 fn text(svg: &mut String, at: (f64, f64), anchor: &str, fill: &str, text: &str) {
     let text = text.replace('&', "&amp;").replace('<', "&lt;");
-    let _ = writeln!(svg, "<text x=\"{:.0}\" y=\"{:.0}\" text-anchor=\"{anchor}\" fill=\"{fill}\">{text}</text>", at.0, at.1);
+    let _ = writeln!(
+        svg,
+        "<text x=\"{:.0}\" y=\"{:.0}\" text-anchor=\"{anchor}\" fill=\"{fill}\">{text}</text>",
+        at.0, at.1
+    );
 }
 
 fn rule(svg: &mut String, from: (f64, f64), to: (f64, f64)) {
@@ -76,7 +80,11 @@ fn lines(svg: &mut String, curves: &[&Curve]) {
             format!("{:.0},{:.0}", left + step * place as f64, top + height * (1.0 - value / 100.0) + apart)
         };
         let points: Vec<String> = curve.points.iter().enumerate().map(point).collect();
-        let _ = writeln!(svg, "<polyline points=\"{}\" fill=\"none\" stroke=\"{colour}\" stroke-width=\"2.5\"/>", points.join(" "));
+        let _ = writeln!(
+            svg,
+            "<polyline points=\"{}\" fill=\"none\" stroke=\"{colour}\" stroke-width=\"2.5\"/>",
+            points.join(" ")
+        );
         let column = left + (number % 3) as f64 * 130.0;
         let line = top + height + 46.0 + (number / 3) as f64 * 18.0;
         text(svg, (column, line), "start", colour, &format!("\u{25cf} {}", curve.name));

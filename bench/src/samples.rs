@@ -59,7 +59,8 @@ mod tests {
 
     #[test]
     fn figures_have_the_digits_that_count() {
-        let texts = [0.0, 0.126, 9.949, 9.96, 99.4, 99.6, 1234.4, 1_234_567.0, -1500.0].map(|value| figure(Some(value)));
+        let texts =
+            [0.0, 0.126, 9.949, 9.96, 99.4, 99.6, 1234.4, 1_234_567.0, -1500.0].map(|value| figure(Some(value)));
         assert_eq!(texts, ["0.00", "0.13", "9.95", "10.0", "99.4", "100", "1,234", "1,234,567", "-1,500"]);
         assert_eq!((figure(None), ratio(Some(0.0), Some(1.0))), ("-".to_owned(), "-".to_owned()));
         assert_eq!(ratio(Some(2.0), Some(5.0)), "2.50 times");

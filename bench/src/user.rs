@@ -66,7 +66,8 @@ impl Users {
             let home = lab.home(user)?;
             let (program, words) = match client {
                 Client::Command { program, words } => {
-                    let program = if program.starts_with("/usr") { program.clone() } else { copied(program, "client")? };
+                    let program =
+                        if program.starts_with("/usr") { program.clone() } else { copied(program, "client")? };
                     (program, words.clone())
                 }
                 Client::Klopf { program, config } => {
@@ -87,8 +88,7 @@ impl Users {
 
     /// Has one of them knock, and connect as soon as the client has ended, for so long. To be called in a thread.
     pub(crate) fn visit(&self, user: u8, limit: Duration) -> io::Result<Visit> {
-        let (program, words, home) =
-            self.all.get(usize::from(user)).cloned().ok_or(io::ErrorKind::InvalidInput)?;
+        let (program, words, home) = self.all.get(usize::from(user)).cloned().ok_or(io::ErrorKind::InvalidInput)?;
         let connector = self.connector.clone();
         lab::inside(&self.namespace, move || {
             let knocked = command(&program, user, &home).args(words.iter().skip(1)).output()?;
@@ -112,7 +112,8 @@ impl Users {
 /// Stores the invitation.
 fn join(program: &Path, user: u8, home: &Path, line: &[u8]) -> Result<()> {
     let failed = || Error::io("run klopf join");
-    let mut joining = command(program, user, home).args(["join", "-"]).stdin(Stdio::piped()).spawn().map_err(failed())?;
+    let mut joining =
+        command(program, user, home).args(["join", "-"]).stdin(Stdio::piped()).spawn().map_err(failed())?;
     joining.stdin.take().map_or(Ok(()), |mut to| to.write_all(line)).map_err(failed())?;
     let done = joining.wait_with_output().map_err(failed())?;
     if done.status.success() {

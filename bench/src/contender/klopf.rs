@@ -53,7 +53,11 @@ impl Setup {
         }
         for other in 1..self.doors {
             let guarded = OTHER_GUARDED + other;
-            let _ = writeln!(text, "[door.other-{other}]\nguard = [\"tcp/{guarded}\"]\n{}", sequence(others(other), self.within));
+            let _ = writeln!(
+                text,
+                "[door.other-{other}]\nguard = [\"tcp/{guarded}\"]\n{}",
+                sequence(others(other), self.within)
+            );
         }
         text
     }

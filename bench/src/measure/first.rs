@@ -62,7 +62,8 @@ pub(crate) fn measure(amount: &Amount, bin: &Path, interrupt: &Interrupt) -> Res
         table.row(label, samples.iter().map(|one| figure(percentile(&one.late, percent))));
     }
     part.tables.push(table);
-    for (contender, one) in contenders.iter().zip(&samples).filter(|(contender, _)| contender.name.starts_with("Klopf")) {
+    for (contender, one) in contenders.iter().zip(&samples).filter(|(contender, _)| contender.name.starts_with("Klopf"))
+    {
         let got = format!("{} of {}", one.late.len(), one.tries);
         let aim = format!("{0} of {0}", one.tries);
         part.target(&format!("{}: the first SYN is answered", contender.name), &aim, got, one.late.len() == one.tries);

@@ -69,9 +69,18 @@ pub(crate) fn measure(amount: &Amount, bin: &Path, interrupt: &Interrupt) -> Res
         for round in 1..=amount.rounds {
             for (pace, samples) in PACES.iter().zip(&mut samples) {
                 for (contender, samples) in contenders.iter().zip(samples) {
-                    eprintln!("flood, {}, {}, round {round}/{}: {}", aim.name(), name(*pace), amount.rounds, contender.name);
+                    eprintln!(
+                        "flood, {}, {}, round {round}/{}: {}",
+                        aim.name(),
+                        name(*pace),
+                        amount.rounds,
+                        contender.name
+                    );
                     // A minute of waiting, once, and not where all is short.
-                    let later = pace.is_none() && round == amount.rounds && !amount.small && contender.name.starts_with("Klopf");
+                    let later = pace.is_none()
+                        && round == amount.rounds
+                        && !amount.small
+                        && contender.name.starts_with("Klopf");
                     one(amount, (aim, *pace, later), contender, interrupt, samples)?;
                 }
             }
@@ -143,7 +152,8 @@ fn come(users: &Users, time: Duration, interrupt: &Interrupt) -> Result<Vec<Visi
             thread::sleep(due.saturating_duration_since(Instant::now()));
             under_way.push(scope.spawn(move || users.visit(user, LIMIT)));
         }
-        let visits = under_way.into_iter().map(|one| one.join().unwrap_or_else(|_| Err(std::io::ErrorKind::Other.into())));
+        let visits =
+            under_way.into_iter().map(|one| one.join().unwrap_or_else(|_| Err(std::io::ErrorKind::Other.into())));
         visits.collect::<std::io::Result<Vec<Visit>>>().map_err(Error::io("visit"))
     })
 }
@@ -185,14 +195,27 @@ impl Samples {
 
 fn report(part: &mut Part, aim: Aim, contenders: &[Contender], samples: &[Vec<Samples>]) {
     let head = [
-        "packets/s", "", "in", "at once", "median, ms", "90 %", "99 %", "sent/s", "CPU, cores", "CPU, µs a packet", "peak, MB", "later, MB", "log, kB",
+        "packets/s",
+        "",
+        "in",
+        "at once",
+        "median, ms",
+        "90 %",
+        "99 %",
+        "sent/s",
+        "CPU, cores",
+        "CPU, µs a packet",
+        "peak, MB",
+        "later, MB",
+        "log, kB",
     ];
     let mut table = Table::new(head);
     let most = |values: &[f64]| values.iter().copied().reduce(f64::max);
     for (pace, samples) in PACES.iter().zip(samples) {
         for (contender, one) in contenders.iter().zip(samples) {
             let (inside, at_once) = one.inside();
-            let process = |value: Option<f64>| if one.peak.iter().any(|peak| *peak > 0.0) { figure(value) } else { "-".into() };
+            let process =
+                |value: Option<f64>| if one.peak.iter().any(|peak| *peak > 0.0) { figure(value) } else { "-".into() };
             let cells = [
                 contender.name.to_owned(),
                 format!("{inside} of {}", one.users),
@@ -220,10 +243,10 @@ fn report(part: &mut Part, aim: Aim, contenders: &[Contender], samples: &[Vec<Sa
         if aim != Aim::AllPorts {
             part.curves.push(Curve { panel: Panel::Flood, name: contender.name.to_owned(), points: points.collect() });
         }
-        if let Some(one) = samples.last().and_then(|samples| samples.get(place)) {
-            if contender.name.starts_with("Klopf") {
-                targets(part, aim, one);
-            }
+        if let Some(one) = samples.last().and_then(|samples| samples.get(place))
+            && contender.name.starts_with("Klopf")
+        {
+            targets(part, aim, one);
         }
     }
 }
@@ -233,7 +256,12 @@ fn targets(part: &mut Part, aim: Aim, one: &Samples) {
     let what = |text: &str| format!("unthrottled, {}: {text}", aim.name());
     let most = |values: &[f64]| values.iter().copied().reduce(f64::max);
     let (inside, late) = (one.inside().0, one.late(99));
-    let got = format!("{inside} of {}, {} ms, at {}/s", one.users, figure(late), whole(median(&one.pace).unwrap_or_default()));
+    let got = format!(
+        "{inside} of {}, {} ms, at {}/s",
+        one.users,
+        figure(late),
+        whole(median(&one.pace).unwrap_or_default())
+    );
     let met = inside == one.users && late.is_some_and(|late| late <= 20.0);
     part.target(&what("users in, 99 %"), "all, ≤ 20 ms", got, met);
     let (peak, later) = (most(&one.peak), most(&one.later));
@@ -241,7 +269,12 @@ fn targets(part: &mut Part, aim: Aim, one: &Samples) {
     let got = format!("{} MB, {} MB", figure(peak), figure(later));
     part.target(&what("memory, and a minute later"), "≤ 128 MB, ≤ 12 MB", got, met);
     let log = most(&one.log);
-    part.target(&what("log"), "≤ 10 kB", format!("{} kB", figure(log.map(|log| log / 1e3))), log.is_some_and(|log| log <= 10_000.0));
+    part.target(
+        &what("log"),
+        "≤ 10 kB",
+        format!("{} kB", figure(log.map(|log| log / 1e3))),
+        log.is_some_and(|log| log <= 10_000.0),
+    );
 }
 
 fn name(pace: Option<u32>) -> String {

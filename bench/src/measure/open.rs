@@ -88,17 +88,21 @@ fn part(contenders: &[Contender], samples: &[Samples]) -> Part {
         row(label, &|one| figure(percentile(&one.opened, percent)));
     }
     let ours = |packet: bool| {
-        let place = contenders.iter().position(|one| one.way.is_packet() == packet && matches!(one.way, Way::Klopf(..)));
+        let place =
+            contenders.iter().position(|one| one.way.is_packet() == packet && matches!(one.way, Way::Klopf(..)));
         place.and_then(|place| samples.get(place)).and_then(|one| median(&one.opened))
     };
     let (packet, sequence) = (ours(true), ours(false));
-    let ratios = contenders.iter().zip(samples).map(|(contender, one)| {
-        ratio(if contender.way.is_packet() { packet } else { sequence }, median(&one.opened))
-    });
+    let ratios = contenders
+        .iter()
+        .zip(samples)
+        .map(|(contender, one)| ratio(if contender.way.is_packet() { packet } else { sequence }, median(&one.opened)));
     let ratios: Vec<String> = ratios.collect();
     row("after a pause, median", &|one| figure(median(&one.paused)));
     row("after a pause, 99 %", &|one| figure(percentile(&one.paused, 99)));
-    let at_once = |one: &Samples| if one.paused.is_empty() { "-".into() } else { format!("{} of {}", one.at_once, one.paused.len()) };
+    let at_once = |one: &Samples| {
+        if one.paused.is_empty() { "-".into() } else { format!("{} of {}", one.at_once, one.paused.len()) }
+    };
     row("after a pause, first SYN answered", &at_once);
     row("disk, median", &|one| figure(median(&one.disk)));
     table.row("median, of Klopf's", ratios);
@@ -118,7 +122,12 @@ fn part(contenders: &[Contender], samples: &[Samples]) -> Part {
             part.target(&format!("{}: µs until it is open, median / 99 %", contender.name), "≤ 150 / ≤ 500", text, met);
             if !contender.way.is_packet() {
                 let met = !one.paused.is_empty() && one.at_once * 100 >= one.paused.len() * 99;
-                part.target("Klopf, sequence after a pause: 0, so the first SYN is answered", "99 of 100", at_once(one), met);
+                part.target(
+                    "Klopf, sequence after a pause: 0, so the first SYN is answered",
+                    "99 of 100",
+                    at_once(one),
+                    met,
+                );
             }
         }
     }

@@ -69,7 +69,8 @@ fn part(contenders: &[Contender], samples: &[Samples]) -> Part {
     row("others' traffic, CPU, % of a core", &|one| process(one, figure(median(&one.cpu))));
     row("others' traffic that was sent, /s", &|one| whole(median(&one.pace).unwrap_or_default()));
     part.tables.push(table);
-    for (contender, one) in contenders.iter().zip(samples).filter(|(contender, _)| contender.name.starts_with("Klopf")) {
+    for (contender, one) in contenders.iter().zip(samples).filter(|(contender, _)| contender.name.starts_with("Klopf"))
+    {
         let most = |values: &[f64]| values.iter().copied().reduce(f64::max);
         let (wakeups, memory, cpu) = (most(&one.wakeups), most(&one.memory), most(&one.cpu));
         let name = contender.name;
@@ -78,7 +79,12 @@ fn part(contenders: &[Contender], samples: &[Samples]) -> Part {
         let got = format!("{} MB", figure(memory));
         part.target(&format!("{name}: memory in silence"), "≤ 8 MB", got, memory.is_some_and(|memory| memory <= 8.0));
         let got = format!("{} %, at {}/s", figure(cpu), whole(median(&one.pace).unwrap_or_default()));
-        part.target(&format!("{name}: CPU beside others' traffic"), "< 2 % of a core", got, cpu.is_some_and(|cpu| cpu < 2.0));
+        part.target(
+            &format!("{name}: CPU beside others' traffic"),
+            "< 2 % of a core",
+            got,
+            cpu.is_some_and(|cpu| cpu < 2.0),
+        );
     }
     part
 }

@@ -23,7 +23,8 @@ const TEXT: [&str; 3] = [
      address, or for keys a random datagram of 60 to 1,400 bytes. There are 50,000 of them a second, few enough that none is lost.",
     "Doors have a sequence and a guarded port each. Leases are of as many addresses, given by hand (`klopf grant`). Attempts are first \
      hits of as many addresses, made within the minute that this door gives them.",
-    "fwknopd, which tries one key after the other, has 800 datagrams a second: it takes no more than a thousand.",
+    "fwknopd, which tries one key after the other, has 800 datagrams of letters a second: it takes no more than a thousand, and sees of random bytes at once that \
+     they are none of its packets.",
 ];
 /// What there is one of, many, and very many of.
 const DOORS: [u32; 3] = [1, 100, 10_000];
@@ -83,7 +84,9 @@ pub(crate) fn measure(amount: &Amount, bin: &Path, interrupt: &Interrupt) -> Res
         .flat_map(|(kind, counts)| counts.iter().filter(few).map(|count| Step::new(*kind, *count)))
         .collect();
     eprintln!("scale: making keys");
-    let crowd = Sealer::new(steps.iter().filter(|step| step.kind == Kind::Keys).map(|step| step.count as usize).max().unwrap_or(1));
+    let crowd = Sealer::new(
+        steps.iter().filter(|step| step.kind == Kind::Keys).map(|step| step.count as usize).max().unwrap_or(1),
+    );
     for round in 1..=amount.rounds {
         for step in steps.iter_mut().filter(|step| step.fault.is_none()) {
             eprintln!("scale, round {round}/{}: {} {}", amount.rounds, step.count, step.kind.name());
@@ -148,11 +151,12 @@ impl Step {
 
     fn junk(&self, contender: &Contender) -> Junk {
         match self.kind {
-            Kind::Keys | Kind::Stanzas => Junk::Datagrams(contender.way.port()),
+            Kind::Keys => Junk::Datagrams(contender.way.port()),
+            Kind::Stanzas => Junk::Letters(contender.way.port()),
             Kind::Leases | Kind::Attempts => Junk::Syns(SEQUENCE.into_iter().take(1).collect()),
             Kind::Doors => {
                 let last = u16::try_from(self.count - 1).unwrap_or(u16::MAX);
-                let begins = (1..=last).step_by(usize::from(last / 60).max(1)).map(|door| others(door)).map(|[first, ..]| first);
+                let begins = (1..=last).step_by(usize::from(last / 60).max(1)).map(others).map(|[first, ..]| first);
                 Junk::Syns(SEQUENCE.into_iter().take(1).chain(begins).collect())
             }
         }
@@ -202,7 +206,8 @@ impl Kind {
 
 fn part(steps: &[Step]) -> Part {
     let mut part = Part::new("Scale", &TEXT);
-    let head = ["", "opened", "median, µs", "90 %", "99 %", "of that with one", "CPU, µs a packet", "of that with one", "MB"];
+    let head =
+        ["", "opened", "median, µs", "90 %", "99 %", "of that with one", "CPU, µs a packet", "of that with one", "MB"];
     let mut table = Table::new(head);
     for step in steps {
         let one = steps.iter().find(|one| one.kind == step.kind);
