@@ -42,7 +42,8 @@ pub(crate) fn check(file: &Path, bless: bool) -> Result<bool> {
     Ok(good || bless)
 }
 
-fn count(name: &str) -> Result<u64> {
+/// Instructions for each packet of a stage.
+pub(crate) fn count(name: &str) -> Result<u64> {
     let own = std::env::current_exe().map_err(Error::io("find this program"))?;
     let out = std::env::temp_dir().join(format!("klopf-bench-{}.callgrind", std::process::id()));
     let done = Command::new("valgrind")

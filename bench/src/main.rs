@@ -30,7 +30,7 @@ use crate::error::{Error, Result};
 use crate::interrupt::Interrupt;
 use crate::lab::Lab;
 use crate::machine::Machine;
-use crate::measure::{Amount, first, flood, open, rest, scale};
+use crate::measure::{Amount, first, flood, micro, open, rest, scale};
 use crate::part::{Kept, Part};
 
 /// Measure Klopf side by side with knockd, fwknopd and the kernel's own recipe. Needs root.
@@ -78,6 +78,8 @@ enum What {
     Scale,
     /// What it costs when nobody knocks
     Rest,
+    /// The stages of a packet, one by one; needs valgrind
+    Micro,
     /// The page alone, of what is kept
     Page,
     /// Instructions for each stage of a packet, against those in a file; needs valgrind, and no root
@@ -100,12 +102,13 @@ enum What {
 type Measure = fn(&Amount, &Path, &Interrupt) -> Result<Part>;
 
 /// The measurements, in the order of the page.
-const MEASURES: [(&str, Measure); 5] = [
+const MEASURES: [(&str, Measure); 6] = [
     ("open", open::measure),
     ("first", first::measure),
     ("flood", flood::measure),
     ("scale", scale::measure),
     ("rest", rest::measure),
+    ("micro", micro::measure),
 ];
 
 fn main() -> ExitCode {
@@ -170,6 +173,7 @@ impl What {
             Self::Flood => name == "flood",
             Self::Scale => name == "scale",
             Self::Rest => name == "rest",
+            Self::Micro => name == "micro",
             Self::Page | Self::Connect { .. } | Self::Count { .. } | Self::RunStage { .. } => false,
         }
     }
