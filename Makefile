@@ -1,6 +1,7 @@
 # make demo     see the story of Klopf on the terminal, and that of mails and guestbooks (demo-letters)  (root)
 #               make demo-knockd shows that of knockd
 # make test     all tests                                        (root, or the end-to-end tests are skipped)
+# make bench    measure Klopf side by side with other programs   (root; ROUNDS=5)
 # make          build the five programs, their man pages and shell completions
 # make install  PREFIX=/usr/local DESTDIR= sysconfdir=/etc       (root)
 #
@@ -22,6 +23,9 @@ unitdir = $(libdir)/systemd/system
 KNOCKD_CASES = tests/knockd
 # Seconds that all fuzz targets take together.
 FUZZ_SECONDS = 60
+
+# Rounds of the benchmark.
+ROUNDS = 5
 
 CARGO = scripts/cargo
 CARGO_TARGET_DIR ?= target
@@ -110,10 +114,24 @@ uninstall:
 	rm -f $(to)$(libdir)/sysusers.d/klopf.conf $(to)$(libdir)/tmpfiles.d/klopf.conf
 	rm -f $(to)$(sysconfdir)/init.d/klopfd
 
-bench-flood bench-latency bench-log bench-spa:
+# Root. BENCH_OPTIONS="--seconds 2 --small" for a quick look; bench-open, bench-first, bench-flood, bench-scale and bench-rest
+# measure one part anew, and leave the others on the page as they are.
+bench bench-open bench-first bench-flood bench-scale bench-rest:
 	@scripts/need.sh bench
 	$(CARGO) build --release --locked
-	$(CARGO) run --release --locked --package klopf-bench -- $(@:bench-%=%)
+	$(CARGO) build --release --locked --package klopf-bench
+	$(release)/klopf-bench --rounds $(ROUNDS) --docs docs $(BENCH_OPTIONS) $(if $(filter bench,$@),all,$(@:bench-%=%))
+
+# The cost of each stage of a packet.
+bench-micro:
+	@scripts/need.sh build
+	$(CARGO) bench --locked --package klopf-bench --bench stages
+
+# The same in instructions, against bench/counts.txt; fails when one has grown by more than 5 %.
+bench-count bench-count-bless:
+	@scripts/need.sh bench
+	$(CARGO) build --release --locked --package klopf-bench
+	$(release)/klopf-bench count bench/counts.txt $(if $(filter %-bless,$@),--bless)
 
 fuzz-smoke:
 	@scripts/need.sh fuzz
@@ -122,4 +140,5 @@ fuzz-smoke:
 clean:
 	$(CARGO) clean
 
-.PHONY: all build demo demo-letters demo-knockd test lint install uninstall bench-flood bench-latency bench-log bench-spa fuzz-smoke clean
+.PHONY: all build demo demo-letters demo-knockd test lint install uninstall bench bench-open bench-first bench-flood \
+	bench-scale bench-rest bench-micro bench-count bench-count-bless fuzz-smoke clean

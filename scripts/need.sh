@@ -22,7 +22,8 @@ tests="$demo nft:nftables iptables:iptables pkill:procps unshare:util-linux setp
 [ -e /usr/sbin/sendmail ] || tests="$tests postfix:postfix"
 # What isso, a comment server, is installed with.
 python3 -c 'import ensurepip' 2>/dev/null || tests="$tests /nowhere:python3-venv"
-bench='ip:iproute2 knockd:knockd iptables:iptables nft:nftables fwknopd:fwknop-server fwknop:fwknop-client'
+bench='ip:iproute2 knockd:knockd iptables:iptables nft:nftables fwknopd:fwknop-server fwknop:fwknop-client
+    valgrind:valgrind'
 
 # What a service's package has for the boot.
 services='openssh-server:ssh.service openssh-server:ssh.socket knockd:knockd.service

@@ -94,7 +94,7 @@ pub(crate) struct Gate<'a> {
     opens: Opens,
     knocks: u32,
     started: Started,
-    _services: (TcpListener, UdpSocket),
+    services: (TcpListener, UdpSocket),
     // Last, so that it goes when all else is closed.
     lab: Lab,
 }
@@ -121,6 +121,7 @@ impl<'a> Gate<'a> {
         interrupt.check()?;
         let lab = Lab::build()?;
         let (prober, services) = (Prober::new(&lab)?, (lab.listen(GUARDED)?, lab.listen_udp(PUBLIC)?));
+        services.0.set_nonblocking(true).map_err(Error::io("not wait for connections"))?;
         let (started, opens) = match &contender.way {
             Way::Klopf(bin, setup) => {
                 let opens = setup.sealer.clone().map_or(Opens::Sequence, Opens::Sealed);
@@ -131,7 +132,7 @@ impl<'a> Gate<'a> {
             Way::Kernel => (kernel::start(&lab)?, Opens::Sequence),
         };
         let name = contender.name;
-        let mut gate = Self { interrupt, name, prober, opens, knocks: 0, started, _services: services, lab };
+        let mut gate = Self { interrupt, name, prober, opens, knocks: 0, started, services, lab };
         gate.open_once()?;
         Ok(gate)
     }
@@ -173,6 +174,8 @@ impl<'a> Gate<'a> {
     }
 
     fn is_shut(&mut self) -> Result<()> {
+        // Connections that were made are taken and closed, for only so many may wait.
+        while self.services.0.accept().is_ok() {}
         if self.answers(CLOSED_FOR)?.is_some() { Err(self.fault("does not close")) } else { Ok(()) }
     }
 

@@ -10,10 +10,10 @@ use nix::sched::{CpuSet, sched_setaffinity};
 use nix::sys::socket::{MsgFlags, MultiHeaders, sendmmsg};
 use nix::unistd::Pid;
 
-use crate::chance::Chance;
 use crate::error::{Error, Result};
 use crate::frame::Template;
 use crate::lab::{CLIENT, Injector, Lab, SERVER, SPOOFED};
+use klopf_bench::chance::Chance;
 
 /// Frames that one system call sends. It shares no factor with the number of sources, so that each time a source
 /// comes again it is with another frame.
@@ -32,6 +32,8 @@ pub(crate) enum Junk {
     Syns(Vec<u16>),
     /// Random datagrams of 60 to 1,400 bytes to this port, from as many.
     Datagrams(u16),
+    /// The same, but of letters: what looks like a packet of fwknop's until it is tried.
+    Letters(u16),
     /// Datagrams of 300 bytes to this port, from a thousand ports of one host: others' business.
     Unrelated(u16),
 }
@@ -86,7 +88,7 @@ impl Generator {
     fn run(&mut self, pace: Option<u32>, most: u64, limit: Duration) -> Result<Sent> {
         let begin = Instant::now();
         while self.sent < most && begin.elapsed() < limit {
-            let due = pace.map_or(u64::MAX, |pace| (begin.elapsed().as_secs_f64() * f64::from(pace)).ceil() as u64);
+            let due = pace.map_or(u64::MAX, |pace| due(begin.elapsed(), pace));
             let now = due.min(most).saturating_sub(self.sent).min(BATCH as u64);
             match usize::try_from(now).unwrap_or_default() {
                 0 => thread::sleep(BREATH),
@@ -101,10 +103,8 @@ impl Generator {
         // The rest of a chunk that was not sent whole comes first.
         let (_, rest) = self.pool.split_at_mut(place);
         let (fixed, first) = (self.fixed, self.sent);
-        let mut number = first;
-        for template in rest.iter_mut().take(count) {
+        for (number, template) in (first..).zip(rest.iter_mut().take(count)) {
             template.filled(source(number, fixed));
-            number += 1;
         }
         let frames: Vec<[IoSlice<'_>; 1]> =
             rest.iter().take(count).map(|template| [IoSlice::new(template.frame())]).collect();
@@ -117,6 +117,11 @@ impl Generator {
         }
         Ok(())
     }
+}
+
+/// How many frames should have been sent by then.
+fn due(elapsed: Duration, pace: u32) -> u64 {
+    u64::try_from(elapsed.as_micros() * u128::from(pace) / 1_000_000).unwrap_or(u64::MAX)
 }
 
 /// Each of the addresses once, in no order that a table could profit from; then again.
@@ -134,15 +139,19 @@ pub(crate) fn source(number: u64, fixed: bool) -> (Ipv4Addr, u16) {
 
 fn pool(junk: &Junk) -> Vec<Template> {
     let mut chance = Chance(7);
+    let letters = matches!(junk, Junk::Letters(_));
     let mut datagram = |port: u16, length: u64| {
         let mut payload = vec![0; usize::try_from(length).unwrap_or_default()];
         chance.fill(&mut payload);
+        if letters {
+            payload.iter_mut().for_each(|byte| *byte = b'a' + *byte % 26);
+        }
         Template::udp((SERVER, port), &payload)
     };
     let mut lengths = Chance(8);
     match junk {
         Junk::Syns(ports) => ports.iter().cycle().take(BATCH).map(|port| Template::syn((SERVER, *port))).collect(),
-        Junk::Datagrams(port) => {
+        Junk::Datagrams(port) | Junk::Letters(port) => {
             let length = |_| datagram(*port, JUNK.0 + lengths.below(JUNK.1 - JUNK.0));
             (0..BATCH * BATCHES).map(length).collect()
         }
@@ -161,16 +170,16 @@ fn settle_on_a_core() {
 
 #[cfg(test)]
 mod tests {
-    use std::collections::HashSet;
-
     use super::*;
 
     #[test]
     fn each_source_comes_once_before_any_comes_again() {
         let hosts = u64::from(SPOOFED.1);
-        let sources: HashSet<Ipv4Addr> = (0..hosts).map(|number| source(number, false).0).collect();
-        assert_eq!(sources.len() as u64, hosts);
-        assert!(sources.iter().all(|source| source.octets()[0] == 10 && (128..192).contains(&source.octets()[1])));
+        let mut seen = vec![false; SPOOFED.1 as usize];
+        for number in 0..hosts {
+            let host = u32::from(source(number, false).0) - u32::from(SPOOFED.0);
+            assert!(!std::mem::replace(&mut seen[host as usize], true));
+        }
         assert_eq!(source(hosts, false).0, source(0, false).0);
     }
 

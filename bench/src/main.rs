@@ -1,13 +1,12 @@
 //! Measures Klopf side by side with other programs, each in network namespaces of its own.
 
-mod chance;
 mod contender;
+mod counts;
 mod error;
 mod frame;
 mod generator;
 mod interrupt;
 mod lab;
-mod logs;
 mod machine;
 mod measure;
 mod page;
@@ -31,7 +30,7 @@ use crate::error::{Error, Result};
 use crate::interrupt::Interrupt;
 use crate::lab::Lab;
 use crate::machine::Machine;
-use crate::measure::{Amount, first, flood, open, rest, scale};
+use crate::measure::{Amount, first, flood, micro, open, rest, scale};
 use crate::part::{Kept, Part};
 
 /// Measure Klopf side by side with knockd, fwknopd and the kernel's own recipe. Needs root.
@@ -79,10 +78,22 @@ enum What {
     Scale,
     /// What it costs when nobody knocks
     Rest,
-    /// How fast a log is followed, and in how much memory; without root
-    Log(logs::Options),
+    /// The stages of a packet, one by one; needs valgrind
+    Micro,
     /// The page alone, of what is kept
     Page,
+    /// Instructions for each stage of a packet, against those in a file; needs valgrind, and no root
+    Count {
+        /// What they were
+        #[arg(default_value = "bench/counts.txt")]
+        file: PathBuf,
+        /// Write the file anew
+        #[arg(long)]
+        bless: bool,
+    },
+    /// A stage, for valgrind
+    #[command(hide = true)]
+    RunStage { name: String },
     /// Connect to the lab's server, for so many milliseconds
     #[command(hide = true)]
     Connect { limit: u64 },
@@ -91,31 +102,26 @@ enum What {
 type Measure = fn(&Amount, &Path, &Interrupt) -> Result<Part>;
 
 /// The measurements, in the order of the page.
-const MEASURES: [(&str, Measure); 5] = [
+const MEASURES: [(&str, Measure); 6] = [
     ("open", open::measure),
     ("first", first::measure),
     ("flood", flood::measure),
     ("scale", scale::measure),
     ("rest", rest::measure),
+    ("micro", micro::measure),
 ];
 
 fn main() -> ExitCode {
     let options = Options::parse();
-    if let What::Connect { limit } = options.what {
-        return user::connect(Duration::from_millis(limit));
-    }
-    if let What::Log(log) = &options.what {
-        let measured = Interrupt::install().map_err(Error::io("handle signals"));
-        return match measured.and_then(|interrupt| logs::measure(log, &interrupt)) {
-            Ok(met) => ExitCode::from(u8::from(!met)),
-            Err(error) => {
-                eprintln!("klopf-bench: {error}");
-                error.exit_code()
-            }
-        };
-    }
-    match run(&options) {
-        Ok(()) => ExitCode::SUCCESS,
+    let done = match &options.what {
+        What::Connect { limit } => return user::connect(Duration::from_millis(*limit)),
+        What::RunStage { name } => Ok(counts::run(name)),
+        What::Count { file, bless } => counts::check(file, *bless),
+        _ => run(&options).map(|()| true),
+    };
+    match done {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
         Err(error) => {
             eprintln!("klopf-bench: {error}");
             error.exit_code()
@@ -167,7 +173,8 @@ impl What {
             Self::Flood => name == "flood",
             Self::Scale => name == "scale",
             Self::Rest => name == "rest",
-            Self::Page | Self::Connect { .. } => false,
+            Self::Micro => name == "micro",
+            Self::Page | Self::Connect { .. } | Self::Count { .. } | Self::RunStage { .. } => false,
         }
     }
 }

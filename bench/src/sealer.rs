@@ -9,9 +9,9 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use klopf_spa::{Knock, Name, Psk, Public, Seed, ServerKey, Shape, seal};
 
-use crate::chance::Chance;
 use crate::error::{Error, Result};
 use crate::lab::CLIENT;
+use klopf_bench::chance::Chance;
 
 /// The first so many of a crowd.
 #[derive(Clone)]

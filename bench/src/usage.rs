@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 use std::fs;
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use nix::unistd::{SysconfVar, sysconf};
@@ -40,8 +40,8 @@ impl Tree {
         }
         let threads = |pid: &u32| fs::read_dir(format!("/proc/{pid}/task")).into_iter().flatten().flatten();
         let threads: Vec<PathBuf> = tree.pids.iter().flat_map(threads).map(|thread| thread.path()).collect();
-        tree.running = Duration::from_nanos(threads.iter().filter_map(running).sum());
-        tree.wakeups = threads.iter().filter_map(wakeups).sum();
+        tree.running = Duration::from_nanos(threads.iter().filter_map(|thread| running(thread)).sum());
+        tree.wakeups = threads.iter().filter_map(|thread| wakeups(thread)).sum();
         Ok(tree)
     }
 
@@ -59,11 +59,11 @@ impl Tree {
 }
 
 /// Nanoseconds that a thread was on a CPU.
-fn running(thread: &PathBuf) -> Option<u64> {
+fn running(thread: &Path) -> Option<u64> {
     fs::read_to_string(thread.join("schedstat")).ok()?.split_whitespace().next()?.parse().ok()
 }
 
-fn wakeups(thread: &PathBuf) -> Option<u64> {
+fn wakeups(thread: &Path) -> Option<u64> {
     let text = fs::read_to_string(thread.join("status")).ok()?;
     text.lines().find_map(|line| line.strip_prefix("voluntary_ctxt_switches:"))?.trim().parse().ok()
 }

@@ -243,10 +243,10 @@ fn report(part: &mut Part, aim: Aim, contenders: &[Contender], samples: &[Vec<Sa
         if aim != Aim::AllPorts {
             part.curves.push(Curve { panel: Panel::Flood, name: contender.name.to_owned(), points: points.collect() });
         }
-        if let Some(one) = samples.last().and_then(|samples| samples.get(place)) {
-            if contender.name.starts_with("Klopf") {
-                targets(part, aim, one);
-            }
+        if let Some(one) = samples.last().and_then(|samples| samples.get(place))
+            && contender.name.starts_with("Klopf")
+        {
+            targets(part, aim, one);
         }
     }
 }

@@ -1,0 +1,60 @@
+//! The stages of a packet in the watch, one by one, in this process.
+
+use std::hint::black_box;
+use std::path::Path;
+use std::time::Instant;
+
+use klopf_bench::stages::{ALL, Stages};
+
+use super::Amount;
+use crate::counts;
+use crate::error::{Error, Result};
+use crate::interrupt::Interrupt;
+use crate::part::{Part, Table};
+use crate::samples::{figure, median, percentile, whole};
+
+const TEXT: [&str; 3] = [
+    "The code alone, without rings, sockets and wake-ups: nanoseconds, looked at for 100 packets at a time, and instructions as callgrind \
+     counts them. `make bench-micro` has the times by divan, `make bench-count` compares the instructions with those in \
+     `bench/counts.txt`, and fails when one has grown by more than 5 %.",
+    "*parse*: the headers of a SYN. *lookup*: a first hit from a new address, parsed. *stranger*: a hit on a port of no door, from such an \
+     address, parsed. *check*: a datagram of 512 random bytes, whose outer seal is tried. *open*: a packet of somebody invited, checked and \
+     opened. *decide*: what it claims.",
+    "The filter before these and the firewall behind them are the kernel's; they are in the open time, and in *Rest*.",
+];
+/// Packets between two looks at the clock, and looks in a round.
+const AT_ONCE: u32 = 100;
+const LOOKS: usize = 50;
+
+pub(crate) fn measure(amount: &Amount, _: &Path, interrupt: &Interrupt) -> Result<Part> {
+    let mut samples: Vec<Vec<f64>> = ALL.iter().map(|_| Vec::new()).collect();
+    for round in 1..=amount.rounds {
+        eprintln!("micro, round {round}/{}", amount.rounds);
+        for ((name, stage), samples) in ALL.iter().zip(&mut samples) {
+            interrupt.check()?;
+            let mut stages = Stages::default();
+            for _ in 0..LOOKS {
+                let begin = Instant::now();
+                let right = (0..AT_ONCE).all(|_| black_box(stage(&mut stages)));
+                samples.push(begin.elapsed().as_secs_f64() * 1e9 / f64::from(AT_ONCE));
+                if !right {
+                    return Err(Error::Program(format!("a packet was taken for another: {name}")));
+                }
+            }
+        }
+    }
+    let mut part = Part::new("Micro", &TEXT);
+    let mut table = Table::new(["", "median, ns", "90 %", "99 %", "instructions"]);
+    for ((name, _), samples) in ALL.iter().zip(&samples) {
+        let count = counts::count(name)?;
+        let cells = [50, 90, 99].map(|percent| figure(percentile(samples, percent)));
+        table.row(name, cells.into_iter().chain([whole(count as f64)]));
+        if *name == "check" {
+            let cost = median(samples).map(|ns| ns / 1e3);
+            let met = cost.is_some_and(|cost| cost <= 0.5);
+            part.target("a datagram of junk, the code alone", "≤ 0.5 µs", format!("{} µs", figure(cost)), met);
+        }
+    }
+    part.tables.push(table);
+    Ok(part)
+}
