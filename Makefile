@@ -122,6 +122,11 @@ bench bench-open bench-first bench-flood bench-scale bench-rest:
 	$(CARGO) build --release --locked --package klopf-bench
 	$(release)/klopf-bench --rounds $(ROUNDS) --docs docs $(BENCH_OPTIONS) $(if $(filter bench,$@),all,$(@:bench-%=%))
 
+# How fast a log is followed; without root.
+bench-log:
+	@scripts/need.sh build
+	$(CARGO) run --release --locked --package klopf-bench -- log
+
 # The cost of each stage of a packet.
 bench-micro:
 	@scripts/need.sh build
@@ -141,4 +146,4 @@ clean:
 	$(CARGO) clean
 
 .PHONY: all build demo demo-letters demo-knockd test lint install uninstall bench bench-open bench-first bench-flood \
-	bench-scale bench-rest bench-micro bench-count bench-count-bless fuzz-smoke clean
+	bench-scale bench-rest bench-micro bench-count bench-count-bless bench-log fuzz-smoke clean

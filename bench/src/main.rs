@@ -7,6 +7,7 @@ mod frame;
 mod generator;
 mod interrupt;
 mod lab;
+mod logs;
 mod machine;
 mod measure;
 mod page;
@@ -80,6 +81,8 @@ enum What {
     Rest,
     /// The stages of a packet, one by one; needs valgrind
     Micro,
+    /// How fast a log is followed, and in how much memory; without root
+    Log(logs::Options),
     /// The page alone, of what is kept
     Page,
     /// Instructions for each stage of a packet, against those in a file; needs valgrind, and no root
@@ -117,6 +120,10 @@ fn main() -> ExitCode {
         What::Connect { limit } => return user::connect(Duration::from_millis(*limit)),
         What::RunStage { name } => Ok(counts::run(name)),
         What::Count { file, bless } => counts::check(file, *bless),
+        What::Log(log) => {
+            let interrupt = Interrupt::install().map_err(Error::io("handle signals"));
+            interrupt.and_then(|interrupt| logs::measure(log, &interrupt))
+        }
         _ => run(&options).map(|()| true),
     };
     match done {

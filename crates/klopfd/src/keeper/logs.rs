@@ -169,17 +169,17 @@ impl Logs {
     }
 
     fn open_group(&mut self, id: SourceId, group: u16) -> Option<(Down, OwnedFd)> {
-        if !self.groups.contains_key(&id) {
-            match Nflog::open(group, NFLOG_RANGE) {
-                Ok(socket) => drop(self.groups.insert(id, socket)),
-                Err(error) => {
-                    self.fails(id, error.to_string());
-                    return None;
-                }
+        let socket = match self.groups.remove(&id).map_or_else(|| Nflog::open(group, NFLOG_RANGE), Ok) {
+            Ok(socket) => socket,
+            Err(error) => {
+                self.fails(id, error.to_string());
+                return None;
             }
-        }
+        };
+        let fd = socket.as_fd().try_clone_to_owned().ok();
+        self.groups.insert(id, socket);
         self.troubles.remove(&id);
-        let fd = self.groups.get(&id)?.as_fd().try_clone_to_owned().ok()?;
+        let fd = fd?;
         Some((Down::LogPackets(id), fd))
     }
 
@@ -209,7 +209,7 @@ impl Logs {
     /// Takes in that a log cannot be had for now.
     fn fails(&mut self, id: SourceId, why: String) {
         self.troubles.insert(id, why);
-        self.look_at.get_or_insert(clock::monotonic_ms() + LOOKS);
+        self.look_at.get_or_insert_with(|| clock::monotonic_ms() + LOOKS);
     }
 
     fn end_journals(&mut self) {
@@ -351,6 +351,10 @@ impl<F: Face> Keeper<'_, F> {
 
     /// Writes how far reading has got.
     pub(super) fn note_logs(&mut self) {
+        if self.dry_run.is_some() {
+            self.logs.note_at = None;
+            return;
+        }
         if let Err(error) = self.logs.note() {
             self.trouble(&format!("cannot write down how far logs were read: {}", reason(&error)));
         }
@@ -368,7 +372,7 @@ impl<F: Face> Keeper<'_, F> {
         let places = std::mem::take(&mut logs.coming);
         let path = logs.files.iter().find(|(known, _)| *known == id).map(|(_, path)| path.clone());
         if path.is_some_and(|path| logs.places.set(&path, places)) {
-            logs.note_at.get_or_insert(clock::monotonic_ms() + NOTES);
+            logs.note_at.get_or_insert_with(|| clock::monotonic_ms() + NOTES);
         }
     }
 
@@ -384,7 +388,7 @@ impl<F: Face> Keeper<'_, F> {
         let cursor = std::mem::take(&mut journal.coming);
         if !cursor.is_empty() && is_cursor(&cursor) && journal.cursor != cursor {
             journal.cursor = cursor;
-            self.logs.note_at.get_or_insert(clock::monotonic_ms() + NOTES);
+            self.logs.note_at.get_or_insert_with(|| clock::monotonic_ms() + NOTES);
         }
     }
 
