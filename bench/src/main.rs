@@ -181,7 +181,7 @@ impl What {
             Self::Scale => name == "scale",
             Self::Rest => name == "rest",
             Self::Micro => name == "micro",
-            Self::Page | Self::Connect { .. } | Self::Count { .. } | Self::RunStage { .. } => false,
+            Self::Log(_) | Self::Page | Self::Connect { .. } | Self::Count { .. } | Self::RunStage { .. } => false,
         }
     }
 }

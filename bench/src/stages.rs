@@ -121,6 +121,7 @@ impl Stages {
             device: [4; 16],
             hold: 0,
             code: Code::Absent,
+            asks: klopf_engine::Asks::default(),
         };
         let wall = Wall { unix_ms: UNIX_MS + now, minute_of_week: 0 };
         self.engine.observe_claim(Millis(now), wall, &claim, &mut self.effects);
@@ -159,6 +160,7 @@ fn door() -> Door {
         strict: true,
         second_factor: false,
         ways: Ways::default(),
+        may_ask: klopf_engine::MayAsk::default(),
     }
 }
 

@@ -236,7 +236,7 @@ fn man_pages_say_what_help_says() {
     ]
     .as_slice();
     let linux: &[&str] = if cfg!(target_os = "linux") {
-        &["doctor", "grant", "invite", "keys", "lock", "reload", "revoke", "uninvite", "unlock"]
+        &["doctor", "grant", "invite", "keys", "lock", "reload", "revoke", "setup", "uninvite", "unlock"]
     } else {
         &[]
     };

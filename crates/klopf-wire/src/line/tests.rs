@@ -172,7 +172,7 @@ fn of_ufws_lines_those_count_that_it_blocks() {
 fn patterns_of_ones_own_have_groups() {
     let full = own(r"^drop (?<proto>\w+) (?<src>\S+) > (?<dst>\S+) dport (?<dport>\d+)");
     let hit = read(&full, "drop tcp 192.0.2.7 > 198.51.100.1 dport 40000").unwrap();
-    assert_eq!(hit, tcp_hit());
+    assert_eq!(hit, Hit { from_port: None, ..tcp_hit() });
     let hit = read(&full, "drop 17 ::ffff:192.0.2.7 > 2001:db8::1 dport 0").unwrap();
     assert_eq!((hit.src, hit.port, hit.flags), (tcp_hit().src, Port::udp(0), TcpFlags(0)));
     assert_eq!(read(&full, "drop UDP 192.0.2.7 > 198.51.100.1 dport 1").unwrap().port.proto, Proto::Udp);
