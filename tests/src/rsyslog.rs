@@ -1,6 +1,6 @@
 //! The real rsyslog, which writes what the kernel logs into a file.
 
-use std::fs;
+use std::fs::{self, File};
 use std::path::PathBuf;
 
 use crate::{Need, Result, Running, Stage, until};
@@ -51,10 +51,11 @@ impl Rsyslog {
     }
 }
 
-/// As long as it lives the kernel logs what firewalls of all namespaces tell it to.
+/// As long as it lives the kernel logs what firewalls of all namespaces tell it to. There is one at a time.
 #[derive(Debug)]
 pub struct KernelLog {
     before: String,
+    _alone: File,
 }
 
 impl KernelLog {
@@ -66,9 +67,11 @@ impl KernelLog {
     /// # Errors
     /// If the kernel has no such switch, or somebody else may touch it only.
     pub fn allow() -> Result<Self> {
+        let alone = File::create(std::env::temp_dir().join("klopf-test-kernel-log"))?;
+        alone.lock()?;
         let before = fs::read_to_string(Self::SWITCH)?;
         fs::write(Self::SWITCH, "1")?;
-        Ok(Self { before })
+        Ok(Self { before, _alone: alone })
     }
 }
 

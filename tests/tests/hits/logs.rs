@@ -17,6 +17,15 @@ use crate::play::{Play, door, shaken};
 const CURL: Need = Need::Program("curl", "curl");
 const NGINX: Need = Need::Program("nginx", "nginx");
 const CHROMIUM: Need = Need::Program("chromium", "chromium");
+const JOURNALD: Need = Need::Program("/lib/systemd/systemd-journald", "systemd");
+/// Begins the command of a daemon beside which a journald runs, in a `/run` of their own.
+const WITH_JOURNALD: [&str; 4] = [
+    "sh",
+    "-c",
+    "mount -t cgroup2 cgroup2 /sys/fs/cgroup; mkdir -p /run/systemd/journal /run/log/journal; /lib/systemd/systemd-journald & \
+     until [ -S /run/systemd/journal/stdout ]; do :; done; exec \"$@\"",
+    "sh",
+];
 const IPTABLES: Need = Need::Program("iptables", "iptables");
 /// The daemon looks at no packet.
 const SOURCES: &str = "[\"log\"]";
@@ -36,6 +45,11 @@ pub(crate) fn cases() -> Vec<Case> {
         Case::new("old_lines_begin_no_plain_sequence", &NEEDS, old),
         Case::new("a_log_and_packets_do_not_disturb_each_other", &NEEDS, both),
         Case::new("a_request_at_nginx_opens_by_its_access_log", &[python, nft, NGINX, CURL, CHROMIUM], access_log),
+        Case::new(
+            "what_the_kernel_says_in_the_journal_opens",
+            &[python, nft, JOURNALD, kernel, Need::Cgroups],
+            journal,
+        ),
         Case::new("hostile_lines_are_just_bytes", &NEEDS, hostile),
     ]
 }
@@ -63,6 +77,14 @@ fn begin<'a>(stage: &'a Stage, config: &str) -> Result<Play<'a>> {
     Ok(play)
 }
 
+/// A rule that logs hits with a word.
+fn logged(word: &str) -> String {
+    format!(
+        "add table inet heard; add chain inet heard c {{ type filter hook prerouting priority -350; }}; \
+         add rule inet heard c tcp dport 40000-40255 tcp flags syn log prefix \"{word}\""
+    )
+}
+
 fn kernel_log(stage: &Stage) -> Result {
     let _switch = KernelLog::allow()?;
     let word = format!("KT{} ", std::process::id());
@@ -72,10 +94,6 @@ fn kernel_log(stage: &Stage) -> Result {
         begin(stage, &format!("{two}{}", section(&rsyslog.log, &format!("preset = \"nft\"\nprefix = {word:?}"))))?;
     let sockets = stage.server.run("cat", &["/proc/net/packet"])?;
     ensure!(sockets.lines().count() == 1, "there is a packet socket:\n{sockets}");
-    let nft = format!(
-        "add table inet heard; add chain inet heard c {{ type filter hook prerouting priority -350; }}; \
-         add rule inet heard c tcp dport 40000-40255 tcp flags syn log prefix \"{word}\""
-    );
     let iptables = [
         "-t",
         "raw",
@@ -94,7 +112,7 @@ fn kernel_log(stage: &Stage) -> Result {
     let template = template(FOR_PORT)?;
     for (round, begins) in (0..).zip(["nft", "iptables"]) {
         if begins == "nft" {
-            stage.server.run("nft", &[&nft])?;
+            stage.server.run("nft", &[&logged(&word)])?;
         } else {
             stage.server.run("nft", &["delete table inet heard"])?;
             stage.server.run("iptables", &iptables)?;
@@ -316,6 +334,31 @@ fn access_log(stage: &Stage) -> Result {
     let status = play.scene.status()?;
     ensure!(status.list("refusals").is_empty(), "a browser is no reason for refusals: {}", status.0);
     Ok(())
+}
+
+fn journal(stage: &Stage) -> Result {
+    let _switch = KernelLog::allow()?;
+    let word = format!("KJ{} ", std::process::id());
+    let log = format!("[log.kern]\njournal = \"kernel\"\npreset = \"nft\"\nprefix = {word:?}\n");
+    let mut play = Play::set(stage, &format!("{}{log}", door("\"addr\", \"for\"", "")), "")?;
+    play.scene.set_daemon("sources", SOURCES)?;
+    play.start_under(&WITH_JOURNALD)?;
+    stage.server.run("nft", &[&logged(&word)])?;
+    let template = template(FOR)?;
+    for (address, kills) in [(CLIENT4, false), (STRANGER4, true)] {
+        if kills {
+            play.kill_watch()?;
+        }
+        // Until journalctl listens nobody hears it, and it is the same when it comes again.
+        until(&format!("{address} is let in"), || {
+            let ports = play.ports("ssh", &template, &claim(address))?;
+            play.hit("10.99.0.90".parse()?, Transport::Tcp, &ports)?;
+            let heard = || Ok(play.scene.status()?.lease(address).is_ok());
+            (0..10).try_fold(false, |done, _| if done { Ok(true) } else { heard() })
+        })?;
+        play.until_let_in(address, "log")?;
+    }
+    play.has_leases(2)
 }
 
 fn hostile(stage: &Stage) -> Result {

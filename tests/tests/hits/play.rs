@@ -49,7 +49,12 @@ impl<'a> Play<'a> {
     }
 
     pub(crate) fn start(&mut self) -> Result {
-        self.klopfd = Some(Daemon::Klopfd.start(self.scene.stage)?);
+        self.start_under(&[])
+    }
+
+    /// Starts `klopfd` with a command that these words begin.
+    pub(crate) fn start_under(&mut self, words: &[&str]) -> Result {
+        self.klopfd = Some(Daemon::Klopfd.start_under(self.scene.stage, words)?);
         Ok(())
     }
 
