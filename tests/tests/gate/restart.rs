@@ -174,12 +174,14 @@ fn cleared(stage: &Stage) -> Result {
 }
 
 fn changed(stage: &Stage) -> Result {
-    let (mut scene, klopfd) = Scene::guarded(stage, &door("ssh", "guard = [\"tcp/22\"]\nopen-for = \"600s\""))?;
+    let (mut scene, mut klopfd) = Scene::guarded(stage, &door("ssh", "guard = [\"tcp/22\"]\nopen-for = \"600s\""))?;
     let [(friend, stranger, server), _] = FAMILIES;
     scene.enter(friend, SSH)?;
     let wider = "guard = [\"tcp/22\", \"tcp/443\"]\nopen-for = \"600s\"";
     scene.configure(&door("ssh", wider))?;
     klopfd.signal(Signal::HUP)?;
+    // Somebody who is connected just then would be a reason for a trial.
+    klopfd.until("it is in force", |log| log.contains("the new configuration is in force"))?;
     scene.until_closed(stranger, server, Service::Tcp(443))?;
     scene.is_open(friend, server, SSH)?;
     scene.enter(friend, Service::Tcp(443))?;
