@@ -7,7 +7,7 @@ use std::net::{Ipv4Addr, Ipv6Addr};
 use std::os::fd::{AsFd, OwnedFd};
 
 use klopf_engine::SourceId;
-use klopf_sys::{Inotify, Logged, Nflog, Wait};
+use klopf_sys::{Inotify, Logged, Nflog, Wait, clock};
 use klopf_trail::{Place, Trail};
 use klopf_wire::line::{Hit, Patterns, journal, nflog};
 use klopf_wire::{Knock, text};
@@ -15,8 +15,10 @@ use klopf_wire::{Knock, text};
 use crate::message::{Down, Piece, Up};
 use crate::plan::LogLines;
 
-/// Bytes of a log that are read before others have their turn: a millisecond or so.
-const AT_ONCE: usize = 256 * 1024;
+/// Bytes of a log that are read before the clock is looked at, and milliseconds after which others have their turn. A line can take
+/// a few milliseconds where patterns are as bad as they may be.
+const AT_ONCE: usize = 32 * 1024;
+const TURN: u64 = 5;
 /// Messages of a group that are taken in before others have their turn.
 const MESSAGES_AT_ONCE: usize = 512;
 /// Milliseconds between two reports of how far reading has got.
@@ -73,9 +75,22 @@ enum Input {
     Packets(Nflog),
     Journal {
         pipe: File,
-        reader: journal::Reader,
-        cursor: Vec<u8>,
+        journal: Journal,
     },
+}
+
+/// How far the journal was read.
+struct Journal {
+    reader: journal::Reader,
+    cursor: Vec<u8>,
+    /// In microseconds since 1970; what was written before is old.
+    begun: u64,
+}
+
+/// When an entry was written, in microseconds since 1970, as its cursor says (`t=` of sd_journal_get_cursor(3)).
+fn written(cursor: &[u8]) -> Option<u64> {
+    let time = std::str::from_utf8(cursor).ok()?.split(';').find_map(|word| word.strip_prefix("t="))?;
+    u64::from_str_radix(time, 16).ok()
 }
 
 impl Staged {
@@ -126,8 +141,9 @@ impl Logs {
             Down::LogFile(id, place) => self.take_file(*id, File::from(fd), place),
             Down::LogPackets(id) => drop(self.inputs.insert(*id, Input::Packets(Nflog::from(fd)))),
             Down::LogJournal(id) => {
-                let (pipe, reader) = (File::from(fd), journal::Reader::new());
-                self.inputs.insert(*id, Input::Journal { pipe, reader, cursor: Vec::new() });
+                let begun = clock::wall_ms().saturating_mul(1000);
+                let journal = Journal { reader: journal::Reader::new(), cursor: Vec::new(), begun };
+                self.inputs.insert(*id, Input::Journal { pipe: File::from(fd), journal });
             }
             _ => {}
         }
@@ -182,15 +198,20 @@ impl Logs {
                     if !files_due {
                         continue;
                     }
-                    let is_old = *old;
-                    let read = trail.read(AT_ONCE, |line| known.look(line, is_old, |one| found(id, one)));
-                    let more = read.is_ok_and(|progress| progress.more);
+                    let (is_old, begun) = (*old, clock::monotonic_ms());
+                    let more = loop {
+                        let read = trail.read(AT_ONCE, |line| known.look(line, is_old, |one| found(id, one)));
+                        let more = read.is_ok_and(|progress| progress.more);
+                        if !more || clock::monotonic_ms().saturating_sub(begun) >= TURN {
+                            break more;
+                        }
+                    };
                     *due |= more;
                     *old &= more;
                 }
                 Input::Packets(group) => known.take_packets(group, |one| found(id, one)),
-                Input::Journal { pipe, reader, cursor } => {
-                    if known.take_journal(pipe, reader, cursor, |one| found(id, one)) {
+                Input::Journal { pipe, journal } => {
+                    if known.take_journal(pipe, journal, |one| found(id, one)) {
                         ended.push(id);
                     }
                 }
@@ -218,8 +239,8 @@ impl Logs {
                     all.extend((1..).zip(places).map(|(at, place)| Up::Place(id, place, at == count)));
                 }
                 Input::Packets(_) => {}
-                Input::Journal { cursor, .. } => {
-                    let pieces = Piece::all(cursor);
+                Input::Journal { journal, .. } => {
+                    let pieces = Piece::all(&journal.cursor);
                     let count = pieces.len();
                     all.extend((1..).zip(pieces).map(|(at, piece)| Up::Cursor(id, piece, at == count)));
                 }
@@ -273,8 +294,7 @@ impl Known {
     fn take_journal(
         &mut self,
         pipe: &mut File,
-        reader: &mut journal::Reader,
-        cursor: &mut Vec<u8>,
+        Journal { reader, cursor, begun }: &mut Journal,
         mut found: impl FnMut(Found<'_>),
     ) -> bool {
         let mut buffer = [0; BUFFER];
@@ -282,7 +302,8 @@ impl Known {
             Ok(0) => true,
             Ok(length) => {
                 reader.read(buffer.get(..length).unwrap_or_default(), |entry| {
-                    self.look(entry.message, false, &mut found);
+                    let old = written(entry.cursor).is_none_or(|at| at < *begun);
+                    self.look(entry.message, old, &mut found);
                     if !entry.cursor.is_empty() {
                         entry.cursor.clone_into(cursor);
                     }
@@ -299,4 +320,16 @@ pub(super) fn knock(hit: &Hit) -> Knock {
     let Hit { src, dst, from_port, port, flags } = *hit;
     let nobody = if src.is_ipv4() { Ipv4Addr::UNSPECIFIED.into() } else { Ipv6Addr::UNSPECIFIED.into() };
     Knock { origin: src, from_port: from_port.unwrap_or(0), to: dst.unwrap_or(nobody), port, flags }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_cursor_says_when_its_entry_was_written() {
+        let cursor = b"s=ba1f795ed0014d0db9f27a4a4daa6016;i=24d;b=693c977c41f647079f7fe40e2e918e45;m=f59dea239;t=660efed2d6256;x=cb50";
+        assert_eq!(written(cursor), Some(1_795_433_452_888_662));
+        assert_eq!([&b""[..], b"t=", b"t=xyz", b"\xff;t=1", b"i=1;tt=2"].map(written), [None; 5]);
+    }
 }
