@@ -16,6 +16,7 @@ pub(crate) fn cases() -> Vec<Case> {
         Case::new("several_endpoints_are_tried_in_order", &NEEDS, endpoints),
         Case::new("a_dry_run_explains_and_sends_nothing", &NEEDS, dry_run),
         Case::new("plain_reasons_are_given_for_what_fails", &NEEDS, reasons),
+        Case::new("hits_on_ports_open_and_can_be_written_and_explained", &NEEDS, spelled),
         Case::new("connect_pipes_both_ways_and_ends_with_either_side", &NEEDS, pipes),
     ]
 }
@@ -29,6 +30,26 @@ fn scene<'a>(stage: &'a Stage, endpoints: &[&str]) -> Result<(Server<'a>, Device
     device.join(&line)?;
     device.configure_ssh(&server.sshd, "laptop")?;
     Ok((server, device))
+}
+
+fn spelled(stage: &Stage) -> Result {
+    let encoded = "keys = [\"*\"]\nencoded = { ports = \"40000-40255\", fields = [\"addr\", \"port\", \"for\"] }\n";
+    let server = Server::guarded(stage, &format!("{DOOR}{encoded}"))?;
+    let line = server.invite(&["laptop", "--door", "ssh", "--endpoint", SERVER, "--reusable"])?;
+    let device = Device::new(stage, &stage.client, "laptop", &format!("{SERVER4} {SERVER}"))?;
+    device.join(&line)?;
+    let knock = ["knock-encoded", "laptop/ssh", "--allow", "10.99.0.2", "--port", "22", "--for", "20s"];
+    device.says(&[&knock[..], &["--wait", "tcp/22", "--timeout", "20s"]].concat())?;
+    let status = server.says(&["status"])?;
+    ensure!(status.contains("laptop") && status.contains("10.99.0.2"), "status:\n{status}");
+    // The hits as a firewall would log them open nothing, but say all.
+    let log = device.path("firewall.log").display().to_string();
+    device.says(&[&knock[..], &["--to-log", &log]].concat())?;
+    let said = server.says(&["explain", "--server", "--log", &log])?;
+    for word in ["ssh", "laptop", "10.99.0.2", "for 20s"] {
+        ensure!(said.contains(word), "it does not say {word}:\n{said}");
+    }
+    Ok(())
 }
 
 fn runs(stage: &Stage) -> Result {
