@@ -222,7 +222,7 @@ fn rotated(stage: &Stage) -> Result {
 /// How far the daemon has written down that it has read.
 fn read_up_to(stage: &Stage, path: &Path) -> Result<u64> {
     let noted = stage.text("state/logs");
-    let line = noted.lines().filter(|line| line.ends_with(&path.display().to_string())).next_back();
+    let line = noted.lines().rfind(|line| line.ends_with(&path.display().to_string()));
     Ok(line.and_then(|line| line.split('\t').nth(2)).and_then(|offset| offset.parse().ok()).unwrap_or_default())
 }
 
@@ -234,18 +234,16 @@ fn restarted(stage: &Stage) -> Result {
     let template = template(FOR)?;
     for (last, signal) in [(100, Signal::TERM), (110, Signal::KILL)] {
         // One before, half of one before and half after, and one while nobody reads.
-        let addresses: [IpAddr; 3] = std::array::from_fn(|n| [10, 99, 0, last + n as u8].into());
-        let mut made = Vec::new();
-        for address in addresses {
-            made.push(play.ports("ssh", &template, &claim(address))?);
-        }
-        append(&path, &lines(CLIENT4, &made[0]))?;
+        let addresses: [IpAddr; 3] = [0, 1, 2].map(|n| [10, 99, 0, last + n].into());
+        let mut made = |address| play.ports("ssh", &template, &claim(address));
+        let [first, second, third] = [made(addresses[0])?, made(addresses[1])?, made(addresses[2])?];
+        append(&path, &lines(CLIENT4, &first))?;
         play.scene.until_status("the first is let in", |status| status.lease(addresses[0]).is_ok())?;
         play.end(signal)?;
-        append(&path, &lines(CLIENT4, &made[2]))?;
+        append(&path, &lines(CLIENT4, &third))?;
         play.start()?;
         play.scene.until_status("what came meanwhile counts", |status| status.lease(addresses[2]).is_ok())?;
-        append(&path, &lines(CLIENT4, &made[1]))?;
+        append(&path, &lines(CLIENT4, &second))?;
         play.scene.until_status("what comes now counts", |status| status.lease(addresses[1]).is_ok())?;
         let length = fs::metadata(&path)?.len();
         until("it has noted where it is", || Ok(read_up_to(stage, &path)? == length))?;
@@ -369,7 +367,7 @@ fn hostile(stage: &Stage) -> Result {
     for length in [0, 1, 2047, 2048, 2049, 1 << 20] {
         bytes.extend(std::iter::repeat_n(b'A', length));
         bytes.push(b'\n');
-        bytes.extend((0..length).map(|n| if n % 251 == 10 { 0 } else { (n % 251) as u8 }));
+        bytes.extend((0..=255).filter(|byte| *byte != b'\n').cycle().take(length));
         bytes.push(b'\n');
         bytes.extend(b" IN=eth0 OUT= SRC=".iter().copied().cycle().take(length));
         bytes.push(b'\n');

@@ -171,7 +171,7 @@ pub(crate) fn server_for(address: IpAddr) -> IpAddr {
 /// Doubles one hit of five, and then exchanges as many neighbours, other ones by each seed.
 pub(crate) fn shaken(ports: &[u16], seed: usize) -> Vec<u16> {
     let doubled = ports.iter().enumerate().flat_map(|(at, port)| {
-        let times = if (at + seed) % 5 == 0 { 2 } else { 1 };
+        let times = if (at + seed).is_multiple_of(5) { 2 } else { 1 };
         std::iter::repeat_n(*port, times)
     });
     let mut shaken: Vec<u16> = doubled.collect();
