@@ -28,6 +28,8 @@ const LONGEST_CURSOR: usize = 512;
 /// Milliseconds between two notes of how far reading has got, and two looks at what cannot be had.
 const NOTES: u64 = 2000;
 const LOOKS: u64 = 10_000;
+/// A journalctl that ends within so many milliseconds has not begun.
+const SOON: u64 = 2000;
 /// Where journalctl may be.
 const JOURNALCTL: [&str; 2] = ["/usr/bin/journalctl", "/bin/journalctl"];
 
@@ -58,6 +60,10 @@ pub(super) struct Logs {
 #[derive(Default)]
 struct Journal {
     pid: Option<u32>,
+    /// When it was started, on the monotonic clock.
+    started: u64,
+    /// The place is not known any more, also not the one in the file.
+    lost: bool,
     /// Where it is to go on.
     cursor: Vec<u8>,
     /// What is known of the next one.
@@ -186,12 +192,12 @@ impl Logs {
     fn open_journal(&mut self, id: SourceId, what: &str) -> Option<(Down, OwnedFd)> {
         let path = self.cursor_file(id)?;
         let journal = self.journals.entry(id).or_default();
-        if journal.cursor.is_empty() {
+        if journal.cursor.is_empty() && !journal.lost {
             journal.cursor = read_cursor(&path).unwrap_or_default();
         }
         match start_journalctl(what, &journal.cursor) {
             Ok((pid, pipe)) => {
-                journal.pid = Some(pid);
+                (journal.pid, journal.started) = (Some(pid), clock::monotonic_ms());
                 self.troubles.remove(&id);
                 Some((Down::LogJournal(id), pipe))
             }
@@ -387,7 +393,7 @@ impl<F: Face> Keeper<'_, F> {
         }
         let cursor = std::mem::take(&mut journal.coming);
         if !cursor.is_empty() && is_cursor(&cursor) && journal.cursor != cursor {
-            journal.cursor = cursor;
+            (journal.cursor, journal.lost) = (cursor, false);
             self.logs.note_at.get_or_insert_with(|| clock::monotonic_ms() + NOTES);
         }
     }
@@ -402,8 +408,11 @@ impl<F: Face> Keeper<'_, F> {
         let journal = self.logs.journals.iter_mut().find(|(_, journal)| journal.pid == Some(pid));
         let Some((&id, journal)) = journal else { return false };
         journal.pid = None;
-        // Perhaps it did not know the place.
-        journal.cursor.clear();
+        // One that ends at once did not know the place.
+        if clock::monotonic_ms().saturating_sub(journal.started) < SOON {
+            journal.cursor.clear();
+            journal.lost = true;
+        }
         let why = "journalctl has ended, and is started again";
         self.logs.fails(id, why.to_owned());
         let name = self.logs.name(id).unwrap_or_default().to_owned();

@@ -47,9 +47,11 @@ const EXIT_CODES: [(&str, &str); 8] = [
     ("78", "The configuration is wrong."),
 ];
 
-const FILES: [(&str, &str); 7] = [
+const FILES: [(&str, &str); 9] = [
     ("/etc/klopf/klopf.toml", "The configuration."),
     ("/var/lib/klopf/replay", "Which sealed knocks, tokens and codes were accepted, so that none counts again."),
+    ("/var/lib/klopf/logs", "How far the files of logs were read."),
+    ("/var/lib/klopf/journal-NAME", "The same for the log NAME, if it is in systemd's journal."),
     ("/var/spool/klopf", "The box for klopf deliver, if [mail.NAME] has it for a maildir."),
     ("/var/lib/klopf/doors.journal", "Leases and commands that are under way, to be taken up again after a crash."),
     ("/var/lib/klopf/confirmed", "Ports whose guard needs no trial again."),
@@ -60,7 +62,7 @@ const FILES: [(&str, &str); 7] = [
 /// Opens doors to those who knock right.
 ///
 /// Closes the ports that doors guard, and watches the network for knocks, without listening on any port. When somebody has
-/// knocked right, by a sequence, a sealed packet, a mail or an entry in a guestbook, it lets the address in for a while, or runs
+/// knocked right, by a sequence, a sealed packet, a line in a log, a mail or an entry in a guestbook, it lets the address in for a while, or runs
 /// the door's command. Stays in the foreground and says
 /// `ready` when the doors are guarded and watched.
 #[derive(Parser)]
