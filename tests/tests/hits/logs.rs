@@ -26,6 +26,7 @@ const WITH_JOURNALD: [&str; 4] = [
      until [ -S /run/systemd/journal/stdout ]; do :; done; exec \"$@\"",
     "sh",
 ];
+const SETPRIV: Need = Need::Program("setpriv", "util-linux");
 const IPTABLES: Need = Need::Program("iptables", "iptables");
 /// The daemon looks at no packet.
 const SOURCES: &str = "[\"log\"]";
@@ -39,7 +40,7 @@ pub(crate) fn cases() -> Vec<Case> {
             &[python, nft, rsyslogd, kernel, IPTABLES],
             kernel_log,
         ),
-        Case::new("what_nft_sends_to_nflog_opens_without_a_packet_socket", &NEEDS, nflog),
+        Case::new("what_nft_sends_to_nflog_opens_without_cap_net_raw", &[python, nft, SETPRIV], nflog),
         Case::new("each_line_counts_once_whatever_becomes_of_the_file", &NEEDS, rotated),
         Case::new("reading_goes_on_where_it_stopped_after_any_end", &NEEDS, restarted),
         Case::new("old_lines_begin_no_plain_sequence", &NEEDS, old),
@@ -140,7 +141,12 @@ fn kernel_log(stage: &Stage) -> Result {
 
 fn nflog(stage: &Stage) -> Result {
     let plain = plain_door("plain", "guard = [\"tcp/443\"]\nopen-for = \"600s\"");
-    let mut play = begin(stage, &format!("{}{plain}[log.fire]\nnflog = 7\n", door("\"addr\", \"for\"", "")))?;
+    let mut play = Play::set(stage, &format!("{}{plain}[log.fire]\nnflog = 7\n", door("\"addr\", \"for\"", "")), "")?;
+    play.scene.set_daemon("sources", SOURCES)?;
+    play.start_under(&["setpriv", "--bounding-set", "-net_raw"])?;
+    let doctor = play.scene.klopf(&["doctor"])?.output()?;
+    let doctor = String::from_utf8_lossy(&doctor.stdout);
+    ensure!(!doctor.contains("has no CAP_NET_RAW"), "klopf doctor asks for too much:\n{doctor}");
     stage.server.run(
         "nft",
         &["add table inet heard; add chain inet heard c { type filter hook prerouting priority -350; }; \

@@ -92,9 +92,9 @@ pub(crate) fn run(place: &Place, options: &Options) -> ExitCode {
 fn examine(place: &Place, options: &Options, signals: &Signals, findings: &mut Findings) -> Result<(), Interrupted> {
     stage::tidy();
     let mut host = Host::look(place, findings);
+    host.read_configuration(place, findings);
     rights::check(&host, findings);
     let plays = !options.no_rehearsal && rights::may_play();
-    host.read_configuration(place, findings);
     daemon::check(&host, place, findings);
     kernel::check(&host, findings);
     network::check(&host, findings);

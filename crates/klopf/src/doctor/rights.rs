@@ -6,11 +6,11 @@ use super::finding::Findings;
 use super::host::Host;
 
 const ABOUT: &str = "rights";
-const NET_ADMIN: u32 = 12;
-const NET_RAW: u32 = 13;
+const NET_ADMIN: (u32, &str) = (12, "CAP_NET_ADMIN");
+const NET_RAW: (u32, &str) = (13, "CAP_NET_RAW");
 const SYS_ADMIN: u32 = 21;
 /// What guards and the watching of packets take. Numbers are those of linux/capability.h.
-const NEEDED: [(u32, &str); 2] = [(NET_ADMIN, "CAP_NET_ADMIN"), (NET_RAW, "CAP_NET_RAW")];
+const NEEDED: [(u32, &str); 2] = [NET_ADMIN, NET_RAW];
 
 pub(super) fn check(host: &Host, findings: &mut Findings) {
     let before = findings.faults(ABOUT);
@@ -18,8 +18,11 @@ pub(super) fn check(host: &Host, findings: &mut Findings) {
     for name in missing("self") {
         findings.wrong(ABOUT, format!("this user has no {name}"), container);
     }
+    // klopfd reads logs alone, and nothing else takes a packet socket.
+    let by_log = host.config.as_ref().is_some_and(|config| !config.daemon.sources.packet);
     if let Some(status) = &host.status {
-        for name in missing(&status.pid.to_string()) {
+        let needed = missing(&status.pid.to_string()).into_iter().filter(|name| !by_log || *name != NET_RAW.1);
+        for name in needed {
             let text = format!("klopfd (pid {}) has no {name}", status.pid);
             let remedy =
                 format!("{container}; with systemd: CapabilityBoundingSet= of klopfd.service must have {name}");
@@ -28,13 +31,14 @@ pub(super) fn check(host: &Host, findings: &mut Findings) {
     }
     if findings.faults(ABOUT) == before {
         let whose = if host.status.is_some() { "here and in klopfd" } else { "here" };
-        findings.fine(ABOUT, format!("CAP_NET_ADMIN and CAP_NET_RAW, {whose}"));
+        let names = if by_log { "CAP_NET_ADMIN" } else { "CAP_NET_ADMIN and CAP_NET_RAW" };
+        findings.fine(ABOUT, format!("{names}, {whose}"));
     }
 }
 
 /// Whether this process may make namespaces.
 pub(super) fn may_play() -> bool {
-    effective("self").is_some_and(|set| has(set, SYS_ADMIN) && has(set, NET_ADMIN))
+    effective("self").is_some_and(|set| has(set, SYS_ADMIN) && has(set, NET_ADMIN.0))
 }
 
 fn missing(process: &str) -> Vec<&'static str> {
@@ -63,7 +67,7 @@ mod tests {
     #[test]
     fn capabilities_are_read() {
         let set = read_effective("Name:\tx\nCapPrm:\t0\nCapEff:\t0000000000003000\n").unwrap();
-        assert!(has(set, NET_ADMIN) && has(set, NET_RAW) && !has(set, SYS_ADMIN));
+        assert!(has(set, NET_ADMIN.0) && has(set, NET_RAW.0) && !has(set, SYS_ADMIN));
         assert_eq!(read_effective("CapEff:\tnone"), None);
     }
 }

@@ -82,6 +82,9 @@ impl<F: Face> Keeper<'_, F> {
         if self.rehearsal.is_some() {
             return Err("another rehearsal goes on".to_owned());
         }
+        if self.packets.is_none() {
+            return Err("`sources` leaves out `packet`, and a rehearsal is played with packets".to_owned());
+        }
         if !matches!(self.state, State::Locked) {
             return Err("the doors are not locked; `klopf lock` does that".to_owned());
         }
