@@ -261,7 +261,7 @@ impl Watch {
             let (knock, old) = match found {
                 Found::Token(body) => return seals.token(engine, millis, id, body, effects),
                 Found::Packet(knock) => (knock, false),
-                Found::Hit { hit, old } => (logs::knock(&hit), old),
+                Found::Hit { hit, old } => (hit.knock(), old),
             };
             let seen = sight.told(knock);
             // A plain sequence does not say when it was: one of last week must not open today.

@@ -6,12 +6,12 @@ mod kernel;
 pub mod nflog;
 mod patterns;
 
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use memchr::memmem;
 
 pub use self::patterns::{MOST_PATTERNS, Patterns, Wrong};
-use crate::{Port, TcpFlags};
+use crate::{Knock, Port, TcpFlags};
 
 /// A longer line is no hit, in bytes without its end. The kernel's have some 300.
 pub const LONGEST: usize = 2048;
@@ -29,6 +29,17 @@ pub struct Hit {
     pub port: Port,
     /// TCP flags, SYN alone if the line does not say; none for UDP.
     pub flags: TcpFlags,
+}
+
+impl Hit {
+    /// The packet that it tells of. Where the line does not say to whom it went, that is an address that nobody has, and where it does not
+    /// say from which port, 0.
+    #[must_use]
+    pub fn knock(&self) -> Knock {
+        let Self { src, dst, from_port, port, flags } = *self;
+        let nobody = if src.is_ipv4() { Ipv4Addr::UNSPECIFIED.into() } else { Ipv6Addr::UNSPECIFIED.into() };
+        Knock { origin: src, from_port: from_port.unwrap_or(0), to: dst.unwrap_or(nobody), port, flags }
+    }
 }
 
 /// A format that is known: that of the kernel's own log lines, by whichever tool the rule is written.

@@ -2,12 +2,10 @@
 
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, Read};
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::path::Path;
 use std::process::ExitCode;
 
 use clap::{Args, ValueEnum};
-use klopf_wire::Knock;
 use klopf_wire::line::{LONGEST, Patterns, Preset, looks_like_a_firewalls};
 
 use super::body;
@@ -28,7 +26,7 @@ const MISSES: u32 = 10;
 /// How lines are read.
 #[derive(Args)]
 pub(super) struct Lines {
-    /// The format of the lines; without it, and without patterns, any of the kernel's
+    /// The format of the lines; without it, and without patterns, as the server's configuration reads this file, else any of the kernel's
     #[arg(long, value_enum, requires = "log")]
     preset: Option<Format>,
     /// What the firewall's rule puts before each line
@@ -37,6 +35,13 @@ pub(super) struct Lines {
     /// A regular expression with groups src, dport, and perhaps dst and proto; may be given more than once
     #[arg(long = "pattern", value_name = "REGEX", requires = "log")]
     patterns: Vec<String>,
+}
+
+impl Lines {
+    /// Whether the command line says how.
+    fn are_said(&self) -> bool {
+        self.preset.is_some() || !self.patterns.is_empty()
+    }
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -48,7 +53,10 @@ enum Format {
 
 /// Explains each line.
 pub(super) fn explain(lore: &Lore, path: &Path, lines: &Lines, now: u64) -> Result<ExitCode, Failure> {
-    let patterns = patterns(lines)?;
+    let patterns = match (!lines.are_said()).then(|| lore.reader_of(path)).flatten() {
+        Some(reader) => reader,
+        None => patterns(lines)?,
+    };
     let unread =
         |error: io::Error| Failure::new(code::NO_INPUT, format_args!("cannot read {}: {error}", path.display()));
     let mut input: Box<dyn BufRead> = match path == Path::new("-") {
@@ -75,14 +83,7 @@ pub(super) fn explain(lore: &Lore, path: &Path, lines: &Lines, now: u64) -> Resu
             }
             continue;
         };
-        let nobody = if hit.src.is_ipv4() { IpAddr::from(Ipv4Addr::UNSPECIFIED) } else { Ipv6Addr::UNSPECIFIED.into() };
-        let knock = Knock {
-            origin: hit.src,
-            from_port: hit.from_port.unwrap_or(0),
-            to: hit.dst.unwrap_or(nobody),
-            port: hit.port,
-            flags: hit.flags,
-        };
+        let knock = hit.knock();
         let times = moment.map_or_else(|| vec![now], Moment::candidates);
         let told = replay.hit(at, &times, &knock);
         say(format_args!("{number:>6}  {} hits {}", knock.origin, knock.port));

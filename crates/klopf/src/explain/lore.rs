@@ -4,12 +4,13 @@ use std::collections::HashMap;
 use std::fs;
 use std::path::Path;
 
-use klopf_config::native::{Config, Key as Terms, Way};
+use klopf_config::native::{Config, Key as Terms, Log, LogFrom, Way};
 use klopf_engine::MayAsk;
 use klopf_files::{Files, NoServerKey, server_key};
 use klopf_spa::encoded::{Claim, Mark, Symbols, Template, open};
 use klopf_spa::{KeyId, Known, Name, Opener, Own, ServerPublic, Shape, Tokens, door_hash};
 use klopf_wire::Port;
+use klopf_wire::line::Patterns;
 
 use super::Key;
 use crate::complain;
@@ -33,6 +34,8 @@ pub(super) struct Lore {
     pub(super) opener: Option<Opener>,
     /// By how many seconds clocks may differ; none where the server alone knows.
     pub(super) window: Option<u64>,
+    /// The logs of the server's configuration.
+    logs: Vec<Log>,
     tokens: Tokens,
 }
 
@@ -89,6 +92,12 @@ impl Lore {
         Ok(Self::new(profile.server, vec![key], doors.collect(), books, (profile.way.shape, None, None)))
     }
 
+    /// What reads the lines of a file, if it is one of the server's logs.
+    pub(super) fn reader_of(&self, path: &Path) -> Option<Patterns> {
+        let is_it = |log: &&Log| matches!(&log.from, LogFrom::File(file) if Path::new(file) == path);
+        self.logs.iter().find(is_it).filter(|log| log.tells_of_hits()).and_then(Log::reader)
+    }
+
     /// Of a server, by its configuration.
     pub(super) fn of_server(main: &Path) -> Result<Self, Failure> {
         let files = Files::read(main).map_err(|unreadable| {
@@ -115,7 +124,8 @@ impl Lore {
         let doors = config.doors.iter().filter_map(|door| known_door(&config, door)).collect();
         let books = config.guestbooks.iter().map(|book| book.name.clone()).collect();
         let window = config.packet.window.as_secs();
-        Ok(Self::new(server.public(), keys, doors, books, (config.packet.shape, Some(opener), Some(window))))
+        let lore = Self::new(server.public(), keys, doors, books, (config.packet.shape, Some(opener), Some(window)));
+        Ok(Self { logs: config.logs, ..lore })
     }
 
     fn new(
@@ -134,7 +144,7 @@ impl Lore {
                 unbound.join(", ")
             ));
         }
-        Self { server, keys, doors, books, shape, opener, window, tokens }
+        Self { server, keys, doors, books, shape, opener, window, logs: Vec::new(), tokens }
     }
 
     /// Which keys a token may be by.

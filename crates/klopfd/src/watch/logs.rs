@@ -3,7 +3,6 @@
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::Read;
-use std::net::{Ipv4Addr, Ipv6Addr};
 use std::os::fd::{AsFd, OwnedFd};
 
 use klopf_engine::SourceId;
@@ -313,13 +312,6 @@ impl Known {
             Err(error) => !matches!(error.kind(), std::io::ErrorKind::WouldBlock | std::io::ErrorKind::Interrupted),
         }
     }
-}
-
-/// A hit that a line tells of, as a packet. Where it does not say to whom it went, that is an address that nobody has.
-pub(super) fn knock(hit: &Hit) -> Knock {
-    let Hit { src, dst, from_port, port, flags } = *hit;
-    let nobody = if src.is_ipv4() { Ipv4Addr::UNSPECIFIED.into() } else { Ipv6Addr::UNSPECIFIED.into() };
-    Knock { origin: src, from_port: from_port.unwrap_or(0), to: dst.unwrap_or(nobody), port, flags }
 }
 
 #[cfg(test)]
