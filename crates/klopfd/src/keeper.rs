@@ -8,6 +8,7 @@ mod guarding;
 mod hearing;
 mod lock;
 mod logs;
+mod packets;
 mod rehearsal;
 mod replay;
 mod sealed;
@@ -29,6 +30,7 @@ use self::courier::Courier;
 use self::lock::State;
 pub(crate) use self::lock::TRIAL;
 use self::logs::Logs;
+use self::packets::Sockets;
 use self::rehearsal::Rehearsal;
 use self::replay::Replay;
 use self::sealed::Granted;
@@ -38,7 +40,6 @@ use crate::control::Server;
 use crate::face::{Event, Face};
 use crate::host;
 use crate::plan::Plan;
-use crate::role::Sockets;
 
 /// Milliseconds after which a hint that services have changed is followed again.
 const SERVICES_PAUSE: u64 = 1000;
@@ -48,8 +49,8 @@ const LONGEST_NAP: u64 = 60_000;
 
 /// What the keeper works with.
 pub(crate) struct Means {
-    /// The packet sockets; none where packets are not looked at.
-    pub(crate) packets: Option<Sockets>,
+    /// Whether packets are looked at.
+    pub(crate) packets: bool,
     /// What is open is written down here, in the first file that nobody else uses.
     pub(crate) journals: Vec<PathBuf>,
     /// Whom the watch becomes.
@@ -128,6 +129,7 @@ pub(crate) fn run(face: &mut impl Face, means: Means) -> Finished {
 struct Keeper<'a, F: Face> {
     face: &'a mut F,
     plan: Plan,
+    /// None where packets are not looked at.
     packets: Option<Sockets>,
     signals: Signals,
     changes: Changes,
@@ -200,7 +202,7 @@ impl<'a, F: Face> Keeper<'a, F> {
         let mut keeper = Self {
             face,
             plan,
-            packets: means.packets,
+            packets: means.packets.then(Sockets::default),
             signals,
             changes,
             watching,
@@ -287,7 +289,7 @@ impl<'a, F: Face> Keeper<'a, F> {
             self.tend_logs(now);
             self.watching.kill_overdue(now);
             if self.watching.due(now) {
-                self.start_watch_again();
+                self.start_watch();
             }
             self.gate.listen();
             self.gate.heard(clock::boot_ms());
@@ -363,21 +365,10 @@ impl<'a, F: Face> Keeper<'a, F> {
         self.watching.ended(clock::monotonic_ms(), self.ready);
     }
 
-    /// A new watch gets a new socket: it would not know how far the ring of the old one had been read.
-    fn start_watch_again(&mut self) {
-        match self.packets.as_ref().map(|_| Sockets::open()).transpose() {
-            Ok(packets) => self.packets = packets,
-            Err(error) => {
-                self.watching.later(clock::monotonic_ms());
-                return self.face.tell(&Event::Trouble(&format!("cannot open a packet socket: {error}")));
-            }
-        }
-        self.start_watch();
-    }
-
     fn start_watch(&mut self) {
-        let (packets, letters) = (self.packets.as_ref(), self.courier.letters());
-        if let Err(error) = self.watching.start(packets, letters, clock::monotonic_ms()) {
+        // A new watch gets new sockets: it would not know how far the rings of the old ones had been read.
+        self.packets = self.packets.take().map(|_| Sockets::default());
+        if let Err(error) = self.watching.start(self.courier.letters(), clock::monotonic_ms()) {
             self.face.tell(&Event::Trouble(&format!("cannot start the watch: {error}")));
         }
         self.logs.hand_over_anew();
@@ -472,10 +463,11 @@ impl<'a, F: Face> Keeper<'a, F> {
         self.next_hop = self.next_hop(unix_ms);
         let view = host::view(&self.plan, &found, services.as_ref(), unix_ms);
         // The filter goes first: what it lets through before the watch has heard of it, the watch leaves alone.
-        if let Some(Sockets { headers, whole }) = &self.packets {
-            let set = headers.listen(&view.interest, view.outgoing);
-            if let Err(error) = set.and_then(|()| whole.listen(&view.datagrams, false)) {
-                self.face.tell(&Event::Trouble(&format!("cannot set the packet filter: {error}")));
+        match self.packets.as_mut().map(|packets| packets.listen(&view)).transpose() {
+            Ok(new) => new.into_iter().flatten().for_each(|(message, socket)| self.watching.hand(&message, socket)),
+            Err(error) => {
+                self.services_stale = true;
+                self.face.tell(&Event::Trouble(&format!("cannot listen for packets: {error}")));
             }
         }
         let doors_changed = std::mem::take(&mut self.doors_stale);

@@ -17,7 +17,7 @@ use klopf_brief::Brief;
 use klopf_config::knockd::{self as config, Config};
 use klopf_engine::DoorId;
 use klopf_gate::Event as Gate;
-use klopf_sys::Ended;
+use klopf_sys::{Ended, PacketSocket};
 use klopf_wire::{Knock, PortSet};
 use sd_notify::NotifyState;
 use siphasher::sip::SipHasher13;
@@ -30,7 +30,6 @@ use crate::face::{Ending, Event, Face, Ordered};
 use crate::keeper::{self, Finished, Means, reason};
 use crate::native::{CAPABILITY_ADVICE, last_line, user};
 use crate::plan::Plan;
-use crate::role::Sockets;
 
 /// knockd's exit codes.
 const FAILED: u8 = 1;
@@ -69,16 +68,13 @@ fn run(cli: Cli) -> Result<ExitCode, ()> {
     let user = user(None).map_err(|problem| crate::say(&problem))?;
     let log = Log::open(log_file, config.use_syslog, cli.verbose, cli.lookup.then_some(user));
 
-    let packets = match Sockets::open() {
-        Ok(packets) => Some(packets),
-        Err(error) => {
-            crate::say(&format!("could not open {interface}: {}", reason(&error)));
-            if error.kind() == std::io::ErrorKind::PermissionDenied {
-                crate::say(&format!("the capability CAP_NET_RAW is missing: {CAPABILITY_ADVICE}"));
-            }
-            return Ok(ExitCode::from(FAILED));
+    if let Err(error) = PacketSocket::permitted() {
+        crate::say(&format!("could not open {interface}: {}", reason(&error)));
+        if error.kind() == std::io::ErrorKind::PermissionDenied {
+            crate::say(&format!("the capability CAP_NET_RAW is missing: {CAPABILITY_ADVICE}"));
         }
-    };
+        return Ok(ExitCode::from(FAILED));
+    }
     let background = match cli.daemon.then(klopf_sys::to_background).transpose() {
         Ok(background) => background,
         Err(error) => {
@@ -87,7 +83,7 @@ fn run(cli: Cli) -> Result<ExitCode, ()> {
         }
     };
     let means = Means {
-        packets,
+        packets: true,
         journals: journals(&path, &interface),
         user,
         courier_user: user,

@@ -15,6 +15,7 @@ use klopf_engine::{
 };
 use klopf_spa::encoded::Template;
 use klopf_spa::{Name, Psk, Public, ServerKey, Shape};
+use klopf_sys::Depth;
 use klopf_trail::Place;
 use klopf_wire::line::Preset;
 use klopf_wire::{FlagMask, Knock, Port, Proto, TcpFlags};
@@ -97,6 +98,8 @@ pub(crate) enum Down {
     Count,
     /// Say this number back, to show that all is well.
     Ping(u64),
+    /// With a descriptor: a packet socket that keeps so much of each packet.
+    Ring(Depth),
     /// A log; what is looked for in its lines comes in pieces, see [`Down::log`].
     Log(SourceId, Option<Preset>, bool),
     /// Some bytes of a text.
@@ -303,6 +306,7 @@ impl Down {
             Self::LogFile(id, place) => drop(out.u8(45).u16(id.0).place(place)),
             Self::LogPackets(id) => drop(out.u8(46).u16(id.0)),
             Self::LogJournal(id) => drop(out.u8(47).u16(id.0)),
+            Self::Ring(depth) => drop(out.u8(48).bool(*depth == Depth::Whole)),
             Self::Judged(offer, verdict) => drop(out.u8(24).u32(*offer).u8(verdict.number())),
         }
         Zeroizing::new(out.bytes)
@@ -407,6 +411,7 @@ impl Down {
             45 => Self::LogFile(SourceId(from.u16()?), from.place()?),
             46 => Self::LogPackets(SourceId(from.u16()?)),
             47 => Self::LogJournal(SourceId(from.u16()?)),
+            48 => Self::Ring(if from.bool()? { Depth::Whole } else { Depth::Headers }),
             24 => Self::Judged(from.u32()?, Verdict::of(from.u8()?)?),
             _ => return None,
         })

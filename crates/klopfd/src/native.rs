@@ -19,7 +19,7 @@ use klopf_files::{Files, SourceFiles, Unreadable};
 use klopf_gate::Order;
 use klopf_gate::firewall::{Firewall, FirewallError};
 use klopf_spa::ServerKey;
-use klopf_sys::User;
+use klopf_sys::{PacketSocket, User};
 use sd_notify::NotifyState;
 
 use self::doors::{Doors, Read};
@@ -29,7 +29,6 @@ use crate::exit;
 use crate::face::{Described, Event, Face, Ordered};
 use crate::keeper::{self, Finished, Guarding, Means, reason};
 use crate::plan::Plan;
-use crate::role::Sockets;
 
 /// Runs `klopfd`.
 pub(crate) fn main() -> ExitCode {
@@ -92,10 +91,10 @@ fn run(path: &Path, dry_run: bool) -> ExitCode {
         crate::say(&problem);
         return ExitCode::from(exit::CANNOT_CREATE);
     }
-    let packets = match config.daemon.sources.packet.then(Sockets::open).transpose() {
-        Ok(packets) => packets,
-        Err(error) => return cannot_listen(&error),
-    };
+    let packets = config.daemon.sources.packet;
+    if let Err(error) = if packets { PacketSocket::permitted() } else { Ok(()) } {
+        return cannot_listen(&error);
+    }
     let user = match user(config.daemon.user.as_deref()) {
         Ok(user) => user,
         Err(problem) => {

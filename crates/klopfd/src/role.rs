@@ -5,7 +5,7 @@ use std::io;
 use std::os::fd::AsFd;
 use std::process::ExitCode;
 
-use klopf_sys::{Depth, PacketSocket, Pair, User};
+use klopf_sys::{Pair, User};
 
 use crate::{exit, names, unit, watch};
 
@@ -37,45 +37,16 @@ fn start(role: &str, arguments: &[&str]) -> Option<ExitCode> {
         return Some(names::main(&messages, user));
     }
     let letters = Pair::from(descriptors.next()??);
-    let mut socket = |depth| Some(PacketSocket::inherited(descriptors.next()??, depth));
-    let (packets, datagrams) = (socket(Depth::Headers), socket(Depth::Whole));
     let [seccomp_optional, debug] = flags;
-    Some(watch::main(watch::Handed { messages, packets, datagrams, letters, user, seccomp_optional, debug }))
-}
-
-/// The watch's packet sockets.
-#[derive(Debug)]
-pub(crate) struct Sockets {
-    /// For sequences, which need no more than headers.
-    pub(crate) headers: PacketSocket,
-    /// For sealed knocks.
-    pub(crate) whole: PacketSocket,
-}
-
-impl Sockets {
-    /// Opens both.
-    ///
-    /// # Errors
-    /// As [`PacketSocket::open`].
-    pub(crate) fn open() -> io::Result<Self> {
-        Ok(Self { headers: PacketSocket::open(Depth::Headers)?, whole: PacketSocket::open(Depth::Whole)? })
-    }
+    Some(watch::main(watch::Handed { messages, letters, user, seccomp_optional, debug }))
 }
 
 /// Starts the watch; its process id and the pair to speak with it. `letters` is its end of the pair that goes to the courier.
-pub(crate) fn start_watch(
-    packets: Option<&Sockets>,
-    letters: &Pair,
-    user: User,
-    seccomp_optional: bool,
-    debug: bool,
-) -> io::Result<(u32, Pair)> {
+pub(crate) fn start_watch(letters: &Pair, user: User, seccomp_optional: bool, debug: bool) -> io::Result<(u32, Pair)> {
     let (mine, theirs) = Pair::new()?;
     let settings = encode(user, [seccomp_optional, debug]);
     let arguments = [OsStr::new(watch::ROLE), OsStr::new(&settings)];
-    let sockets = packets.into_iter().flat_map(|sockets| [sockets.headers.as_fd(), sockets.whole.as_fd()]);
-    let descriptors: Vec<_> = [theirs.as_fd(), letters.as_fd()].into_iter().chain(sockets).collect();
-    let pid = klopf_sys::start_helper("klopf: watch".as_ref(), &arguments, &descriptors)?;
+    let pid = klopf_sys::start_helper("klopf: watch".as_ref(), &arguments, &[theirs.as_fd(), letters.as_fd()])?;
     Ok((pid, mine))
 }
 

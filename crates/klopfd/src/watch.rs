@@ -3,6 +3,7 @@
 mod encoded;
 mod letters;
 mod logs;
+mod pace;
 mod sealed;
 mod shares;
 mod sight;
@@ -16,12 +17,13 @@ use std::time::Duration;
 
 use klopf_brief::{Offer, Verdict};
 use klopf_engine::{Claim, Door, DoorId, Effect, Engine, Grant, Limits, Millis, Refusal, SealedRefusal, Source, Wall};
-use klopf_sys::{PacketSocket, Pair, Received, Ring, SandboxError, User, Wait, clock, wait_any};
+use klopf_sys::{Depth, PacketSocket, Pair, Received, Ring, SandboxError, User, Wait, clock, wait_any};
 use klopf_wire::{Malformed, parse_datagram, parse_packet};
 
 use self::encoded::{Encoded, Medium};
 use self::letters::Letters;
 use self::logs::{Found, Logs};
+use self::pace::Pace;
 use self::sealed::{Seals, Staged};
 use self::sight::Sight;
 use self::telling::Telling;
@@ -47,10 +49,6 @@ const STRANGE_PAUSE: u64 = 1000;
 /// What the keeper hands over at the start.
 pub(crate) struct Handed {
     pub(crate) messages: Pair,
-    /// None where packets are not looked at.
-    pub(crate) packets: Option<PacketSocket>,
-    /// For sealed knocks.
-    pub(crate) datagrams: Option<PacketSocket>,
     /// The way to the courier.
     pub(crate) letters: Pair,
     pub(crate) user: User,
@@ -78,8 +76,6 @@ pub(crate) fn main(handed: Handed) -> ExitCode {
 }
 
 fn prepare(handed: Handed) -> Result<Watch, Box<dyn std::error::Error>> {
-    let [ring, datagrams] = [handed.packets, handed.datagrams].map(|socket| socket.map(Ring::map).transpose());
-    let (ring, datagrams) = (ring?, datagrams?);
     let chance = clock::random()?;
     let engine = Engine::new(Limits::default(), chance);
     let mut watch = Watch {
@@ -87,8 +83,9 @@ fn prepare(handed: Handed) -> Result<Watch, Box<dyn std::error::Error>> {
         letters: Letters::new(handed.letters),
         logs: Logs::default(),
         staged_logs: logs::Staged::default(),
-        ring,
-        datagrams,
+        ring: None,
+        datagrams: None,
+        pace: Pace::default(),
         engine,
         sight: Sight::default(),
         staged_sight: Sight::default(),
@@ -120,8 +117,11 @@ struct Watch {
     letters: Letters,
     logs: Logs,
     staged_logs: logs::Staged,
+    /// Of headers; none while no door needs it.
     ring: Option<Ring>,
+    /// Of whole packets; the same.
     datagrams: Option<Ring>,
+    pace: Pace,
     engine: Engine,
     sight: Sight,
     staged_sight: Sight,
@@ -167,12 +167,10 @@ impl Watch {
             let now = clock::monotonic_ms();
             self.engine.expire(Millis(now), &mut self.effects);
             self.seals.encoded.iter_mut().for_each(|encoded| encoded.forget(now));
-            if packets {
-                self.look(now);
-            }
-            if datagrams {
-                self.look_at_datagrams(now);
-            }
+            let packets = if packets { self.look(now) } else { 0 };
+            let datagrams = if datagrams { self.look_at_datagrams(now) } else { 0 };
+            let all = packets < PACKETS_AT_ONCE && datagrams < DATAGRAMS_AT_ONCE;
+            self.pace.looked(now, packets + datagrams, all);
             if letters {
                 self.look_at_letters(now);
             }
@@ -191,14 +189,17 @@ impl Watch {
             Wait { fd: self.messages.as_fd(), write },
             Wait { fd: self.letters.as_fd(), write: self.letters.unsent() },
         ];
-        let rings = [&self.ring, &self.datagrams];
+        // A descriptor that nobody waits at wakes nobody.
+        let rest = self.pace.rest();
+        let rings = [&self.ring, &self.datagrams].map(|ring| ring.as_ref().filter(|_| rest.is_none()));
         let of_rings = rings.into_iter().flatten().map(|ring| Wait { fd: ring.as_fd(), write: false });
         let waits = own.into_iter().chain(of_rings).chain(self.logs.waits());
-        let Ok(ready) = wait_any(waits, self.until_next()) else { return [true; 5] };
+        let most = self.until_next().into_iter().chain(rest).min();
+        let Ok(ready) = wait_any(waits, most) else { return [true; 5] };
         let mut ready = ready.into_iter();
         let mut next = || ready.next().unwrap_or_default();
         let [messages, letters] = [next(), next()];
-        let [packets, datagrams] = rings.map(|ring| ring.is_some() && next());
+        let [packets, datagrams] = rings.map(|ring| rest.is_some() || ring.is_some() && next());
         let logs = ready.any(|ready| ready) || self.logs.due();
         [messages, letters, logs, packets, datagrams]
     }
@@ -214,11 +215,11 @@ impl Watch {
         Some(Duration::from_millis(next.saturating_sub(clock::monotonic_ms())))
     }
 
-    /// Takes in packets, a bounded number of them.
-    fn look(&mut self, now: u64) {
+    /// Takes in packets, a bounded number of them; how many.
+    fn look(&mut self, now: u64) -> usize {
         let Self { ring, engine, sight, effects, counts, outbox, seals, .. } = self;
         let debug = self.debug;
-        let Some(ring) = ring else { return };
+        let Some(ring) = ring else { return 0 };
         ring.drain(PACKETS_AT_ONCE, |frame| {
             counts.packets += 1;
             match parse_packet(frame.packet) {
@@ -237,20 +238,20 @@ impl Watch {
                     }
                 }
             }
-        });
+        })
     }
 
-    /// Takes in what may be sealed knocks, a bounded number of them.
-    fn look_at_datagrams(&mut self, now: u64) {
+    /// Takes in what may be sealed knocks, a bounded number of them; how many.
+    fn look_at_datagrams(&mut self, now: u64) -> usize {
         let Self { datagrams, engine, sight, effects, seals, .. } = self;
-        let Some(datagrams) = datagrams else { return };
+        let Some(datagrams) = datagrams else { return 0 };
         datagrams.drain(DATAGRAMS_AT_ONCE, |frame| {
             // What is broken was counted where its headers were seen, or is none of ours.
             let Ok((knock, payload)) = parse_datagram(frame.packet) else { return };
             if sight.observation(&frame, knock).is_some_and(|seen| seen.here) {
                 seals.take_in(engine, Millis(now), knock.origin, payload, effects);
             }
-        });
+        })
     }
 
     /// Takes in what logs tell, a bounded part of it.
@@ -413,6 +414,11 @@ impl Watch {
                 (Received::Closed, _) => return false,
                 (Received::Message(length), fd) => match (bytes.get(..length).and_then(Down::decode), fd) {
                     (Some(message), None) => self.obey(message),
+                    (Some(Down::Ring(depth)), Some(fd)) => match Ring::map(PacketSocket::inherited(fd, depth)) {
+                        Ok(ring) => *self.ring_of(depth) = Some(ring),
+                        // The keeper starts another watch.
+                        Err(_) => return false,
+                    },
                     (Some(message), Some(fd)) => self.logs.take(&message, fd),
                     (None, _) => {}
                 },
@@ -467,7 +473,7 @@ impl Watch {
             | Down::Source(..) => self.staged_seals.add(message, self.staged_doors.last()),
             Down::Log(..) | Down::Text(_) | Down::LogPrefix | Down::LogPattern => self.staged_logs.add(&message),
             // These come with a descriptor, or are of no use.
-            Down::LogChanges | Down::LogFile(..) | Down::LogPackets(_) | Down::LogJournal(_) => {}
+            Down::Ring(_) | Down::LogChanges | Down::LogFile(..) | Down::LogPackets(_) | Down::LogJournal(_) => {}
             Down::Mark(id, mark) => self.engine.restore(id, &mark),
             Down::CommitSight(services_known) => {
                 self.sight = std::mem::take(&mut self.staged_sight);
@@ -486,6 +492,13 @@ impl Watch {
             Down::Count => self.post_counts(),
             // However much waits to be said, this must not: the keeper would take the watch for hung.
             Down::Ping(number) => self.outbox.push_front(Up::Pong(number).encode()),
+        }
+    }
+
+    fn ring_of(&mut self, depth: Depth) -> &mut Option<Ring> {
+        match depth {
+            Depth::Headers => &mut self.ring,
+            Depth::Whole => &mut self.datagrams,
         }
     }
 

@@ -4,6 +4,7 @@ use klopf_engine::DoorId;
 use klopf_sys::Background;
 
 use super::answers::is_somebodys;
+use super::packets::Sockets;
 use super::watching::Told;
 use super::{Finished, Keeper, reason};
 use crate::face::{Event, Face, Ordered};
@@ -111,8 +112,7 @@ impl<F: Face> Keeper<'_, F> {
                 let Some(&name) = names.get(usize::from(which)) else { return false };
                 self.counts.push((name, value));
                 if self.counts.len() >= names.len() {
-                    let sockets = self.packets.iter().flat_map(|sockets| [&sockets.headers, &sockets.whole]);
-                    let lost = sockets.map(|socket| u64::from(socket.lost().unwrap_or(0))).sum();
+                    let lost = self.packets.as_ref().map_or(0, Sockets::lost);
                     self.counts.push(("lost-since-last-asked", lost));
                     self.memory.counted(&self.counts);
                     if !std::mem::take(&mut self.counts_wanted) {

@@ -11,7 +11,7 @@ use zeroize::Zeroizing;
 
 use crate::message::{DOWN_SIZE, Down, UP_SIZE, Up};
 use crate::plan::{Packets, Person, Plan};
-use crate::role::{self, Sockets};
+use crate::role;
 
 /// Milliseconds before a watch that died is started again, the first time.
 const FIRST_PAUSE: u64 = 50;
@@ -98,13 +98,13 @@ impl Watching {
         }
     }
 
-    pub(super) fn start(&mut self, packets: Option<&Sockets>, letters: &Pair, now: u64) -> std::io::Result<()> {
+    pub(super) fn start(&mut self, letters: &Pair, now: u64) -> std::io::Result<()> {
         (self.started, self.start_at, self.distrusted) = (now, None, false);
         (self.pinged, self.fresh) = (None, true);
         // Nobody was there to hear what was asked meanwhile.
         self.counts_asked = 0;
         self.unsent.clear();
-        match role::start_watch(packets, letters, self.user, self.seccomp_optional, self.debug) {
+        match role::start_watch(letters, self.user, self.seccomp_optional, self.debug) {
             Ok((pid, pair)) => {
                 (self.pid, self.pair) = (Some(pid), Some(pair));
                 Ok(())

@@ -97,6 +97,8 @@ fn every_message_to_the_watch_comes_through() {
         Down::LogFile(SourceId(9), PLACE),
         Down::LogPackets(SourceId(9)),
         Down::LogJournal(SourceId(9)),
+        Down::Ring(Depth::Headers),
+        Down::Ring(Depth::Whole),
         Down::MayAsk(MayAsk { hold: Some(u64::MAX), prefix: 8, prefix6: 64, flags: 3, ports: Vec::new() }),
         Down::AskPorts((0..31).map(|n| (n, 65_535 - n)).collect()),
         Down::Spelling(Spelling { template: Template::read([0x3c, 17, 128, 0, 15]).unwrap(), pause: 60_000 }),
