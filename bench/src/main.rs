@@ -61,6 +61,16 @@ struct Options {
     /// Leave out more than 10,000 doors, keys, leases and attempts
     #[arg(long, global = true)]
     small: bool,
+    /// Leave out programs whose names do not begin so, for a look; nothing is kept
+    #[arg(
+        long,
+        global = true,
+        value_name = "NAME",
+        default_value = "",
+        hide_default_value = true,
+        conflicts_with = "docs"
+    )]
+    only: String,
     #[command(subcommand)]
     what: What,
 }
@@ -156,14 +166,17 @@ fn run(options: &Options) -> Result<()> {
     }
     Lab::clear();
     let Options { rounds, knocks, visits, seconds, small, .. } = *options;
-    let amount = Amount { rounds, knocks, visits, seconds, small };
+    let only = options.only.clone();
+    let amount = Amount { rounds, knocks, visits, seconds, small, only };
     for (name, measure) in MEASURES.iter().filter(|(name, _)| options.what.includes(name)) {
         let machine = Machine::here(&bin, rounds);
         let begin = Instant::now();
         let part = measure(&amount, &bin, &interrupt)?;
         part.print();
         eprintln!("{name} took {:.0} s", begin.elapsed().as_secs_f64());
-        Kept { part, machine }.save(&kept, name)?;
+        if amount.only.is_empty() {
+            Kept { part, machine }.save(&kept, name)?;
+        }
     }
     match &options.docs {
         Some(docs) => page::write(&kept, &MEASURES.map(|(name, _)| name), docs),

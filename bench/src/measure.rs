@@ -26,6 +26,8 @@ pub(crate) struct Amount {
     pub(crate) seconds: u16,
     /// Whether the largest steps of scale are left out.
     pub(crate) small: bool,
+    /// What the names of the programs begin with that are measured.
+    pub(crate) only: String,
 }
 
 /// Klopf by one packet.
@@ -39,13 +41,15 @@ pub(crate) fn klopf_sequence(bin: &Path) -> Contender {
 }
 
 /// All there are: those that one packet opens first, each after Klopf.
-pub(crate) fn all(bin: &Path) -> Vec<Contender> {
+pub(crate) fn all(amount: &Amount, bin: &Path) -> Vec<Contender> {
     let fwknop = Fwknop { people: 1, socket: true };
-    vec![
+    let mut all = vec![
         klopf_packet(bin),
         Contender { name: "fwknopd", way: Way::Fwknop(fwknop) },
         klopf_sequence(bin),
         Contender { name: "knockd", way: Way::Knockd(PathBuf::from(knockd::PROGRAM)) },
         Contender { name: "nft recipe", way: Way::Kernel },
-    ]
+    ];
+    all.retain(|contender| contender.name.starts_with(&amount.only));
+    all
 }

@@ -63,7 +63,7 @@ pub(crate) fn measure(amount: &Amount, bin: &Path, interrupt: &Interrupt) -> Res
     let mut part = Part::new("Flood", &TEXT);
     for aim in [Aim::FirstPort, Aim::AllPorts, Aim::PacketPort] {
         let fits = |contender: &Contender| contender.way.is_packet() == (aim == Aim::PacketPort);
-        let contenders: Vec<Contender> = all(bin).into_iter().filter(fits).collect();
+        let contenders: Vec<Contender> = all(amount, bin).into_iter().filter(fits).collect();
         let mut samples: Vec<Vec<Samples>> =
             PACES.iter().map(|_| contenders.iter().map(|_| Samples::default()).collect()).collect();
         for round in 1..=amount.rounds {

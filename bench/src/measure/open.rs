@@ -40,7 +40,7 @@ struct Samples {
 }
 
 pub(crate) fn measure(amount: &Amount, bin: &Path, interrupt: &Interrupt) -> Result<Part> {
-    let mut contenders = all(bin);
+    let mut contenders = all(amount, bin);
     contenders.push(Contender { name: "Klopf's knockd", way: Way::Knockd(bin.join("knockd")) });
     let mut samples: Vec<Samples> = contenders.iter().map(|_| Samples::default()).collect();
     for round in 1..=amount.rounds {

@@ -35,7 +35,7 @@ struct Samples {
 }
 
 pub(crate) fn measure(amount: &Amount, bin: &Path, interrupt: &Interrupt) -> Result<Part> {
-    let contenders = all(bin);
+    let contenders = all(amount, bin);
     let mut samples: Vec<Samples> = contenders.iter().map(|_| Samples::default()).collect();
     for round in 1..=amount.rounds {
         for (contender, samples) in contenders.iter().zip(&mut samples) {

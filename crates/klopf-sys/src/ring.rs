@@ -22,17 +22,17 @@ const BEFORE: u32 = 80;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Depth {
     /// 80 bytes: an IPv4 header with all its options, or an IPv6 header with a few short extension headers, and what is
-    /// read of the transport header behind it. 9,816 packets in 1.5 MB: 15 ms at 650,000 packets a second.
+    /// read of the transport header behind it. 13,088 packets in 2 MB: 20 ms at 650,000 packets a second.
     Headers,
-    /// 1,520 bytes: all of an Ethernet frame. 640 packets in 1 MB.
+    /// 1,520 bytes: all of an Ethernet frame. 1,600 packets in 2.5 MB: 8 ms at 200,000 packets a second.
     Whole,
 }
 
 impl Depth {
     const fn blocks(self) -> u32 {
         match self {
-            Self::Headers => 24,
-            Self::Whole => 16,
+            Self::Headers => 32,
+            Self::Whole => 40,
         }
     }
 

@@ -26,6 +26,13 @@ pub struct User {
 }
 
 impl User {
+    /// Looks a user of this host up in /etc/passwd alone, where packages put the users of daemons: to ask the whole database loads its
+    /// modules into this process.
+    #[must_use]
+    pub fn local(name: &str) -> Option<Self> {
+        in_passwd(&std::fs::read_to_string("/etc/passwd").ok()?, name)
+    }
+
     /// Looks a user up in the host's user database.
     #[must_use]
     pub fn named(name: &str) -> Option<Self> {
@@ -35,6 +42,14 @@ impl User {
         let entry = unsafe { libc::getpwnam(name.as_ptr()).as_ref() }?;
         Some(Self { uid: entry.pw_uid, gid: entry.pw_gid })
     }
+}
+
+/// A user in a text of the form of passwd(5).
+fn in_passwd(text: &str, name: &str) -> Option<User> {
+    let line = text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':'))?;
+    let mut fields = line.split(':').skip(1);
+    let mut id = || fields.next()?.parse().ok();
+    Some(User { uid: id()?, gid: id()? })
 }
 
 /// What could not be given up.
@@ -233,6 +248,14 @@ mod tests {
 
     use super::*;
     use crate::{Inotify, Pair, Received};
+
+    #[test]
+    fn users_are_found_by_their_whole_names() {
+        let text = "klopf-courier:x:998:997:a:b:c\nklopf:x:999:996::/:/usr/sbin/nologin\nbroken:x:no\n";
+        assert_eq!(in_passwd(text, "klopf"), Some(User { uid: 999, gid: 996 }));
+        assert_eq!(in_passwd(text, "klopf-courier"), Some(User { uid: 998, gid: 997 }));
+        assert!(in_passwd(text, "klop").is_none() && in_passwd(text, "broken").is_none());
+    }
 
     /// A call that is not in the table would end this process. Both walls are the thread's own.
     #[test]

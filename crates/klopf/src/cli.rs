@@ -124,7 +124,7 @@ struct Knock {
     /// Send every hit over UDP, whatever its PROTO
     #[arg(short, long)]
     udp: bool,
-    /// Pause after each hit: milliseconds, or a number with ms or s
+    /// Pause after each hit: milliseconds, or a number with ms or s; after the last one it is 10 ms at least
     #[arg(short, long, value_name = "TIME", default_value = "0", value_parser = delay)]
     delay: Duration,
     /// Use an IPv4 address of the host
@@ -215,7 +215,9 @@ fn knock(request: &Knock) -> Result<(), SendError> {
         if request.verbose {
             say(format_args!("knocking at {} {}", host.ip(), hit.port));
         }
-    })
+    })?;
+    std::thread::sleep(send::SETTLE.saturating_sub(request.delay));
+    Ok(())
 }
 
 fn completions(shell: Shell) -> ExitCode {

@@ -97,6 +97,10 @@ pub(crate) fn knock(
     Ok(())
 }
 
+/// How long to wait at least after a knock, so that what runs next finds the door open. A server opens in less than one
+/// millisecond, and under attack in some more; who connects too soon waits a second for TCP to try again.
+pub(crate) const SETTLE: Duration = Duration::from_millis(10);
+
 /// How long a connection under way is kept before it is closed, which keeps the kernel from sending the SYN again.
 /// On Unix the SYN has left when connect returns, or waits for the neighbour's link address without its socket.
 /// Windows documents that closing cancels what is pending and does not say that the SYN is out, so it gets time to

@@ -206,7 +206,7 @@ pub(crate) fn user(named: Option<&str>) -> Result<User, String> {
         Some(name) => User::named(name).filter(|user| user.uid != 0).ok_or_else(|| {
             format!("error: [daemon] user = \"{name}\": there is no such user, or it is root\nhelp: make one with `useradd --system --shell /usr/sbin/nologin {name}`, or leave `user` out")
         }),
-        None => Ok(User::named("klopf").or_else(|| User::named("nobody")).unwrap_or(NOBODY)),
+        None => Ok(User::local("klopf").or_else(|| User::local("nobody")).unwrap_or(NOBODY)),
     }
 }
 
@@ -216,7 +216,7 @@ fn courier_user(named: Option<&str>, watch: User) -> Result<User, String> {
         Some(name) => User::named(name).filter(|user| user.uid != 0).ok_or_else(|| {
             format!("error: [daemon] courier-user = \"{name}\": there is no such user, or it is root\nhelp: make one with `useradd --system --shell /usr/sbin/nologin {name}`, or leave `courier-user` out")
         }),
-        None => Ok(User::named("klopf-courier").unwrap_or(watch)),
+        None => Ok(User::local("klopf-courier").unwrap_or(watch)),
     }
 }
 

@@ -142,9 +142,9 @@ impl Packets {
 }
 
 impl Plan {
-    /// Whether any door cares about ports that are no door's.
+    /// Whether any sequence is broken by hits on ports that are no door's.
     pub(crate) fn strict(&self) -> bool {
-        self.doors.iter().any(|(_, door)| door.strict)
+        self.doors.iter().any(|(_, door)| door.strict && !door.sequences.is_empty())
     }
 }
 

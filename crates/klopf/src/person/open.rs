@@ -10,6 +10,7 @@ use crate::connect::{Reach, Unreached};
 use crate::failure::{Failure, code};
 use crate::open::{Knocker, Sent, Target, explain, probable_causes, resolve};
 use crate::profile::{CoreFiles, Folders, Store};
+use crate::send::SETTLE;
 use crate::sequence::{self, Request};
 use crate::token::{Awaited, Mailing, Via, open_by_code, open_by_mail};
 use crate::{complain, say};
@@ -67,6 +68,7 @@ pub(super) fn run(options: &Options) -> Result<ExitCode, Failure> {
 pub(super) fn open(knocker: &Knocker, waiting: &Waiting, families: Families) -> Result<String, Failure> {
     let Some(port) = waiting.wait else {
         let (target, sent) = first(knocker, families, |target| knocker.knock(target))?;
+        std::thread::sleep(SETTLE);
         let addresses: Vec<String> = sent.iter().map(|Sent { to, .. }| to.ip().to_string()).collect();
         return Ok(format!(
             "Knocked at {} ({}) for the door {}. A knock is never answered.",

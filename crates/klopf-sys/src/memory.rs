@@ -1,0 +1,57 @@
+//! Memory that is not needed any more.
+
+use std::fs;
+
+/// Gives back the pages of this program's and its libraries' code. What is still run is taken from the page cache again, piece by
+/// piece; what only the start needed, which is most of it, is not.
+///
+/// Where it cannot be done nothing happens.
+pub fn release_code() {
+    let Ok(maps) = fs::read_to_string("/proc/self/maps") else { return };
+    for (first, length) in maps.lines().filter_map(code) {
+        // Kernels before 5.18 know only the second, which leaves alone what is locked, see `keep_secrets`.
+        for advice in [libc::MADV_DONTNEED_LOCKED, libc::MADV_DONTNEED] {
+            // SAFETY: a private mapping of a file that nothing can have been written to holds what the file holds, and does so
+            // again after this (madvise(2)), which takes no page away that is being run: it is read again.
+            if unsafe { libc::madvise(std::ptr::with_exposed_provenance_mut(first), length, advice) } == 0 {
+                break;
+            }
+        }
+    }
+}
+
+/// First address and bytes of a mapping of /proc/PID/maps (proc_pid_maps(5)) if it is code that comes from a file.
+fn code(line: &str) -> Option<(usize, usize)> {
+    let mut words = line.split_ascii_whitespace();
+    let (first, end) = words.next()?.split_once('-')?;
+    let is_code = words.next()? == "r-xp" && words.nth(3)?.starts_with('/');
+    let (first, end) = (usize::from_str_radix(first, 16).ok()?, usize::from_str_radix(end, 16).ok()?);
+    is_code.then_some((first, end.checked_sub(first)?))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn code_that_is_given_back_runs_on() {
+        release_code();
+        assert_eq!("1,2".split(',').collect::<Vec<_>>(), ["1", "2"]);
+    }
+
+    #[test]
+    fn nothing_else_is_given_back() {
+        let given = |line| code(line);
+        assert_eq!(given("7f00-7f10 r-xp 00019000 fe:00 131 /usr/sbin/klopfd"), Some((0x7f00, 0x10)));
+        for other in [
+            "7f00-7f10 r--p 00019000 fe:00 131 /usr/sbin/klopfd",
+            "7f00-7f10 rwxp 00019000 fe:00 131 /usr/sbin/klopfd",
+            "7f00-7f10 r-xp 00000000 00:00 0 [vdso]",
+            "7f00-7f10 r-xp 00000000 00:00 0",
+            "7f10-7f00 r-xp 00000000 00:00 0 /usr/sbin/klopfd",
+            "",
+        ] {
+            assert_eq!(given(other), None, "{other}");
+        }
+    }
+}
