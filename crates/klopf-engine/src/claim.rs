@@ -51,8 +51,10 @@ pub struct Sealed {
     pub source: Source,
     /// In what form.
     pub form: Form,
-    /// Its counter, which must be accepted and on the disk before anything opens.
+    /// Its counter, which must be accepted and written down before anything opens.
     pub counter: u64,
+    /// Whether it says to be of a time that has not come yet, by this host's clock.
+    pub ahead: bool,
     /// Its device.
     pub device: [u8; 16],
     /// For how long.

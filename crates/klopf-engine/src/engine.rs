@@ -10,7 +10,7 @@ use crate::decide::decide;
 use crate::recognise::Recogniser;
 use crate::sealed::Keys;
 use crate::{
-    Budget, Claim, Counters, Decision, Door, DoorId, Grant, Key, Mark, Marks, Millis, Observation, Refusal,
+    Budget, Claim, Counters, Decision, Door, DoorId, Earliest, Grant, Key, Mark, Marks, Millis, Observation, Refusal,
     SealedRefusal, Wall,
 };
 
@@ -126,10 +126,9 @@ impl Engine {
         self.keys.window = ms;
     }
 
-    /// Refuses knocks that were made before a moment, in milliseconds since 1970, as replayed: what was accepted then is not
-    /// known. 0, as at first: it is.
-    pub fn set_earliest(&mut self, unix_ms: u64) {
-        self.keys.earliest = unix_ms;
+    /// Refuses knocks that were made before a moment as replayed: what was accepted then is not known. 0, as at first: it is.
+    pub fn set_earliest(&mut self, earliest: Earliest) {
+        self.keys.earliest = earliest;
     }
 
     /// Takes in one packet. What follows from it is added to `out`, in order.

@@ -48,6 +48,7 @@ pub use marks::{Mark, Marks};
 pub use recent::Recent;
 pub use recognise::Recognised;
 pub use refusal::Refusal;
+pub use sealed::Earliest;
 pub use source::{Books, Form, Source, SourceId, Ways};
 pub use time::{Millis, Wall};
 pub use uses::Uses;

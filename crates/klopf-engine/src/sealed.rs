@@ -19,6 +19,15 @@ const AHEAD: u64 = 86_400_000;
 /// By how many milliseconds clocks may differ, unless told otherwise.
 const WINDOW: u64 = 60_000;
 
+/// Since when it is known what was accepted, milliseconds since 1970. What was made before may have been accepted already.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Earliest {
+    /// Of knocks of all kinds.
+    pub all: u64,
+    /// Of packets, but for those of keys whose devices have no clock.
+    pub packets: u64,
+}
+
 /// The keys, with what was accepted of them.
 pub(crate) struct Keys {
     keys: HashMap<KeyRef, Key, Keyed>,
@@ -26,14 +35,20 @@ pub(crate) struct Keys {
     uses: Uses,
     codes: Codes,
     pub(crate) window: u64,
-    /// Knocks that were made before, in milliseconds since 1970, may have been accepted already.
-    pub(crate) earliest: u64,
+    pub(crate) earliest: Earliest,
 }
 
 impl Keys {
     pub(crate) fn new(key: [u8; 16]) -> Self {
         let keys = HashMap::with_hasher(Keyed(key));
-        Self { keys, marks: Marks::new(key), uses: Uses::new(key), codes: Codes::new(key), window: WINDOW, earliest: 0 }
+        Self {
+            keys,
+            marks: Marks::new(key),
+            uses: Uses::new(key),
+            codes: Codes::new(key),
+            window: WINDOW,
+            earliest: Earliest::default(),
+        }
     }
 
     /// Takes other keys. What was accepted of the old ones is not forgotten.
@@ -72,7 +87,9 @@ impl Keys {
         let has_time = !key.no_clock && !matches!(claim.form, Form::Code(_));
         let sound = !has_time || claim.counter <= claim.time.saturating_add(AHEAD);
         let own = claim.form.mark_of(key.id);
-        let counts = in_time.is_ok() && sound && claim.time >= *earliest && marks.is_new(own, claim.counter);
+        let dated = claim.form == Form::Packet && !key.no_clock;
+        let known_since = if dated { earliest.all.max(earliest.packets) } else { earliest.all };
+        let counts = in_time.is_ok() && sound && claim.time >= known_since && marks.is_new(own, claim.counter);
         // A token would be lost for good that had come at a bad time. One that opens nothing anyway costs nobody anything.
         if !by_packet && counts && !grants.take(now) {
             return Err(refuse(claim, Refusal::TooManyGrants));
@@ -101,7 +118,7 @@ impl Keys {
                 }
                 let &Claim { source, form, counter, device, asks, .. } = claim;
                 let hold = key.hold(claim.hold, door.may_ask.hold);
-                let sealed = Some(Sealed { key: key.key, source, form, counter, device, hold, asks });
+                let sealed = Some(Sealed { key: key.key, source, form, counter, ahead: ahead > 0, device, hold, asks });
                 Ok(Grant { door: door.id, address: claim.address, uses_up: None, sealed })
             }
             Err(why) => Err(SealedRefusal {

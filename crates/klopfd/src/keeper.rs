@@ -473,7 +473,7 @@ impl<'a, F: Face> Keeper<'a, F> {
         }
         let doors_changed = std::mem::take(&mut self.doors_stale);
         // Without a file nobody knows what was accepted before this daemon.
-        let earliest = if self.replay.knows_before() { 0 } else { self.began_unix };
+        let earliest = self.replay.earliest(self.began_unix);
         self.watching.tell(view.messages, doors_changed, &self.plan, self.replay.marks(), earliest);
 
         for (name, why) in view.unusable.iter().filter(|unusable| !self.unusable.contains(unusable)) {

@@ -11,7 +11,8 @@ use std::net::IpAddr;
 
 use klopf_brief::Verdict;
 use klopf_engine::{
-    Door, DoorId, Form, Hold, Hours, Key, KeyRef, Mark, MayAsk, Network, Refusal, Sealed, SealedRefusal, SourceId, Ways,
+    Door, DoorId, Earliest, Form, Hold, Hours, Key, KeyRef, Mark, MayAsk, Network, Refusal, Sealed, SealedRefusal,
+    SourceId, Ways,
 };
 use klopf_spa::encoded::Template;
 use klopf_spa::{Name, Psk, Public, ServerKey, Shape};
@@ -63,7 +64,7 @@ pub(crate) enum Down {
     Spelling(Spelling),
     /// What sealed knocks are sealed for, what they look like, by how many milliseconds a clock may be wrong, and since
     /// when, in milliseconds since 1970, it is known what was accepted.
-    Server(ServerKey, Shape, u64, u64),
+    Server(ServerKey, Shape, u64, Earliest),
     /// A key, without its doors, hours and networks.
     Key(Key),
     /// What opens the packets of the key before.
@@ -226,7 +227,7 @@ impl Down {
             }
             Self::Called(name) => drop(out.u8(12).text(name.as_bytes())),
             Self::Server(key, shape, window, earliest) => {
-                out.u8(13).put(key.bytes()).u8(shape.number()).u64(*window).u64(*earliest);
+                out.u8(13).put(key.bytes()).u8(shape.number()).u64(*window).u64(earliest.all).u64(earliest.packets);
             }
             Self::Key(key) => {
                 out.u8(14).u32(key.key.0).put(&key.id).maybe_u64(key.not_before).maybe_u64(key.expires);
@@ -352,7 +353,10 @@ impl Down {
             10 => Self::Interface(from.u32()?),
             11 => Self::Ping(from.u64()?),
             12 => Self::Called(from.name()?),
-            13 => Self::Server(ServerKey::new(from.take()?), Shape::of(from.u8()?)?, from.u64()?, from.u64()?),
+            13 => {
+                let (key, shape, window) = (ServerKey::new(from.take()?), Shape::of(from.u8()?)?, from.u64()?);
+                Self::Server(key, shape, window, Earliest { all: from.u64()?, packets: from.u64()? })
+            }
             14 => Self::Key(Key {
                 key: KeyRef(from.u32()?),
                 id: from.take()?,
@@ -441,9 +445,9 @@ impl Up {
             }
             Self::Pong(number) => drop(out.u8(11).u64(number)),
             Self::Sealed { door, address, sealed, offer } => {
-                let Sealed { key, source, form, counter, device, hold, asks } = sealed;
+                let Sealed { key, source, form, counter, ahead, device, hold, asks } = sealed;
                 out.u8(12).u32(door.0).address(address).source(&source).form(form);
-                out.u32(key.0).u64(counter).put(&device);
+                out.u32(key.0).u64(counter).bool(ahead).put(&device);
                 let (kind, ms) = match hold {
                     Hold::AsDoor => (0, 0),
                     Hold::AtMost(ms) => (1, ms),
@@ -495,7 +499,8 @@ impl Up {
             11 => Self::Pong(from.u64()?),
             12 => {
                 let (door, address, source) = (DoorId(from.u32()?), from.address()?, from.source()?);
-                let (form, key, counter, device) = (from.form()?, KeyRef(from.u32()?), from.u64()?, from.take()?);
+                let (form, key, counter) = (from.form()?, KeyRef(from.u32()?), from.u64()?);
+                let (ahead, device) = (from.bool()?, from.take()?);
                 let hold = match (from.u8()?, from.u64()?) {
                     (0, 0) => Hold::AsDoor,
                     (1, ms) => Hold::AtMost(ms),
@@ -503,7 +508,7 @@ impl Up {
                     _ => return None,
                 };
                 let (offered, offer) = (from.bool()?, from.u32()?);
-                let sealed = Sealed { key, source, form, counter, device, hold, asks: from.asks()? };
+                let sealed = Sealed { key, source, form, counter, ahead, device, hold, asks: from.asks()? };
                 Self::Sealed { door, address, sealed, offer: Some(offer).filter(|_| offered) }
             }
             13 => {

@@ -9,8 +9,8 @@ use klopf_wire::FlagMask;
 use proptest::prelude::*;
 
 use crate::{
-    Asks, Claim, Code, Door, DoorId, Effect, Engine, Form, Grant, Hold, Hours, Key, KeyRef, Limits, Mark, MayAsk,
-    Millis, Network, Refusal, Sealed, SealedRefusal, Source, Wall, Ways,
+    Asks, Claim, Code, Door, DoorId, Earliest, Effect, Engine, Form, Grant, Hold, Hours, Key, KeyRef, Limits, Mark,
+    MayAsk, Millis, Network, Refusal, Sealed, SealedRefusal, Source, Wall, Ways,
 };
 
 /// A Wednesday, 12:34 in local time.
@@ -110,6 +110,7 @@ fn a_claim_with_nothing_wrong_is_granted_with_all_that_it_says() {
         source: Source::Packet(HERE),
         form: Form::Packet,
         counter: 41,
+        ahead: false,
         device: [8; 16],
         hold: Hold::AsDoor,
         asks: Asks::default(),
@@ -445,14 +446,37 @@ proptest! {
 #[test]
 fn where_it_is_not_known_what_was_accepted_only_new_knocks_count() {
     let mut engine = engine(key());
-    engine.set_earliest(WALL.unix_ms - 10);
+    engine.set_earliest(Earliest { all: WALL.unix_ms - 10, packets: 0 });
     let made_at = |time, counter| Claim { time, ..claim(counter) };
     assert_eq!(ask(&mut engine, made_at(WALL.unix_ms - 11, 5)), Err(Refusal::Replayed));
     assert_eq!(ask(&mut engine, made_at(WALL.unix_ms - 10, 5)), Ok(()));
     engine.reload_keys(vec![Key { no_clock: true, ..key() }]);
     assert_eq!(ask(&mut engine, made_at(0, 6)), Err(Refusal::Replayed), "nobody knows when it was made");
-    engine.set_earliest(0);
+    engine.set_earliest(Earliest::default());
     assert_eq!(ask(&mut engine, made_at(0, 6)), Ok(()));
+}
+
+#[test]
+fn where_packets_alone_may_be_forgotten_only_dated_packets_must_be_new() {
+    let earliest = Earliest { all: 0, packets: WALL.unix_ms - 10 };
+    let mut engine = engine(key());
+    engine.set_earliest(earliest);
+    let made_at = |time, counter| Claim { time, ..claim(counter) };
+    assert_eq!(ask(&mut engine, made_at(WALL.unix_ms - 11, 5)), Err(Refusal::Replayed));
+    assert_eq!(ask(&mut engine, made_at(WALL.unix_ms - 10, 5)), Ok(()));
+    engine.reload_keys(vec![Key { no_clock: true, ..key() }]);
+    assert_eq!(ask(&mut engine, made_at(0, 6)), Ok(()), "these are on the disk before they open");
+}
+
+#[test]
+fn a_grant_says_whether_its_clock_is_ahead() {
+    let mut engine = engine(key());
+    let mut ahead = |time, counter| {
+        let grant = ask_at(&mut engine, NOW, WALL, Claim { time, ..claim(counter) });
+        grant.ok().and_then(|grant| grant.sealed).map(|sealed| sealed.ahead)
+    };
+    assert_eq!(ahead(WALL.unix_ms, 5), Some(false));
+    assert_eq!(ahead(WALL.unix_ms + 1, 6), Some(true));
 }
 
 #[test]

@@ -1,8 +1,11 @@
 //! What was accepted once of each key, on the disk, so that no recorded knock counts again after a restart.
 //!
-//! A file of records of 64 bytes to which more are added: each says that a counter was accepted. A record is on the disk
-//! before anything opens. Room for more is set aside beforehand, so that a disk that fills up meanwhile does not matter.
-//! What cannot be written all the same is written with the next one that can.
+//! A file of records of 64 bytes to which more are added: each says that a counter was accepted. A record is written
+//! before anything opens, and on the disk before that or soon after, see [`Boot`]. Room for more is set aside beforehand, so
+//! that a disk that fills up meanwhile does not matter. What cannot be written all the same is written with the next one that
+//! can.
+
+mod boot;
 
 use std::fs::{self, File, OpenOptions};
 use std::hash::Hasher;
@@ -10,10 +13,12 @@ use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
-use klopf_engine::{Form, Mark, Marks};
+use klopf_engine::{Earliest, Form, Mark, Marks};
 use rustix::fs::FallocateFlags;
 use rustix::io::Errno;
 use siphasher::sip::SipHasher13;
+
+use self::boot::Boot;
 
 /// Bytes of a record: key id, floor, counter, uses, whether a device is bound, that device, nothing, and a checksum.
 const RECORD: usize = 64;
@@ -49,6 +54,8 @@ pub(super) struct Replay {
     unsynced: bool,
     /// At which length it is written anew.
     compact_at: u64,
+    /// None before the file was opened.
+    boot: Option<Boot>,
 }
 
 /// What became of a counter.
@@ -76,6 +83,7 @@ impl Replay {
             damaged: false,
             unsynced: false,
             compact_at: SMALL,
+            boot: None,
         }
     }
 
@@ -101,8 +109,34 @@ impl Replay {
         self.file.is_none()
     }
 
-    /// Whether what was accepted by earlier daemons is known: there was a file that could be read and written.
-    pub(super) fn knows_before(&self) -> bool {
+    /// Takes note of the boot in which all this is, once; `began` is when this daemon did, in milliseconds since 1970.
+    pub(super) fn note_boot(&mut self, id: &str, began: u64) {
+        if let Some(path) = &self.path {
+            self.boot.get_or_insert_with(|| Boot::begin(&path.with_extension("boot"), id, began));
+        }
+    }
+
+    /// Since when it is known what was accepted; before this daemon began nothing is where there was no file that could be read
+    /// and written.
+    pub(super) fn earliest(&self, began: u64) -> Earliest {
+        let all = if self.knows_before() { 0 } else { began };
+        Earliest { all, packets: self.boot.as_ref().map_or(0, Boot::since) }
+    }
+
+    /// Whether a packet may be granted before its record is on the disk.
+    pub(super) fn may_be_synced_later(&self) -> bool {
+        self.boot.as_ref().is_some_and(Boot::is_noted)
+    }
+
+    /// Sees to it that all is on the disk, and says so there.
+    pub(super) fn end(&mut self) {
+        if let (Ok(()), Some(boot)) = (self.sync(), &self.boot) {
+            // If that cannot be written, the next boot takes it for a loss of power.
+            let _ = boot.end();
+        }
+    }
+
+    fn knows_before(&self) -> bool {
         self.knows_before && !self.damaged
     }
 

@@ -1,4 +1,5 @@
-//! Sealed knocks, once the watch has opened and judged them: written down, then granted.
+//! Sealed knocks, once the watch has opened and judged them: written down, then granted. What could be lost with the host's
+//! power and count again is on the disk before it is granted.
 
 use std::net::IpAddr;
 
@@ -25,6 +26,8 @@ pub(super) struct Granted {
     sealed: Sealed,
     /// The number of what the courier had offered.
     offer: Option<u32>,
+    /// Whether it must be on the disk before it is granted.
+    waits: bool,
 }
 
 impl<F: Face> Keeper<'_, F> {
@@ -41,6 +44,7 @@ impl<F: Face> Keeper<'_, F> {
         }
         klopf_sys::keep_secrets(false);
         let trouble = self.replay.open(&self.state_dir.join("replay"));
+        self.replay.note_boot(&clock::boot_id(), self.began_unix);
         if let Some(trouble) = trouble {
             self.trouble(&format!("what sealed knocks were accepted: {trouble}"));
         }
@@ -70,6 +74,9 @@ impl<F: Face> Keeper<'_, F> {
         let begins = self.uses.begins(key.id, id, now);
         let permitted = key.permits(sealed.form, (address, &sealed.asks), sealed.device, &mark, begins, wall);
         let sealed = Sealed { hold: key.bounded(sealed.hold, terms.may_ask.hold, wall), ..sealed };
+        // A packet that is not of this boot is refused, if its time can be believed. The rest cannot be made good later.
+        let binds_now = key.binds() && mark.device().is_none();
+        let waits = sealed.form != Form::Packet || sealed.ahead || key.no_clock || key.max_uses.is_some() || binds_now;
         let refused = |why| SealedRefusal {
             key: Some(sealed.key),
             door: Some(id),
@@ -97,19 +104,19 @@ impl<F: Face> Keeper<'_, F> {
         if begins {
             self.uses.begin(key.id, id, now);
         }
-        self.accepted.push(Granted { id, door, key: name, address, sealed, offer });
+        self.accepted.push(Granted { id, door, key: name, address, sealed, offer, waits });
         true
     }
 
-    /// Opens the doors of all sealed knocks that were accepted, once that is on the disk.
+    /// Opens the doors of all sealed knocks that were accepted, and sees to it that they are on the disk, before if need be.
     pub(super) fn grant_accepted(&mut self) {
         if self.accepted.is_empty() {
             return;
         }
-        if let Err(error) = self.replay.sync() {
-            self.cannot_note(&error);
+        if !self.replay.may_be_synced_later() || self.accepted.iter().any(|granted| granted.waits) {
+            self.sync_accepted();
         }
-        for Granted { id, door, key, address, sealed, offer } in std::mem::take(&mut self.accepted) {
+        for Granted { id, door, key, address, sealed, offer, .. } in std::mem::take(&mut self.accepted) {
             if let Some(order) = self.face.sealed_order(id, address, &key, &sealed) {
                 self.open(order, Some(&key));
             }
@@ -120,6 +127,13 @@ impl<F: Face> Keeper<'_, F> {
             offer.into_iter().for_each(|offer| self.watching.judged(offer, Verdict::Taken));
         }
         self.tell_gate();
+        self.sync_accepted();
+    }
+
+    fn sync_accepted(&mut self) {
+        if let Err(error) = self.replay.sync() {
+            self.cannot_note(&error);
+        }
     }
 
     /// A disk that takes nothing must not lock anybody out.

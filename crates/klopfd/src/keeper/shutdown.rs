@@ -23,6 +23,7 @@ impl<F: Face> Keeper<'_, F> {
         self.watching.stop();
         self.courier.dismiss();
         self.dismiss_logs();
+        self.replay.end();
         let begun = clock::boot_ms();
         self.gate.close_all(begun);
         let mut hanging_closed = false;

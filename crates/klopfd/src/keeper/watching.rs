@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use klopf_brief::{Verdict, What};
-use klopf_engine::{Budget, Marks, Millis, SourceId};
+use klopf_engine::{Budget, Earliest, Marks, Millis, SourceId};
 use klopf_spa::Name;
 use klopf_sys::{Pair, Received, User, clock};
 use zeroize::Zeroizing;
@@ -276,7 +276,14 @@ impl Watching {
 
     /// Tells it where to look, and for what if that has changed. What was told before and not taken in yet is told
     /// anew.
-    pub(super) fn tell(&mut self, sight: Vec<Down>, doors_changed: bool, plan: &Plan, marks: &Marks, earliest: u64) {
+    pub(super) fn tell(
+        &mut self,
+        sight: Vec<Down>,
+        doors_changed: bool,
+        plan: &Plan,
+        marks: &Marks,
+        earliest: Earliest,
+    ) {
         let untold = self.unsent.iter().any(|(_, fd)| fd.is_none());
         let doors_too = doors_changed || untold;
         self.fresh |= untold;
@@ -311,7 +318,7 @@ impl Watching {
         }
     }
 
-    fn tell_packets(&mut self, packets: &Packets, earliest: u64) {
+    fn tell_packets(&mut self, packets: &Packets, earliest: Earliest) {
         self.post([Down::Server(packets.server.clone(), packets.way.shape, packets.window, earliest)]);
         for Person { key, public, psk, factor, .. } in &packets.people {
             self.post([Down::Key(key.clone()), Down::Secrets(*public, psk.clone())]);

@@ -40,7 +40,7 @@ fn key() -> Key {
 fn sealed(hold: Hold) -> Sealed {
     let source = Source::Packet(IpAddr::from([9_u16; 8]));
     let asks = Asks { port: Some(65_535), prefix: Some(128), flags: 255 };
-    Sealed { key: KeyRef(7), source, form: Form::Packet, counter: u64::MAX, device: [6; 16], hold, asks }
+    Sealed { key: KeyRef(7), source, form: Form::Packet, counter: u64::MAX, ahead: true, device: [6; 16], hold, asks }
 }
 
 /// With all that may be there, or nothing.
@@ -75,7 +75,7 @@ fn every_message_to_the_watch_comes_through() {
         Down::Count,
         Down::Ping(u64::MAX - 1),
         Down::Called(Name::new(&"x".repeat(64)).unwrap()),
-        Down::Server(ServerKey::new([8; 32]), Shape::Quic, 120_000, u64::MAX),
+        Down::Server(ServerKey::new([8; 32]), Shape::Quic, 120_000, Earliest { all: 1, packets: u64::MAX }),
         Down::Key(key()),
         Down::Secrets(klopf_spa::Seed::new([7; 32]).public(), Psk::new([9; 32])),
         Down::KeyDoor(DoorId(3)),

@@ -303,6 +303,7 @@ mod tests {
             source: Source::Log(klopf_engine::SourceId(1)),
             form: Form::Encoded,
             counter: 1,
+            ahead: false,
             device: [0; 16],
             hold: klopf_engine::Hold::Exactly(3_600_000),
             asks: Asks { port: Some(80), prefix: Some(24), flags: 0b0101 },

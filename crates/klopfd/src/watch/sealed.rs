@@ -4,8 +4,8 @@ use std::collections::HashMap;
 use std::net::IpAddr;
 
 use klopf_engine::{
-    Asks, Claim, Code, Door, DoorId, Effect, Engine, Form, Key, KeyRef, Millis, Observation, Refusal, SealedRefusal,
-    Source, SourceId, Wall,
+    Asks, Claim, Code, Door, DoorId, Earliest, Effect, Engine, Form, Key, KeyRef, Millis, Observation, Refusal,
+    SealedRefusal, Source, SourceId, Wall,
 };
 use klopf_spa::{Knock, Name, NotOpened, Opener, Psk, Public, Scratch, ServerKey, Shape, totp_fits};
 use klopf_sys::clock;
@@ -35,7 +35,7 @@ pub(super) struct Seals {
 pub(super) struct Staged {
     server: Option<(ServerKey, Shape)>,
     window: u64,
-    earliest: u64,
+    earliest: Earliest,
     keys: Vec<Person>,
     called: HashMap<Name, DoorId>,
     spelled: Vec<(DoorId, Spelling)>,

@@ -1,7 +1,7 @@
 //! Tokens, shares and codes.
 
 use super::*;
-use crate::{Books, SourceId};
+use crate::{Books, Earliest, SourceId};
 
 const MAIL: Source = Source::Mail(SourceId(1));
 const DAY: u64 = 86_400_000;
@@ -124,7 +124,7 @@ fn a_token_that_comes_at_a_bad_time_is_not_lost() {
 #[test]
 fn where_nothing_is_known_of_before_old_tokens_and_all_codes_are_refused() {
     let mut engine = engine(key());
-    engine.set_earliest(WALL.unix_ms - 1000);
+    engine.set_earliest(Earliest { all: WALL.unix_ms - 1000, packets: 0 });
     assert_eq!(ask(&mut engine, Claim { time: WALL.unix_ms - 1001, ..token(1) }), Err(Refusal::Replayed));
     assert_eq!(ask(&mut engine, Claim { time: WALL.unix_ms - 1000, ..token(1) }), Ok(()));
     assert_eq!(ask(&mut engine, code(1, 1)), Err(Refusal::Replayed));
