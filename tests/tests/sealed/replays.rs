@@ -27,6 +27,7 @@ pub(crate) fn cases() -> Vec<Case> {
         }),
         Case::new("a_disk_that_fills_up_forgets_no_knock_over_a_restart", &needs, full_meanwhile),
         Case::new("a_disk_that_can_be_written_again_is_told_of_all_knocks", &needs, writable_again),
+        Case::new("a_loss_of_power_brings_no_knock_back", &NEEDS, power_lost),
         Case::new("marks_that_are_damaged_are_said_and_the_others_count", &NEEDS, damaged),
     ]
 }
@@ -249,4 +250,38 @@ fn damaged(stage: &Stage) -> Result {
     }
     let packet = play.knock(&mut ada, "ssh")?;
     play.opens(CLIENT4, &packet)
+}
+
+fn power_lost(stage: &Stage) -> Result {
+    let (mut ada, mut eve) = (Person::new("ada")?, Person::new("eve")?);
+    let mut play = Play::begin(stage, DOOR, &[(&ada, ""), (&eve, "no-clock = true")])?;
+    let (marks, boot) = (stage.path("state/replay"), stage.path("state/replay.boot"));
+    let dated = play.knock(&mut ada, "ssh")?;
+    let undated = play.knock_with(&mut eve, |knock| knock.time = 0)?;
+    play.opens(CLIENT4, &undated)?;
+    play.revoke()?;
+    let on_the_disk = fs::read(&marks)?;
+    play.opens(CLIENT4, &dated)?;
+    play.revoke()?;
+    play.end(Signal::KILL)?;
+    // What a host finds that went down before the second mark was on the disk.
+    fs::write(&marks, &on_the_disk)?;
+    let noted = fs::read_to_string(&boot)?;
+    let (_, rest) = noted.split_once(' ').ok_or("no boot is noted")?;
+    fs::write(&boot, format!("00000000-0000-4000-8000-000000000000 {rest}"))?;
+    // Not even when klopfd ends well in this boot and starts again.
+    for _ in 0..2 {
+        play.start()?;
+        for packet in [&dated, &undated] {
+            play.is_refused(CLIENT4, packet, "replayed")?;
+        }
+        play.end(Signal::TERM)?;
+    }
+    play.start()?;
+    for person in [&mut ada, &mut eve] {
+        let packet = play.knock(person, "ssh")?;
+        play.opens(CLIENT4, &packet)?;
+        play.revoke()?;
+    }
+    Ok(())
 }
