@@ -126,7 +126,7 @@ pub(super) fn closing(layout: &Layout, suffix: &str) -> Vec<(Set, Vec<Element>)>
             of_family.push(Element::network(network, span.ports));
         }
     }
-    let ports = |name, elements| (Set::new(name, &[PROTOCOL, PORT]).ranges(), elements);
+    let ports = |name, elements| (Set::new(name, &[PORT, PROTOCOL]).ranges(), elements);
     let always = |family, elements| {
         (Set::new(names::always(family, suffix), &[address(family), PROTOCOL, PORT]).ranges(), elements)
     };
@@ -197,7 +197,9 @@ impl Set {
 
 impl Element {
     fn ports(Ports { proto, first, last }: Ports) -> Self {
-        Self { key: port_bytes(proto, first), end: Some(port_bytes(proto, last)), ..Self::default() }
+        // In the order of the rules' key for sets with ranges.
+        let key = |port: u16| [word(&port.to_be_bytes()), word(&[proto])].concat();
+        Self { key: key(first), end: Some(key(last)), ..Self::default() }
     }
 
     fn network(network: Network, Ports { proto, first, last }: Ports) -> Self {
@@ -329,6 +331,12 @@ mod tests {
                 assert_eq!(LeaseKey::read(key.place(), &key.bytes()[1..]), None);
             }
         }
+    }
+
+    #[test]
+    fn a_range_of_ports_begins_with_what_tells_it_from_others() {
+        let element = Element::ports(Ports { proto: 17, first: 22, last: 600 });
+        assert_eq!((element.key, element.end), (vec![0, 22, 0, 0, 17, 0, 0, 0], Some(vec![2, 88, 0, 0, 17, 0, 0, 0])));
     }
 
     #[test]
