@@ -134,7 +134,7 @@ bench-micro:
 
 # The same in instructions, against bench/counts.txt; fails when one has grown by more than 5 %.
 bench-count bench-count-bless:
-	@scripts/need.sh bench
+	@scripts/need.sh count
 	$(CARGO) build --release --locked --package klopf-bench
 	$(release)/klopf-bench count bench/counts.txt $(if $(filter %-bless,$@),--bless)
 

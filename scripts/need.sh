@@ -1,7 +1,7 @@
 #!/bin/sh
 # Sees to it that what a target of the Makefile needs is there.
 #
-# usage: need.sh build|demo|test|bench|lint|fuzz
+# usage: need.sh build|demo|test|bench|count|lint|fuzz
 #
 # On Debian and Ubuntu, as root, it installs what is missing, and only that. No service is started by it, now or at
 # the next boot. Elsewhere it says what is missing; exit status 69 if nothing goes without it.
@@ -22,8 +22,9 @@ tests="$demo nft:nftables iptables:iptables pkill:procps unshare:util-linux setp
 [ -e /usr/sbin/sendmail ] || tests="$tests postfix:postfix"
 # What isso, a comment server, is installed with.
 python3 -c 'import ensurepip' 2>/dev/null || tests="$tests /nowhere:python3-venv"
-bench='ip:iproute2 knockd:knockd iptables:iptables nft:nftables fwknopd:fwknop-server fwknop:fwknop-client
-    valgrind:valgrind'
+count='valgrind:valgrind'
+bench="ip:iproute2 knockd:knockd iptables:iptables nft:nftables fwknopd:fwknop-server fwknop:fwknop-client
+    $count"
 
 # What a service's package has for the boot.
 services='openssh-server:ssh.service openssh-server:ssh.socket knockd:knockd.service
@@ -130,7 +131,8 @@ case ${1:-} in
     demo) look_for "$build $demo" ;;
     test) look_for "$build $tests" ;;
     bench) look_for "$build $bench" ;;
-    *) give_up 'usage: need.sh build|demo|test|bench|lint|fuzz' ;;
+    count) look_for "$build $count" ;;
+    *) give_up 'usage: need.sh build|demo|test|bench|count|lint|fuzz' ;;
 esac
 rust=missing
 scripts/cargo --version >/dev/null 2>&1 && rust=there

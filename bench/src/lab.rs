@@ -16,6 +16,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::thread;
 use std::time::Duration;
 
+use klopf_sys::{Depth, PacketSocket};
 use nix::errno::Errno;
 use nix::ifaddrs::getifaddrs;
 use nix::sched::{CloneFlags, setns};
@@ -141,6 +142,11 @@ impl Lab {
         let made = fs::create_dir(&home).and_then(|()| chown(&home, Some(uid(user)), Some(uid(user))));
         made.map_err(Error::io("make a home"))?;
         Ok(home)
+    }
+
+    /// The watch's socket for packets, on the server; nothing comes through its filter yet.
+    pub(crate) fn packets(&self) -> Result<PacketSocket> {
+        inside(&self.server, || PacketSocket::open(Depth::Headers)).map_err(Error::io("open a packet socket"))
     }
 
     /// A socket for raw frames on the client's end of the link, that only sends.

@@ -2,6 +2,7 @@
 
 pub(crate) mod first;
 pub(crate) mod flood;
+mod kernel;
 pub(crate) mod micro;
 pub(crate) mod open;
 pub(crate) mod rest;

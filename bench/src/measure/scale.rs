@@ -66,6 +66,8 @@ struct Step {
     opened: Vec<f64>,
     /// Nanoseconds of CPU for a packet.
     cost: Vec<f64>,
+    /// Packets a second that could be sent.
+    pace: Vec<f64>,
     /// Megabytes.
     memory: Vec<f64>,
     /// Why there is nothing more.
@@ -110,7 +112,8 @@ pub(crate) fn measure(amount: &Amount, bin: &Path, interrupt: &Interrupt) -> Res
 
 impl Step {
     fn new(kind: Kind, count: u32) -> Self {
-        Self { kind, count, knocks: 0, opened: Vec::new(), cost: Vec::new(), memory: Vec::new(), fault: None }
+        let [opened, cost, pace, memory] = [const { Vec::new() }; 4];
+        Self { kind, count, knocks: 0, opened, cost, pace, memory, fault: None }
     }
 
     fn contender(&self, bin: &Path, crowd: &Sealer) -> Contender {
@@ -150,6 +153,7 @@ impl Step {
         let usage = gate.usage()?;
         let used = usage.cpu().saturating_sub(before);
         self.cost.push(used.as_secs_f64() * 1e9 / sent.frames.max(1) as f64);
+        self.pace.push(sent.pace());
         self.memory.push(usage.megabytes());
         Ok(())
     }
@@ -211,8 +215,18 @@ impl Kind {
 
 fn part(steps: &[Step]) -> Part {
     let mut part = Part::new("Scale", &TEXT);
-    let head =
-        ["", "opened", "median, µs", "90 %", "99 %", "of that with one", "CPU, µs a packet", "of that with one", "MB"];
+    let head = [
+        "",
+        "opened",
+        "median, µs",
+        "90 %",
+        "99 %",
+        "of that with one",
+        "sent/s",
+        "CPU, µs a packet",
+        "of that with one",
+        "MB",
+    ];
     let mut table = Table::new(head);
     for step in steps {
         let one = steps.iter().find(|one| one.kind == step.kind);
@@ -229,6 +243,7 @@ fn part(steps: &[Step]) -> Part {
             figure(percentile(&step.opened, 90)),
             figure(percentile(&step.opened, 99)),
             ratio(first(&open), open(step)),
+            figure(median(&step.pace)),
             figure(cost(step).map(|cost| cost / 1e3)),
             ratio(first(&cost), cost(step)),
             figure(median(&step.memory)),

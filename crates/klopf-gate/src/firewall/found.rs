@@ -144,8 +144,10 @@ pub(super) fn guarded(netlink: &mut Netlink) -> Result<Vec<Ports>, FirewallError
                 let (mut first, mut last) = (None, None);
                 for attribute in element {
                     match attribute {
-                        SetElementAttribute::Key(DataAttribute::Value(bytes)) => first = port(&bytes),
-                        SetElementAttribute::KeyEnd(nested) => last = nested.first().and_then(|end| port(&value(end))),
+                        SetElementAttribute::Key(DataAttribute::Value(bytes)) => first = sets::read_port(&bytes),
+                        SetElementAttribute::KeyEnd(nested) => {
+                            last = nested.first().and_then(|end| sets::read_port(&value(end)))
+                        }
                         _ => {}
                     }
                 }
@@ -156,12 +158,6 @@ pub(super) fn guarded(netlink: &mut Netlink) -> Result<Vec<Ports>, FirewallError
         }
     }
     Ok(found)
-}
-
-/// A protocol and a port, from a key.
-fn port(bytes: &[u8]) -> Option<(u8, u16)> {
-    let &[proto, _, _, _, high, low, ..] = bytes else { return None };
-    Some((proto, u16::from_be_bytes([high, low])))
 }
 
 fn value(attribute: &DefaultNla) -> Vec<u8> {

@@ -52,7 +52,7 @@ pub(super) fn guard_chain(layout: &Layout, suffix: &str) -> Vec<Rule> {
 fn guarded(layout: &Layout, suffix: &str) -> impl Iterator<Item = Vec<Expressions>> {
     let holds = [Hold::Firm, Hold::WhileAlive, Hold::OnTrial].into_iter().filter(|hold| layout.has(*hold));
     holds.map(move |hold| {
-        let mut expressions = port_key(0).to_vec();
+        let mut expressions = range_key(0).to_vec();
         expressions.push(lookup(&names::guarded(hold, suffix), 0, None));
         let life = match hold {
             Hold::Firm => None,
@@ -108,7 +108,7 @@ pub(super) fn closed_chain(layout: &Layout, suffix: &str) -> Vec<Rule> {
         let for_others = [meta(MetaKey::PacketType, 0), compare(0, Operator::NotEqual, vec![PACKET_HOST]), drop()];
         rules.push(rule("nf_tables", for_others));
         let rejected =
-            |proto| is(proto).into_iter().chain(port_key(0)).chain([lookup(&names::rejected(suffix), 0, None)]);
+            |proto| is(proto).into_iter().chain(range_key(0)).chain([lookup(&names::rejected(suffix), 0, None)]);
         let new = state(NEW).into_iter().chain(rejected(TCP)).chain([accept()]);
         rules.push(rule("nft_ct, the matching of connection states", new));
         let unreachable = DefaultNla::new(2, vec![1]);
@@ -149,7 +149,7 @@ pub(super) fn forward_chain(layout: &Layout, suffix: &str) -> Vec<Rule> {
     }
     if layout.any_rejects() {
         rules.extend(guarded(layout, suffix).map(|key| {
-            let rejected = port_key(0).into_iter().chain([lookup(&names::rejected(suffix), 0, None)]);
+            let rejected = range_key(0).into_iter().chain([lookup(&names::rejected(suffix), 0, None)]);
             rule("nf_tables", key.into_iter().chain(rejected).chain([goto(names::REFUSED)]))
         }));
     }
@@ -163,6 +163,12 @@ fn rule(needs: &'static str, expressions: impl IntoIterator<Item = Expressions>)
 /// The protocol and the port that a packet is for, into two words.
 fn port_key(at: Word) -> [Expressions; 2] {
     [meta(MetaKey::L4Proto, at), load(2, 2, 2, at + 1)]
+}
+
+/// The same the other way round, for sets with ranges. The kernel narrows a key down part by part, and goes through all that is left
+/// after each: most elements have the same protocol, and hardly any two the same port.
+fn range_key(at: Word) -> [Expressions; 2] {
+    [load(2, 2, 2, at), meta(MetaKey::L4Proto, at + 1)]
 }
 
 /// What a lease of a place is found by, into words from 0 on; where that is the address alone, after matching the ports.

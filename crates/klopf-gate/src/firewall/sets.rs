@@ -126,7 +126,7 @@ pub(super) fn closing(layout: &Layout, suffix: &str) -> Vec<(Set, Vec<Element>)>
             of_family.push(Element::network(network, span.ports));
         }
     }
-    let ports = |name, elements| (Set::new(name, &[PROTOCOL, PORT]).ranges(), elements);
+    let ports = |name, elements| (Set::new(name, &[PORT, PROTOCOL]).ranges(), elements);
     let always = |family, elements| {
         (Set::new(names::always(family, suffix), &[address(family), PROTOCOL, PORT]).ranges(), elements)
     };
@@ -197,7 +197,7 @@ impl Set {
 
 impl Element {
     fn ports(Ports { proto, first, last }: Ports) -> Self {
-        Self { key: port_bytes(proto, first), end: Some(port_bytes(proto, last)), ..Self::default() }
+        Self { key: range_bytes(proto, first), end: Some(range_bytes(proto, last)), ..Self::default() }
     }
 
     fn network(network: Network, Ports { proto, first, last }: Ports) -> Self {
@@ -289,6 +289,17 @@ fn port_bytes(proto: u8, port: u16) -> Vec<u8> {
     [word(&[proto]), word(&port.to_be_bytes())].concat()
 }
 
+/// A port and its protocol, in the order in which sets of ports have them.
+fn range_bytes(proto: u8, port: u16) -> Vec<u8> {
+    [word(&port.to_be_bytes()), word(&[proto])].concat()
+}
+
+/// The protocol and the port of such a key.
+pub(super) fn read_port(bytes: &[u8]) -> Option<(u8, u16)> {
+    let &[high, low, _, _, proto, _, _, _] = bytes else { return None };
+    Some((proto, u16::from_be_bytes([high, low])))
+}
+
 /// A value in a word of its own.
 pub(super) fn word(bytes: &[u8]) -> Vec<u8> {
     let mut word = bytes.to_vec();
@@ -329,6 +340,15 @@ mod tests {
                 assert_eq!(LeaseKey::read(key.place(), &key.bytes()[1..]), None);
             }
         }
+    }
+
+    #[test]
+    fn a_range_of_ports_begins_with_what_tells_it_from_others() {
+        let element = Element::ports(Ports { proto: 17, first: 22, last: 600 });
+        let end = element.end.unwrap();
+        assert_eq!((&*element.key, &*end), (&[0, 22, 0, 0, 17, 0, 0, 0][..], &[2, 88, 0, 0, 17, 0, 0, 0][..]));
+        assert_eq!((read_port(&element.key), read_port(&end)), (Some((17, 22)), Some((17, 600))));
+        assert_eq!(read_port(&end[1..]), None);
     }
 
     #[test]
