@@ -32,6 +32,42 @@ a real TCP connection through the real firewall.
 | Klopf's knockd | knockd's configuration, read by Klopf's drop-in replacement |
 ";
 
+/// Why targets are missed, by how their names begin.
+const WHY: [(&str, &str); 9] = [
+    (
+        "Klopf, packet: µs until it is open",
+        "What a sequence takes (below), and some 200 µs for the public-key work inside the packet: two X25519 and one Ed25519, in portable code.",
+    ),
+    (
+        "Klopf, sequence: µs until it is open",
+        "Packet, watch and keeper are three turns on two processors, and on this machine each costs more than what is done in it; the kernel \
+         takes 5 µs for the grant itself (see *Micro*). One process less would be faster, but then the one that reads packets would have rights.",
+    ),
+    (
+        "Klopf, sequence after a pause",
+        "It would take arming the kernel for the last hit, which was tried: [decisions](decisions.md#arming-the-kernel-for-the-last-hit) says \
+         what it does, and why it is not right in every fault.",
+    ),
+    (
+        "unthrottled, first port of the sequence: users in",
+        "On two processors, one of which floods, a user's own processes wait for their turn, too: what is late is a handful of users.",
+    ),
+    ("unthrottled, all ports of the sequence: users in", "The same."),
+    ("unthrottled, port of packets: users in", "The same."),
+    (
+        "10,000 doors against 1",
+        "The keeper goes through its doors one by one for each grant.",
+    ),
+    (
+        "CPU for a datagram of junk",
+        "The check takes half of it (last row), the rest is reading it from the ring, and waking up each half millisecond.",
+    ),
+    (
+        "a datagram of junk, the code alone",
+        "A datagram of 512 bytes is authenticated and deciphered in one pass; to authenticate it alone would be less.",
+    ),
+];
+
 /// Writes the page and the plot into a directory.
 pub(crate) fn write(kept: &Path, names: &[&str], docs: &Path) -> Result<()> {
     let parts: Vec<Kept> = names.iter().filter_map(|name| Kept::load(kept, name)).collect();
@@ -43,6 +79,12 @@ pub(crate) fn write(kept: &Path, names: &[&str], docs: &Path) -> Result<()> {
     page += "## Targets\n\n| | aim | measured | |\n|---|---|---|---|\n";
     for Target { what, aim, got, met } in parts.iter().flat_map(|kept| &kept.part.targets) {
         page += &format!("| {what} | {aim} | {got} | {} |\n", if *met { "met" } else { "**missed**" });
+    }
+    let missed = parts.iter().flat_map(|kept| &kept.part.targets).filter(|target| !target.met);
+    let whys = missed.filter_map(|Target { what, .. }| WHY.iter().find(|(begin, _)| what.starts_with(begin)));
+    let whys: String = whys.map(|(what, why)| format!("- *{what}*: {why}\n")).collect();
+    if !whys.is_empty() {
+        page += &format!("\nWhy some are missed:\n\n{whys}");
     }
     for Kept { part, machine } in &parts {
         page += &format!("\n## {}\n", part.title);

@@ -11,9 +11,11 @@ use crate::part::{Part, Table};
 use crate::samples::{figure, percentile};
 use crate::user::Visit;
 
-const TEXT: [&str; 2] = [
-    "`klopf open`, `klopf knock`, `fwknop` or `knock`, each without a pause, and as soon as it has ended a new process that connects: \
+const TEXT: [&str; 3] = [
+    "`klopf open`, `klopf knock`, `fwknop` or `knock`, its hits without a pause between them, and as soon as it has ended a new process that connects: \
      was its first SYN answered? If not, TCP sends the next one after a second.",
+    "`klopf open` and `klopf knock` wait 10 ms at their end, so that a server that is busy has opened when they are through; `knock` and \
+     `fwknop` end at once.",
     "The time is from the end of the client to the connection, the start of the new process included. Where no first SYN gets \
      through there are fewer tries.",
 ];
