@@ -54,10 +54,7 @@ const WHY: [(&str, &str); 9] = [
     ),
     ("unthrottled, all ports of the sequence: users in", "The same."),
     ("unthrottled, port of packets: users in", "The same."),
-    (
-        "10,000 doors against 1",
-        "The keeper goes through its doors one by one for each grant.",
-    ),
+    ("10,000 doors against 1", "The keeper goes through its doors one by one for each grant."),
     (
         "CPU for a datagram of junk",
         "The check takes half of it (last row), the rest is reading it from the ring, and waking up each half millisecond.",
