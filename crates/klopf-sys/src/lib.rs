@@ -21,7 +21,7 @@ pub mod syslog;
 
 pub use filter::Interest;
 pub use inotify::{Event, Inotify, WatchId};
-pub use memory::release_code;
+pub use memory::Code;
 pub use names::name_of;
 pub use network::{
     Changes, Interface, end_tcp, established_tcp, force_receive_buffer, force_send_buffer, interfaces, listeners,

@@ -2,19 +2,29 @@
 
 use std::fs;
 
-/// Gives back the pages of this program's and its libraries' code. What is still run is taken from the page cache again, piece by
-/// piece; what only the start needed, which is most of it, is not.
-///
-/// Where it cannot be done nothing happens.
-pub fn release_code() {
-    let Ok(maps) = fs::read_to_string("/proc/self/maps") else { return };
-    for (first, length) in maps.lines().filter_map(code) {
-        // Kernels before 5.18 know only the second, which leaves alone what is locked, see `keep_secrets`.
-        for advice in [libc::MADV_DONTNEED_LOCKED, libc::MADV_DONTNEED] {
-            // SAFETY: a private mapping of a file that nothing can have been written to holds what the file holds, and does so
-            // again after this (madvise(2)), which takes no page away that is being run: it is read again.
-            if unsafe { libc::madvise(std::ptr::with_exposed_provenance_mut(first), length, advice) } == 0 {
-                break;
+/// Where the code of this program and its libraries is in memory. None of them is ever unloaded.
+#[derive(Debug, Default)]
+pub struct Code(Vec<(usize, usize)>);
+
+impl Code {
+    /// Looks for it; nothing is found where that cannot be seen.
+    #[must_use]
+    pub fn find() -> Self {
+        let maps = fs::read_to_string("/proc/self/maps").unwrap_or_default();
+        Self(maps.lines().filter_map(code).collect())
+    }
+
+    /// Gives its pages back. What is still run is taken from the page cache again, piece by piece; what only the start needed, which is
+    /// most of it, is not. Where it cannot be done nothing happens.
+    pub fn release(&self) {
+        for &(first, length) in &self.0 {
+            // Kernels before 5.18 know only the second, which leaves alone what is locked, see `keep_secrets`.
+            for advice in [libc::MADV_DONTNEED_LOCKED, libc::MADV_DONTNEED] {
+                // SAFETY: a private mapping of a file that nothing can have been written to holds what the file holds, and does
+                // so again after this (madvise(2)), which takes no page away that is being run: it is read again.
+                if unsafe { libc::madvise(std::ptr::with_exposed_provenance_mut(first), length, advice) } == 0 {
+                    break;
+                }
             }
         }
     }
@@ -35,7 +45,7 @@ mod tests {
 
     #[test]
     fn code_that_is_given_back_runs_on() {
-        release_code();
+        Code::find().release();
         assert_eq!("1,2".split(',').collect::<Vec<_>>(), ["1", "2"]);
     }
 

@@ -388,7 +388,7 @@ impl<'a, F: Face> Keeper<'a, F> {
                 self.begin_trial(None);
             }
             self.face.tell(&Event::Reloaded);
-            klopf_sys::release_code();
+            klopf_sys::Code::find().release();
         }
         read
     }

@@ -17,7 +17,7 @@ use std::time::Duration;
 
 use klopf_brief::{Offer, Verdict};
 use klopf_engine::{Claim, Door, DoorId, Effect, Engine, Grant, Limits, Millis, Refusal, SealedRefusal, Source, Wall};
-use klopf_sys::{Depth, PacketSocket, Pair, Received, Ring, SandboxError, User, Wait, clock, wait_any};
+use klopf_sys::{Code, Depth, PacketSocket, Pair, Received, Ring, SandboxError, User, Wait, clock, wait_any};
 use klopf_wire::{Malformed, parse_datagram, parse_packet};
 
 use self::encoded::{Encoded, Medium};
@@ -101,9 +101,12 @@ fn prepare(handed: Handed) -> Result<Watch, Box<dyn std::error::Error>> {
         debug: handed.debug,
         chance,
         ready: None,
+        code: Code::default(),
     };
     // The first reading looks for the kernel's page of clocks and the time zone, with calls that are forbidden later.
     let _ = (clock::monotonic_ms(), clock::minute_of_week());
+    // Later, nothing can be looked for.
+    watch.code = Code::find();
     klopf_sys::keep_secrets(true);
     klopf_sys::drop_privileges(handed.user)?;
     let confined = klopf_sys::confine(&[watch.messages.as_fd(), watch.letters.as_fd()], handed.seccomp_optional)?;
@@ -140,6 +143,7 @@ struct Watch {
     chance: [u8; 16],
     /// What is to be said when the first doors are in force.
     ready: Option<Up>,
+    code: Code,
 }
 
 /// What is counted before the engine sees a packet.
@@ -459,6 +463,7 @@ impl Watch {
                 self.logs.commit(std::mem::take(&mut self.staged_logs));
                 self.letters.again();
                 self.ready.take().into_iter().for_each(|ready| self.post(ready));
+                self.code.release();
             }
             Down::Called(_)
             | Down::Spelling(_)

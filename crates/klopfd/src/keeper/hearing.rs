@@ -148,7 +148,7 @@ impl<F: Face> Keeper<'_, F> {
         }
         self.face.tell(&Event::Ready);
         self.engage_courier();
-        klopf_sys::release_code();
+        klopf_sys::Code::find().release();
     }
 
     /// How many hits a door takes.
