@@ -16,7 +16,8 @@ const TEXT: [&str; 3] = [
      A program that looks at its packets by a timer is met at any point of its period.",
     "The SYNs are sent every 50 µs, the first at once, so this is also what can be told apart. A sequence is three SYNs, \
      one right after the other; *after a pause* there are 2 ms before the last of them, as on the Internet.",
-    "That a sealed packet was accepted is written down before it opens, so that it opens once, ever; where a loss of power could make      the host forget it, as when the client's clock is ahead, it is on the disk before. The row *disk* says what that takes here.",
+    "That a sealed packet was accepted is written down before it opens, so that it opens once, ever; where a loss of power could make \
+     the host forget it, as when the client's clock is ahead, it is on the disk before. The row *disk* says what that takes here.",
 ];
 /// Before the last hit, in the second half of the knocks at a sequence.
 const PAUSE: Duration = Duration::from_millis(2);
