@@ -36,7 +36,7 @@ a real TCP connection through the real firewall.
 const WHY: [(&str, &str); 9] = [
     (
         "Klopf, packet: µs until it is open",
-        "What a sequence takes (below), and some 200 µs for the public-key work inside the packet: two X25519 and one Ed25519, in portable code.",
+        "What a sequence takes (below), and some 200 µs for the public-key work inside the packet: three X25519 in portable code, one of which need not be, and one Ed25519.",
     ),
     (
         "Klopf, sequence: µs until it is open",
