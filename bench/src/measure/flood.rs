@@ -19,7 +19,8 @@ use crate::user::{Users, Visit};
 const TEXT: [&str; 3] = [
     "50 real users, each with an address, a home and (for Klopf) an invitation of their own, knock with the program's own client and then \
      connect with a new process, evenly over the time of the flood. *In* is who is connected within 5 s; *at once* who is with \
-     the first SYN. The time is from the end of the client to the connection.",
+     the first SYN. The time is from the end of the client, which for `klopf` comes 10 ms after its packets, \
+     to the connection.",
     "The flood comes from 4,194,304 addresses, each packet from another one, with right checksums: SYNs to the first port of the \
      sequence, SYNs to its three ports in turn, or random datagrams of 60 to 1,400 bytes (3,904 different ones) to the port of \
      packets. It is sent by one core, which also carries what the kernel does with each packet; *unthrottled* is as fast as that goes. \

@@ -20,7 +20,7 @@ use crate::sealer::Sealer;
 
 const TEXT: [&str; 3] = [
     "Open time as above, and the CPU that a packet takes which opens nothing: a SYN to the first port of a sequence, each from a new \
-     address, or for keys a random datagram of 60 to 1,400 bytes. There are 50,000 of them a second, few enough that none is lost.",
+     address, or for keys a random datagram of 60 to 1,400 bytes. There are 50,000 of them a second, few enough that none is lost. With many keys each knock is by another one, and the first packet of a key takes one X25519 more.",
     "Doors have a sequence and a guarded port each. Leases are of as many addresses, given by hand (`klopf grant`), a million of them in one round only. Attempts are first \
      hits of as many addresses, made within the minute that this door gives them.",
     "fwknopd, which tries one key after the other, has 800 datagrams of letters a second: it takes no more than a thousand, and sees of random bytes at once that \

@@ -248,7 +248,7 @@ impl Public {
     /// [`KeyError::NoKey`] if they are no keys.
     pub fn new(bytes: [u8; 64]) -> Result<Self, KeyError> {
         let public = Self(bytes);
-        // A point of low order would make every exchange with it the same.
+        // Zero is what a field that was left out becomes. With the other points of small order no packet opens.
         let sound = public.exchange().is_some_and(|key| key.to_bytes().iter().any(|byte| *byte != 0));
         if sound { Ok(public) } else { Err(KeyError::NoKey) }
     }
@@ -279,8 +279,14 @@ impl Public {
         KeyId(hash(&[b"klopf key 1", &self.0]))
     }
 
+    /// For HPKE: the first 32 bytes.
+    pub(crate) fn exchange_bytes(&self) -> &[u8] {
+        self.0.get(..32).unwrap_or_default()
+    }
+
+    /// For HPKE.
     pub(crate) fn exchange(&self) -> Option<PublicKey> {
-        PublicKey::from_bytes(self.0.get(..32)?).ok()
+        PublicKey::from_bytes(self.exchange_bytes()).ok()
     }
 
     pub(crate) fn verifies(&self, message: &[u8], signature: &[u8]) -> bool {

@@ -5,6 +5,7 @@
 
 mod chance;
 mod code;
+mod decap;
 pub mod encoded;
 mod invitation;
 mod keys;

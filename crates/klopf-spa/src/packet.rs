@@ -1,13 +1,14 @@
 //! Sealing a knock into a packet, and opening one.
 
 use aws_lc_rs::aead::{Aad, CHACHA20_POLY1305, LessSafeKey, Nonce, UnboundKey};
-use hpke::aead::ChaCha20Poly1305;
-use hpke::kdf::HkdfSha256;
+use hpke::aead::{AeadCtxR, ChaCha20Poly1305};
+use hpke::kdf::{HkdfSha256, Kdf as _};
 use hpke::kem::X25519HkdfSha256 as Kem;
-use hpke::{Deserializable, OpModeR, OpModeS, PskBundle, Serializable};
+use hpke::{OpModeR, OpModeS, PskBundle, Serializable};
 
 use crate::chance::Fixed;
-use crate::keys::{PrivateKey, PublicKey, derive};
+use crate::decap::{Recipient, Sender};
+use crate::keys::derive;
 use crate::knock::{BEFORE_DOOR, SIGNATURE};
 use crate::shape::Dress;
 use crate::{KeyId, Knock, Psk, Public, Seed, ServerKey, ServerPublic, Shape};
@@ -178,7 +179,7 @@ fn unwrapped<'a>(outer: &LessSafeKey, shape: Shape, datagram: &[u8], scratch: &'
 
 /// Opens packets: the server's key, and those of all people.
 pub struct Opener {
-    private: PrivateKey,
+    recipient: Option<Recipient>,
     public: ServerPublic,
     outer: Option<LessSafeKey>,
     shape: Shape,
@@ -189,8 +190,7 @@ pub struct Opener {
 struct Person {
     id: KeyId,
     number: u32,
-    public: Public,
-    exchange: PublicKey,
+    sender: Sender,
     psk: Psk,
 }
 
@@ -198,16 +198,19 @@ impl Opener {
     /// An opener that knows nobody.
     #[must_use]
     pub fn new(server: &ServerKey, shape: Shape) -> Self {
-        let (private, public) = (server.exchange().0, server.public());
-        Self { private, public, outer: outer(&public), shape, people: Vec::new() }
+        let public = server.public();
+        Self { recipient: Recipient::new(server, public), public, outer: outer(&public), shape, people: Vec::new() }
     }
 
     /// Takes the keys of people, each with a number by which the caller knows it. Of two with one id the first counts.
     pub fn people(&mut self, people: impl IntoIterator<Item = (u32, Public, Psk)>) {
-        let person = |(number, public, psk): (u32, Public, Psk)| {
-            Some(Person { id: public.id(), number, exchange: public.exchange()?, public, psk })
+        let person = |(number, public, psk): (u32, Public, Psk)| Person {
+            id: public.id(),
+            number,
+            sender: Sender::new(public),
+            psk,
         };
-        self.people = people.into_iter().filter_map(person).collect();
+        self.people = people.into_iter().map(person).collect();
         self.people.sort_by_key(|person| person.id);
         self.people.dedup_by_key(|person| person.id);
     }
@@ -246,15 +249,14 @@ impl Opener {
     }
 
     fn opened(&self, packet: &Checked<'_>, person: &Person) -> Option<Knock> {
+        let secret = self.recipient.as_ref()?.decap(&person.sender, &packet.enc)?;
         let psk = PskBundle::new(person.psk.bytes(), &person.id.0).ok()?;
-        let mode = OpModeR::AuthPsk(person.exchange.clone(), psk);
-        let enc = <Kem as hpke::Kem>::EncappedKey::from_bytes(&packet.enc).ok()?;
-        let mut context =
-            hpke::setup_receiver::<ChaCha20Poly1305, HkdfSha256, Kem>(&mode, &self.private, &enc, INFO).ok()?;
-        let plain = context.open(packet.sealed?, &[]).ok()?;
+        let mode = OpModeR::AuthPsk(person.sender.public.exchange()?, psk);
+        let context = HkdfSha256::combine_secrets::<ChaCha20Poly1305, Kem, _>(&mode, secret, INFO);
+        let plain = AeadCtxR::from(context).open(packet.sealed?, &[]).ok()?;
         let (knock, covered, signature) = Knock::decode(&plain)?;
         let message = signed(&self.public, &person.id, &packet.enc, covered);
-        person.public.verifies(&message, signature).then_some(knock)
+        person.sender.public.verifies(&message, signature).then_some(knock)
     }
 }
 

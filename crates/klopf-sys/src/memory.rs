@@ -2,7 +2,7 @@
 
 use std::fs;
 
-/// Where the code of this program and its libraries is in memory. None of them is ever unloaded.
+/// Where the code of this program and its libraries is in memory, and their constants. None of them is ever unloaded.
 #[derive(Debug, Default)]
 pub struct Code(Vec<(usize, usize)>);
 
@@ -30,11 +30,14 @@ impl Code {
     }
 }
 
-/// First address and bytes of a mapping of /proc/PID/maps (proc_pid_maps(5)) if it is code that comes from a file.
+/// First address and bytes of a mapping of /proc/PID/maps (proc_pid_maps(5)) if it is code that comes from a file, or constants.
 fn code(line: &str) -> Option<(usize, usize)> {
     let mut words = line.split_ascii_whitespace();
     let (first, end) = words.next()?.split_once('-')?;
-    let is_code = words.next()? == "r-xp" && words.nth(3)?.starts_with('/');
+    let (mode, offset) = (words.next()?, words.next()?);
+    // Constants stand behind the file's head. Elsewhere `r--p` is what the loader has written to, and then closed (RELRO).
+    let is_code = mode == "r-xp" || mode == "r--p" && offset.bytes().all(|digit| digit == b'0');
+    let is_code = is_code && words.nth(2)?.starts_with('/');
     let (first, end) = (usize::from_str_radix(first, 16).ok()?, usize::from_str_radix(end, 16).ok()?);
     is_code.then_some((first, end.checked_sub(first)?))
 }
@@ -45,7 +48,9 @@ mod tests {
 
     #[test]
     fn code_that_is_given_back_runs_on() {
-        Code::find().release();
+        let code = Code::find();
+        assert!(code.0.len() >= 4, "code and constants of this program and of the C library: {code:x?}");
+        code.release();
         assert_eq!("1,2".split(',').collect::<Vec<_>>(), ["1", "2"]);
     }
 
@@ -53,8 +58,11 @@ mod tests {
     fn nothing_else_is_given_back() {
         let given = |line| code(line);
         assert_eq!(given("7f00-7f10 r-xp 00019000 fe:00 131 /usr/sbin/klopfd"), Some((0x7f00, 0x10)));
+        assert_eq!(given("7f00-7f10 r--p 00000000 fe:00 131 /usr/sbin/klopfd"), Some((0x7f00, 0x10)));
         for other in [
             "7f00-7f10 r--p 00019000 fe:00 131 /usr/sbin/klopfd",
+            "7f00-7f10 rw-p 00000000 fe:00 131 /usr/sbin/klopfd",
+            "7f00-7f10 r--p 00000000 00:00 0 [vvar]",
             "7f00-7f10 rwxp 00019000 fe:00 131 /usr/sbin/klopfd",
             "7f00-7f10 r-xp 00000000 00:00 0 [vdso]",
             "7f00-7f10 r-xp 00000000 00:00 0",

@@ -237,6 +237,25 @@ fn a_log_is_followed_line_by_line() {
     );
 }
 
+#[test]
+fn a_log_of_the_configuration_is_read_as_klopfd_reads_it() {
+    let scene = Scene::new();
+    let log = scene.folder.join("proxy.log");
+    let pattern = r"patterns = ['from=(?<src>\S+) to=(?<dport>\d+)']";
+    let table = format!("{DOORS}\n[log.proxy]\nfile = \"{}\"\n{pattern}\n", log.display());
+    let hits = scene.spelled("home/ssh --allow 203.0.113.7");
+    let lines: String = hits.iter().map(|port| format!("from=198.51.100.1 to={port}\n")).collect();
+    fs::write(&log, lines).unwrap();
+    let explain = |doors: &str, rest: &str| {
+        format!("explain --server --config {} --log {}{rest}", scene.server(doors), log.display())
+    };
+    let told = ["198.51.100.1 hits", "encoded sequence by the key laptop"];
+    scene.is_told(&explain(&table, ""), "", 0, &told);
+    // What the command line says goes first, and without the table they are no lines of a firewall.
+    scene.is_told(&explain(&table, " --preset nft"), "", 0, &[" lines, 0 hits"]);
+    scene.is_told(&explain(DOORS, ""), "", 0, &[" lines, 0 hits"]);
+}
+
 /// The lines of the first pass.
 fn one_pass_of(log: &str) -> Vec<String> {
     let length = template(Whom::V4, true, Transport::Tcp).length();

@@ -151,6 +151,8 @@ struct Keeper<'a, F: Face> {
     ready: bool,
     /// Whether it was told that services cannot be known.
     services_told: bool,
+    /// Whether it was said that packets of a kind cannot be had, since they last could.
+    packets_told: [bool; 2],
     /// The way to the kernel, until the gate has it.
     firewall: Option<Firewall>,
     state: State,
@@ -218,6 +220,7 @@ impl<'a, F: Face> Keeper<'a, F> {
             pid_file: means.pid_file,
             ready: false,
             services_told: false,
+            packets_told: [false; 2],
             firewall: guarding.and_then(|guarding| guarding.firewall),
             state: State::Locked,
             left_open: BTreeSet::new(),
@@ -464,12 +467,16 @@ impl<'a, F: Face> Keeper<'a, F> {
         self.next_hop = self.next_hop(unix_ms);
         let view = host::view(&self.plan, &found, services.as_ref(), unix_ms);
         // The filter goes first: what it lets through before the watch has heard of it, the watch leaves alone.
-        match self.packets.as_mut().map(|packets| packets.listen(&view)).transpose() {
-            Ok(new) => new.into_iter().flatten().for_each(|(message, socket)| self.watching.hand(&message, socket)),
-            Err(error) => {
-                self.services_stale = true;
-                self.face.tell(&Event::Trouble(&format!("cannot listen for packets: {error}")));
+        let sockets = self.packets.as_mut().map(|packets| packets.listen(&view)).into_iter().flatten();
+        for ((socket, told), what) in sockets.zip(&mut self.packets_told).zip(["sequences", "sealed knocks"]) {
+            let failed = socket.is_err();
+            match socket {
+                Ok(new) => new.into_iter().for_each(|(message, socket)| self.watching.hand(&message, socket)),
+                Err(error) if !*told => self.face.tell(&Event::Trouble(&format!("cannot listen for {what}: {error}"))),
+                Err(_) => (),
             }
+            self.services_stale |= failed;
+            *told = failed;
         }
         let doors_changed = std::mem::take(&mut self.doors_stale);
         // Without a file nobody knows what was accepted before this daemon.

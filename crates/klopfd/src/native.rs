@@ -92,7 +92,7 @@ fn run(path: &Path, dry_run: bool) -> ExitCode {
         return ExitCode::from(exit::CANNOT_CREATE);
     }
     let packets = config.daemon.sources.packet;
-    if let Err(error) = if packets { PacketSocket::permitted() } else { Ok(()) } {
+    if let Err(error) = packets.then(PacketSocket::permitted).transpose() {
         return cannot_listen(&error);
     }
     let user = match user(config.daemon.user.as_deref()) {

@@ -143,6 +143,7 @@ struct Watch {
     chance: [u8; 16],
     /// What is to be said when the first doors are in force.
     ready: Option<Up>,
+    /// Of which most is of no more use then.
     code: Code,
 }
 

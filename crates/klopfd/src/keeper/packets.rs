@@ -9,8 +9,8 @@ use klopf_wire::Proto;
 use crate::host::View;
 use crate::message::Down;
 
-/// The packet sockets, each of which is opened when something first needs it: their rings are most of what an idle daemon
-/// takes of memory.
+/// The packet sockets, each of which is opened when something first needs it: a ring is a third of what an idle daemon takes
+/// of memory.
 #[derive(Default)]
 pub(super) struct Sockets {
     /// For sequences, which need no more than headers.
@@ -20,15 +20,13 @@ pub(super) struct Sockets {
 }
 
 impl Sockets {
-    /// Sets what the kernel lets through; the sockets that are new, for the watch.
-    ///
-    /// # Errors
-    /// As [`PacketSocket::open`] and [`PacketSocket::listen`].
-    pub(super) fn listen(&mut self, view: &View) -> io::Result<Vec<(Down, OwnedFd)>> {
+    /// Sets what the kernel lets through; of each socket, that it is new, for the watch, or why it cannot be had.
+    pub(super) fn listen(&mut self, view: &View) -> [io::Result<Option<(Down, OwnedFd)>>; 2] {
         let Self { headers, whole } = self;
-        let headers = listen(headers, Depth::Headers, &view.interest, view.outgoing)?;
-        let whole = listen(whole, Depth::Whole, &view.datagrams, false)?;
-        Ok(headers.into_iter().chain(whole).collect())
+        [
+            listen(headers, Depth::Headers, &view.interest, view.outgoing),
+            listen(whole, Depth::Whole, &view.datagrams, false),
+        ]
     }
 
     /// Packets that were lost because a ring was full, since the last call.

@@ -74,7 +74,8 @@ impl<F: Face> Keeper<'_, F> {
         let begins = self.uses.begins(key.id, id, now);
         let permitted = key.permits(sealed.form, (address, &sealed.asks), sealed.device, &mark, begins, wall);
         let sealed = Sealed { hold: key.bounded(sealed.hold, terms.may_ask.hold, wall), ..sealed };
-        // A packet that is not of this boot is refused, if its time can be believed. The rest cannot be made good later.
+        // After a loss of power packets from before are refused by their time. What has none that can be believed, or lives longer, or
+        // changes more than that it was accepted, cannot be made good then.
         let binds_now = key.binds() && mark.device().is_none();
         let waits = sealed.form != Form::Packet || sealed.ahead || key.no_clock || key.max_uses.is_some() || binds_now;
         let refused = |why| SealedRefusal {

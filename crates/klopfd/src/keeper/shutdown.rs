@@ -23,7 +23,6 @@ impl<F: Face> Keeper<'_, F> {
         self.watching.stop();
         self.courier.dismiss();
         self.dismiss_logs();
-        self.replay.end();
         let begun = clock::boot_ms();
         self.gate.close_all(begun);
         let mut hanging_closed = false;
@@ -48,6 +47,8 @@ impl<F: Face> Keeper<'_, F> {
                 break;
             }
         }
+        // Nothing is heard from the watch any more, so no mark follows.
+        self.replay.end();
         let left = (self.gate.running(), self.gate.leases());
         if left != (0, 0) {
             self.face.tell(&Event::Left { running: left.0, open: left.1 });

@@ -1,7 +1,7 @@
 //! How often the watch looks at packets: at each at once, or, when there are many, every half millisecond at all that have come.
 //!
-//! While it waits for the next packet, each packet wakes it, which costs the kernel some ten times what the packet costs
-//! the watch (docs/performance.md). Those who knock in a flood wait half a millisecond longer for it.
+//! While it waits for the next packet, each packet wakes it: without these rests a flood took twice the CPU a packet, and its
+//! sender got half as many out (docs/decisions.md, "The packet source"). Those who knock in a flood wait half a millisecond longer for it.
 
 use std::time::Duration;
 
